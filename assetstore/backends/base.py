@@ -1,0 +1,157 @@
+"""This module owns the contract of a backend: two verbs, three facts, and a walk.
+
+``stat`` tells what is known of a file without opening it; ``open`` opens one version of it, and
+what it returns tells the same facts of the very bytes that it will read. ``walk`` lists every
+file. A writable backend adds ``write`` and ``delete``. The contract is sync: URLs, publishing
+and the command line use it as it is; serving lifts it (see :mod:`assetstore.backends.readers`).
+
+Every verb raises only the errors of :mod:`assetstore.errors`: a missing file, a directory, and
+anything that is no regular file are all :class:`~assetstore.errors.AssetNotFound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What a backend reports of one version of one file. Absence is ``None``."""
+
+    #: Logical path.
+    path: str
+    #: Bytes as stored (after any content coding).
+    size: int
+    #: Modified time in whole nanoseconds since the epoch, UTC.
+    mtime_ns: int | None = None
+    #: Opaque strong validator without quotes (an S3 or HTTP ETag). Local disk reports none.
+    validator: str | None = None
+    #: SHA-256 of the stored bytes, 64 lower-case hex digits, where the storage recorded it.
+    sha256: str | None = None
+    #: The fingerprint that a publish recorded with this object (64 lower-case hex digits).
+    fingerprint: str | None = None
+    #: Content coding of the stored bytes (``br``, ``gzip``, ``zstd``), where recorded.
+    coding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open byte range like a slice: ``Span(-500)`` is the last 500 bytes."""
+
+    start: int = 0
+    stop: int | None = None
+
+    def within(self, size: int) -> tuple[int, int]:
+        """The same span as absolute ``(start, stop)`` for a file of *size* bytes."""
+        start, stop, _ = slice(self.start, self.stop).indices(size)
+        return start, max(start, stop)
+
+
+WHOLE = Span()
+
+
+class OpenFile(Protocol):
+    """One opened version of a file. Who opens, closes."""
+
+    @property
+    def stat(self) -> FileStat:
+        """The facts of the version that is open; ``size`` is the whole file's."""
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes ``start`` to ``stop`` (half-open) of this version.
+
+        Raises:
+            VersionChanged: the file was replaced and this version can no longer be read.
+            BodyTruncated: the file became shorter, or the connection broke off.
+        """
+
+    def close(self) -> None:
+        """Give back the descriptor or connection; closing twice is harmless."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A place where bytes live."""
+
+    @property
+    def label(self) -> str:
+        """What operators see in messages: ``s3://bucket/prefix``, a directory; no secrets."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether a ``stat`` crosses a network, so that ``url_for`` must never make one."""
+
+    def stat(self, path: str) -> FileStat:
+        """What is known of *path* without opening it.
+
+        Raises:
+            AssetNotFound: missing, or no regular file.
+            BackendError: storage failed; one of its subclasses.
+        """
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        """Open *path*. *span* is what will be read first, so one request can fetch it.
+
+        With *validator*, only that version is opened.
+
+        Raises:
+            AssetNotFound, BackendError: as ``stat``.
+            RangeNotSatisfiable: the span starts past the end (only storage that judges it).
+            VersionChanged: *validator* is not the current version's.
+        """
+
+    def walk(self) -> Iterator[FileStat]:
+        """Every file, in no promised order; hidden and unsafe names are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHeaders:
+    """What is stored beside a file's bytes, so that the storage can answer for it by itself."""
+
+    content_type: str
+    cache_control: str
+    content_encoding: str | None = None
+    #: Further response headers by name, as a mount's patterns give them.
+    extra: Mapping[str, str] = field(default_factory=dict)
+    #: User metadata (S3 ``x-amz-meta-*``), lower-case names without the prefix.
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class WritableBackend(Backend, Protocol):
+    """A backend that can also be published to."""
+
+    def write(
+        self,
+        path: str,
+        source: OpenFile,
+        headers: StoredHeaders,
+        *,
+        create_only: bool = False,
+        if_validator: str | None = None,
+        sha256: str | None = None,
+    ) -> FileStat:
+        """Write the whole of *source* as *path*, atomically: readers see the old or the new bytes.
+
+        Raises:
+            PublishConflict: *create_only* and it exists, or it is no longer *if_validator*.
+            BodyTruncated: the storage received other bytes than *sha256* names.
+        """
+
+    def delete(self, path: str) -> None:
+        """Remove *path*; one that is already gone is no error."""
+
+
+def read_bytes(backend: Backend, path: str) -> bytes:
+    """The whole of a small file.
+
+    Raises:
+        AssetNotFound, BackendError: as ``open``.
+    """
+    opened = backend.open(path)
+    try:
+        return b"".join(opened.chunks(0, opened.stat.size))
+    finally:
+        opened.close()

@@ -1,0 +1,105 @@
+"""This module owns how serving reads: the async face of a backend.
+
+A :class:`Reader` is what the HTTP side awaits. Where a backend has a native way (a
+``reader()`` method) that is used; everything else is lifted by :class:`ThreadReader`. Caching,
+coalescing and deadlines are readers around readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Protocol, runtime_checkable
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
+
+
+class AsyncOpenFile(Protocol):
+    """One opened version of a file, as serving reads it. Who opens, closes."""
+
+    @property
+    def stat(self) -> FileStat:
+        """The facts of the version that is open."""
+
+    def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes ``start`` to ``stop`` (half-open); raises as :meth:`OpenFile.chunks`."""
+
+    async def aclose(self) -> None:
+        """Give back the descriptor or connection; closing twice is harmless."""
+
+
+class Reader(Protocol):
+    """What serving awaits: the verbs of a backend, with the same arguments and errors."""
+
+    async def stat(self, path: str) -> FileStat:
+        """As :meth:`Backend.stat`."""
+
+    async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
+        """As :meth:`Backend.open`."""
+
+    async def aclose(self) -> None:
+        """Release connections and threads, at shutdown."""
+
+
+@runtime_checkable
+class HasReader(Protocol):
+    """A backend that brings its own async way of reading."""
+
+    def reader(self) -> Reader:
+        """A new reader over the same place."""
+
+
+#: Threads that one mount may occupy at once.
+MAX_THREADS = 16
+
+
+class ThreadReader:
+    """Any sync backend, lifted: each verb and each chunk is one call in a bounded thread pool."""
+
+    def __init__(self, backend: Backend, *, max_threads: int = MAX_THREADS) -> None:
+        self._backend = backend
+        self._limiter = CapacityLimiter(max_threads)
+
+    async def stat(self, path: str) -> FileStat:
+        return await to_thread.run_sync(self._backend.stat, path, limiter=self._limiter)
+
+    async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
+        def open_() -> OpenFile:
+            return self._backend.open(path, span, validator=validator)
+
+        return _ThreadOpenFile(await to_thread.run_sync(open_, limiter=self._limiter), self._limiter)
+
+    async def aclose(self) -> None:
+        """Nothing is held between calls."""
+
+
+class _ThreadOpenFile:
+    def __init__(self, opened: OpenFile, limiter: CapacityLimiter) -> None:
+        self._opened = opened
+        self._limiter = limiter
+
+    @property
+    def stat(self) -> FileStat:
+        return self._opened.stat
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        iterator = iter(self._opened.chunks(start, stop))
+        try:
+            while (chunk := await to_thread.run_sync(next, iterator, b"", limiter=self._limiter)) != b"":
+                yield chunk
+        finally:
+            if (close := getattr(iterator, "close", None)) is not None:
+                with suppress(ValueError):  # a generator still running in an abandoned thread
+                    close()
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(self._opened.close, limiter=self._limiter)
+
+
+def reader_of(backend: Backend) -> Reader:
+    """The best reader that *backend* has."""
+    return backend.reader() if isinstance(backend, HasReader) else ThreadReader(backend)

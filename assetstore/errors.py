@@ -1,0 +1,118 @@
+"""This module owns every error the package raises, as one tree.
+
+AssetStoreError
+├─ SettingsError           a setting or argument is missing or malformed; found at wiring
+├─ UnsafePath              a path tried to leave its mount, or is spelled in a forbidden way
+├─ MountNotFound           no mount has that name
+├─ AssetNotFound           the backend says the file is not there (also a FileNotFoundError)
+├─ ManifestError           a manifest is missing, foreign or of a newer format
+├─ BackendError            storage failed; the cause is kept, never shown to a client
+│  ├─ BackendForbidden         policy says no
+│  ├─ BackendCredentials       credentials are wrong, missing or expired
+│  ├─ BackendUnavailable       it cannot be reached, or it broke
+│  │  ├─ BackendThrottled          it asks for fewer requests
+│  │  └─ BackendTimeout            it did not answer in time
+│  ├─ RangeNotSatisfiable      the wanted bytes lie outside the file
+│  ├─ VersionChanged           the file is no longer the version that was asked for
+│  └─ BodyTruncated            fewer or other bytes arrived than were promised
+└─ PublishError            a publish, prune, rollback or check could not finish
+   └─ PublishConflict          somebody else holds, or has already written, what this needs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AssetStoreError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class SettingsError(AssetStoreError):
+    """A setting or argument is missing or malformed; the message shows a good value."""
+
+
+class UnsafePath(AssetStoreError, ValueError):
+    """A path tried to leave its mount, or is spelled in a way no asset may be."""
+
+
+class MountNotFound(AssetStoreError, LookupError):
+    """No mount has the name that was asked for."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        names = ", ".join(repr(each) for each in known) or "none yet; add one with assets.static(...)"
+        super().__init__(f"no mount is named {name!r}; the mounts are: {names}")
+        self.name = name
+        self.known = tuple(known)
+
+
+class AssetNotFound(AssetStoreError, FileNotFoundError):
+    """The backend says that the file is not there."""
+
+    def __init__(self, path: str, where: str = "", hint: str = "") -> None:
+        message = f"no asset {path!r}" + (f" in {where}" if where else "") + (f"; {hint}" if hint else "")
+        super().__init__(message)
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ManifestError(AssetStoreError):
+    """A manifest is missing, is not one of ours, or is of a newer format."""
+
+
+class BackendError(AssetStoreError):
+    """Storage failed. What the provider said stays in the cause, for the operator's log."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class BackendForbidden(BackendError):
+    """The storage's policy refuses the request; this is never the same as missing."""
+
+
+class BackendCredentials(BackendError):
+    """The credentials are wrong, missing or expired."""
+
+
+class BackendUnavailable(BackendError):
+    """The storage cannot be reached, or answered with a fault of its own."""
+
+
+class BackendThrottled(BackendUnavailable):
+    """The storage asks for fewer requests; ``retry_after_seconds`` when it said for how long."""
+
+    def __init__(self, message: str, *, path: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, path=path)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BackendTimeout(BackendUnavailable):
+    """The storage did not answer in time."""
+
+
+class RangeNotSatisfiable(BackendError):
+    """The wanted bytes lie outside the file; ``size`` is the file's length when known."""
+
+    def __init__(self, message: str, *, path: str = "", size: int | None = None) -> None:
+        super().__init__(message, path=path)
+        self.size = size
+
+
+class VersionChanged(BackendError):
+    """The file is no longer the version that was asked for."""
+
+
+class BodyTruncated(BackendError):
+    """Fewer or other bytes arrived than the headers promised."""
+
+
+class PublishError(AssetStoreError):
+    """A publish, prune, rollback or check could not finish; the message says how to resume."""
+
+
+class PublishConflict(PublishError):
+    """Somebody else holds, or has already written, what this operation needs."""

@@ -1,0 +1,103 @@
+"""The house stays a house: imports go down, each outside library has one door, async stays at the door."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "assetstore"
+
+# From the bottom up: a module may import only what stands on a line above its own, or beside it
+# earlier on the same line.
+ORDER = """
+errors
+paths  media_types  headers  compress  digest
+settings
+backends.base  backends.readers
+backends.local  backends.filesystem  backends.s3_errors  backends.s3  backends.s3_reader  backends.cdn  backends
+fingerprint  resolver  manifest  urls  mounts
+http.headers  http.ranges  http.conditional  http.encoding  http.response  http.body  http.handler  http.routes  http
+store
+testing
+cli
+__init__  __main__
+""".split()
+
+# Which modules may import an outside library. A package name stands for everything in it.
+DOORS = {
+    "fsspec": {"backends.filesystem"},
+    "boto3": {"backends.s3"},
+    "botocore": {"backends.s3", "backends.s3_errors"},
+    "aiohttp": {"backends.s3_reader"},
+    "starlette": {"http.routes", "store"},
+    "brotli": {"compress"},
+    "zstandard": {"compress"},
+}
+
+# Sync below the door: only these may hold a coroutine.
+ASYNC = {"backends.readers", "backends.s3_reader", "http.body", "http.handler", "http.routes", "store"}
+
+
+def modules() -> dict[str, ast.Module]:
+    return {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(tree: ast.Module, known: set[str]) -> set[str]:
+    ours = {each.removeprefix("assetstore.") for each in imports(tree) if each.startswith("assetstore.")}
+    return ours & known
+
+
+MODULES = modules()
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    assert set(MODULES) - set(ORDER) - {"integrations"} == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) & set(ORDER)))
+def test_imports_only_go_down(name: str) -> None:
+    upward = {
+        each for each in own_imports(MODULES[name], set(MODULES)) if ORDER.index(each) > ORDER.index(name)
+    }
+    assert not upward, f"{name} imports {', '.join(sorted(upward))}, which stands above it"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_each_outside_library_has_one_door(name: str) -> None:
+    outside = {each.partition(".")[0] for each in imports(MODULES[name])}
+    strays = {library for library in outside & set(DOORS) if name not in DOORS[library]}
+    assert not strays, f"{name} imports {', '.join(sorted(strays))}; the doors are {DOORS}"
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - ASYNC))
+def test_coroutines_stay_at_the_door(name: str) -> None:
+    found = [node.name for node in ast.walk(MODULES[name]) if isinstance(node, ast.AsyncFunctionDef)]
+    assert not found, f"{name} defines async {', '.join(found)}"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_each_room_says_what_it_owns(name: str) -> None:
+    said = ast.get_docstring(MODULES[name]) or ""
+    empty = not MODULES[name].body
+    assert empty or name in {"__init__", "__main__"} or said.startswith("This module owns "), name
+
+
+def test_no_package_under_tests_shadows_the_standard_library() -> None:
+    assert not list(Path(__file__).parent.rglob("__init__.py"))
