@@ -34,9 +34,7 @@ def clean(path: str, *, hidden: bool = False) -> str:
     if not path:
         raise UnsafePath("an asset path cannot be empty; write it relative to the root, as 'css/app.css'")
     if path.startswith("/"):
-        raise UnsafePath(
-            f"asset path {path!r} starts with '/'; write it relative to the root: {path.lstrip('/')!r}"
-        )
+        raise UnsafePath(f"asset path {path!r} starts with '/'; write it relative to the root: {path.lstrip('/')!r}")
     if _FORBIDDEN.search(path):
         raise UnsafePath(f"asset path {path!r} holds a control character or a backslash")
     if _DRIVE.match(path):

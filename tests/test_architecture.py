@@ -73,9 +73,7 @@ def test_every_module_has_its_place_in_the_order() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) & set(ORDER)))
 def test_imports_only_go_down(name: str) -> None:
-    upward = {
-        each for each in own_imports(MODULES[name], set(MODULES)) if ORDER.index(each) > ORDER.index(name)
-    }
+    upward = {each for each in own_imports(MODULES[name], set(MODULES)) if ORDER.index(each) > ORDER.index(name)}
     assert not upward, f"{name} imports {', '.join(sorted(upward))}, which stands above it"
 
 
