@@ -1,0 +1,54 @@
+"""This module owns what every test may ask for; the servers and programs stand in ``support/servers``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["servers.programs", "servers.processes"]
+
+#: A small tree in which every file says which one it is.
+WORLD = (
+    "favicon.ico",
+    "robots.txt",
+    "LICENSE",
+    "css/app.css",
+    "js/app.min.js",
+    "js/lib/util.js",
+    "fonts/text.woff2",
+    "images/a cat.jpg",
+    "images/grüße.svg",
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A directory that holds :data:`WORLD`; each file's content is ``one from <its path>``."""
+    root = tmp_path / "world"
+    for path in WORLD:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"one from {path}\n")
+    return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_this_machine() -> Iterator[None]:
+    """Neither the credentials nor the settings of whoever runs the tests reach them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "ASSETS_", "STATIC_X_", "IMPORT_MAP"))]:
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        yield
+
+
+@pytest.fixture(scope="session")
+def soak_seconds() -> float:
+    """How long each soak test lasts."""
+    return float(os.environ.get("SOAK_SECONDS", "6"))
