@@ -30,8 +30,12 @@ class FileStat:
     validator: str | None = None
     #: SHA-256 of the stored bytes, 64 lower-case hex digits, where the storage recorded it.
     sha256: str | None = None
-    #: The fingerprint that a publish recorded with this object (64 lower-case hex digits).
+    #: The fingerprint this file has now, where the backend itself decides it (rewritten style
+    #: sheets do). ``stat``, ``open`` and ``walk`` must agree on it.
     fingerprint: str | None = None
+    #: The fingerprint that a publish recorded with this very object (S3 user metadata
+    #: ``assetstore-fingerprint``); known from ``stat`` and ``open``, not from a listing.
+    published_fingerprint: str | None = None
     #: Content coding of the stored bytes (``br``, ``gzip``, ``zstd``), where recorded.
     coding: str | None = None
 

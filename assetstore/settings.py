@@ -1,0 +1,115 @@
+"""This module owns the settings: typed, checked, frozen, read once.
+
+Each comes from a keyword, else from a mapping (an application's own configuration; its other
+keys are left alone), else from the environment, else from the default below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from assetstore.errors import SettingsError
+from assetstore.urls import MountUrl
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What :class:`~assetstore.store.AssetStore` was configured with."""
+
+    #: Where assets live for browsers: a path prefix, or a full URL to name a CDN.
+    ASSETS_URL: str = "/assets/"
+    #: ``X-Accel-Redirect`` or ``X-Sendfile`` where a proxy in front sends the bytes; empty otherwise.
+    STATIC_X_SENDFILE_HEADER: str = ""
+    #: Import map: bare specifier to asset path, absolute path or full URL. In the environment:
+    #: JSON, or the path of a ``.json`` file.
+    IMPORT_MAP: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    #: Whether ``url_for`` raises for a missing file (tests, CI) instead of warning once.
+    ASSETS_STRICT: bool = False
+
+    @classmethod
+    def load(
+        cls,
+        mapping: Mapping[str, Any] | None = None,
+        keywords: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Read the settings; keywords win over *mapping*, which wins over the environment.
+
+        Raises:
+            SettingsError: an unknown keyword, a key that looks misspelt, or a malformed value.
+        """
+        names = [each.name for each in fields(cls)]
+        keywords, mapping = keywords or {}, mapping or {}
+        for keyword in keywords:
+            if keyword not in names:
+                raise SettingsError(f"unknown setting {keyword!r}; the settings are {', '.join(names)}")
+        for key in mapping:
+            _refuse_misspelling(key, names)
+        sources = (keywords, mapping, os.environ if environ is None else environ)
+        given = {name: source[name] for name in names for source in reversed(sources) if name in source}
+        return cls(**{name: _CHECKS[name](value) for name, value in given.items()})
+
+
+def _refuse_misspelling(key: object, names: list[str]) -> None:
+    if isinstance(key, str) and key not in names:
+        close = difflib.get_close_matches(key, names, n=1, cutoff=0.88)
+        if close:
+            raise SettingsError(f"unknown setting {key!r}; did you mean {close[0]!r}?")
+
+
+def _assets_url(value: object) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"ASSETS_URL={value!r} is no text; a good value is '/assets/' or 'https://cdn.example.com/'")
+    try:
+        return MountUrl.parse(value).base
+    except SettingsError as error:
+        raise SettingsError(f"ASSETS_URL: {error}") from None
+
+
+def _sendfile_header(value: object) -> str:
+    known = {"x-accel-redirect": "X-Accel-Redirect", "x-sendfile": "X-Sendfile", "": ""}
+    header = known.get(value.strip().lower()) if isinstance(value, str) else "" if value is None else None
+    if header is None:
+        raise SettingsError(
+            f"STATIC_X_SENDFILE_HEADER={value!r} is not known; "
+            "give 'X-Accel-Redirect' (nginx, Caddy), 'X-Sendfile' (Apache, Lighttpd) or ''"
+        )
+    return header
+
+
+def _import_map(value: object) -> Mapping[str, Any]:
+    good = """a good value is {"@hotwired/turbo": "js/turbo.js"}"""
+    if isinstance(value, str):
+        try:
+            value = json.loads(Path(value).read_text("utf-8") if value.strip().endswith(".json") else value or "{}")
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"IMPORT_MAP cannot be read as JSON ({error}); {good}") from None
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"IMPORT_MAP={value!r} is no mapping; {good}")
+    return MappingProxyType(dict(value))
+
+
+def _strict(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise SettingsError(f"ASSETS_STRICT={value!r} is neither true nor false; give 1 or 0")
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "ASSETS_URL": _assets_url,
+    "STATIC_X_SENDFILE_HEADER": _sendfile_header,
+    "IMPORT_MAP": _import_map,
+    "ASSETS_STRICT": _strict,
+}

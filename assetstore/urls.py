@@ -1,0 +1,118 @@
+"""This module owns where a mount's URLs point, and at which paths the origin answers for it.
+
+Origin or CDN is a value, taken from the setting once: a :class:`MountUrl` has a base that is
+only ever joined to. A path gives path-only URLs, which no ``Host`` header and no TLS proxy can
+turn into another scheme; a full URL gives absolute ones, while the origin still answers at the
+URL's own path (what a CDN in origin-pull asks for) and at ``origin_path``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, quote, urlsplit
+
+from assetstore.errors import SettingsError
+
+#: Where the origin answers too, when a mount's URL is a full one.
+ORIGIN_PATH = "/assets/"
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class MountUrl:
+    """Where the URLs of one mount point, and where the origin answers for it."""
+
+    #: What stands before an asset's path in a URL; always ends in ``/``.
+    base: str
+    #: The path on this server; always begins and ends with ``/``.
+    origin: str
+    #: Every path prefix at which this server answers, longest first.
+    prefixes: tuple[str, ...]
+    #: The only host on which the mount answers, in lower case; ``None`` for all.
+    host: str | None = None
+
+    @property
+    def absolute(self) -> bool:
+        """Whether the URLs name a host, so that a server's root path has no place in them."""
+        return not self.base.startswith("/") or self.base.startswith("//")
+
+    @property
+    def cross_origin(self) -> bool:
+        """Whether the URLs point at a CDN, another origin than the pages'."""
+        return "://" in self.base
+
+    def join(self, url_path: str, root_path: str = "") -> str:
+        """The URL of a percent-encoded path, below *root_path* where the URL names no host."""
+        return self.base + url_path if not root_path or self.absolute else root_path.rstrip("/") + self.base + url_path
+
+    @classmethod
+    def parse(cls, url: str, *, host: str | None = None, origin_path: str = ORIGIN_PATH) -> MountUrl:
+        """Read the ``url`` of a mount: a path prefix, or a full URL.
+
+        Raises:
+            SettingsError: *url*, *host* or *origin_path* is malformed; the message shows a good one.
+        """
+        if not isinstance(url, str) or not url.strip():
+            raise SettingsError(f"url={url!r} is empty; give a path such as '/assets/' or 'https://cdn.example.com/'")
+        if "://" in url or url.startswith("//"):
+            return cls._full(url, host, origin_path)
+        prefix = path_prefix(url, "url")
+        if host is None:
+            return cls(base=prefix, origin=prefix, prefixes=(prefix,))
+        host = checked_host(host)
+        return cls(base=f"//{host}{prefix}", origin=prefix, prefixes=(prefix,), host=host)
+
+    @classmethod
+    def _full(cls, url: str, host: str | None, origin_path: str) -> MountUrl:
+        if host is not None:
+            raise SettingsError(f"url={url!r} names a host already; leave out host={host!r}")
+        parts = _split_full(url)
+        pulled = path_prefix(parts.path or "/", "url")
+        origin = path_prefix(origin_path, "origin_path")
+        prefixes = sorted({pulled, origin}, key=len, reverse=True)
+        return cls(base=f"{parts.scheme}://{parts.netloc}{pulled}", origin=origin, prefixes=tuple(prefixes))
+
+
+def _split_full(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        netloc = parts.netloc
+        _ = parts.port
+    except ValueError as error:
+        raise SettingsError(f"url={url!r} is no URL ({error}); a good one is 'https://cdn.example.com/'") from None
+    if parts.scheme not in {"http", "https"}:
+        raise SettingsError(f"url={url!r} must begin with https:// or http://, as 'https://cdn.example.com/'")
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        raise SettingsError(f"url={url!r} has a query or fragment; give only host and path, 'https://cdn.example.com/'")
+    if not _HOST.fullmatch(netloc):
+        raise SettingsError(f"url={url!r} has no good host; a good one is 'https://cdn.example.com/'")
+    return parts
+
+
+def path_prefix(path: str, setting: str) -> str:
+    """Normalise a URL path prefix: one slash before, one behind, percent-encoded.
+
+    Raises:
+        SettingsError: it has empty or dot segments, a query, a fragment or a control character.
+    """
+    if any(each in path for each in "?#\\") or any(ord(each) < 33 or ord(each) == 127 for each in path):
+        raise SettingsError(f"{setting}={path!r} holds a character no path prefix may; a good one is '/assets/'")
+    inner = path.strip("/")
+    if not inner:
+        return "/"
+    if any(segment in {"", ".", ".."} for segment in inner.split("/")):
+        raise SettingsError(f"{setting}={path!r} has an empty or dot segment; a good one is '/assets/'")
+    return f"/{quote(inner, safe="/%@:!$&'()*+,;=~-._")}/"
+
+
+def checked_host(host: str) -> str:
+    """A host name with an optional port, in lower case.
+
+    Raises:
+        SettingsError: *host* is no host.
+    """
+    if not isinstance(host, str) or not _HOST.fullmatch(host):
+        raise SettingsError(f"host={host!r} is no host name; a good one is 'static.example.com'")
+    return host.lower()
