@@ -63,7 +63,9 @@ def allowed_extensions(given: object) -> frozenset[str]:
         if not isinstance(ext, str) or (ext and not ext.startswith(".")):
             raise SettingsError(f"allowed_ext has {ext!r}, which does not begin with a dot; {good}")
         if ext.count(".") > 1:
-            raise SettingsError(f"allowed_ext has {ext!r}; only the last extension counts, as {'.' + ext.split('.')[-1]!r}")
+            raise SettingsError(
+                f"allowed_ext has {ext!r}; only the last extension counts, as {'.' + ext.split('.')[-1]!r}"
+            )
     return frozenset(ext.lower() for ext in extensions)
 
 

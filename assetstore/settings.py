@@ -68,7 +68,9 @@ def _refuse_misspelling(key: object, names: list[str]) -> None:
 
 def _assets_url(value: object) -> str:
     if not isinstance(value, str):
-        raise SettingsError(f"ASSETS_URL={value!r} is no text; a good value is '/assets/' or 'https://cdn.example.com/'")
+        raise SettingsError(
+            f"ASSETS_URL={value!r} is no text; a good value is '/assets/' or 'https://cdn.example.com/'"
+        )
     try:
         return MountUrl.parse(value).base
     except SettingsError as error:

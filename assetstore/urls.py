@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from assetstore.errors import SettingsError
 
 #: Where the origin answers too, when a mount's URL is a full one.
 ORIGIN_PATH = "/assets/"
 
+# What a path segment may hold without percent-encoding (RFC 3986 section 3.3), quotes left out.
+_PREFIX = re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/-]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
@@ -92,19 +94,19 @@ def _split_full(url: str) -> SplitResult:
 
 
 def path_prefix(path: str, setting: str) -> str:
-    """Normalise a URL path prefix: one slash before, one behind, percent-encoded.
+    """Normalise a URL path prefix: one slash before, one behind.
 
     Raises:
-        SettingsError: it has empty or dot segments, a query, a fragment or a control character.
+        SettingsError: it has empty or dot segments, or characters that a URL would have to encode.
     """
-    if any(each in path for each in "?#\\") or any(ord(each) < 33 or ord(each) == 127 for each in path):
-        raise SettingsError(f"{setting}={path!r} holds a character no path prefix may; a good one is '/assets/'")
-    inner = path.strip("/")
-    if not inner:
+    inner = path.strip("/") if isinstance(path, str) else None
+    if inner == "":
         return "/"
+    if inner is None or not _PREFIX.fullmatch(inner):
+        raise SettingsError(f"{setting}={path!r} holds a character that no path prefix may; a good one is '/assets/'")
     if any(segment in {"", ".", ".."} for segment in inner.split("/")):
         raise SettingsError(f"{setting}={path!r} has an empty or dot segment; a good one is '/assets/'")
-    return f"/{quote(inner, safe="/%@:!$&'()*+,;=~-._")}/"
+    return f"/{inner}/"
 
 
 def checked_host(host: str) -> str:

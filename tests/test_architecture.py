@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).parent.parent / "assetstore"
 ORDER = """
 errors
 paths  media_types  headers  compress  digest
-settings
+urls  settings
 backends.base  backends.readers
 backends.local  backends.filesystem  backends.s3_errors  backends.s3  backends.s3_reader  backends.cdn  backends
-fingerprint  resolver  manifest  urls  mounts
+mtimes  fingerprint  resolver  manifest  mounts  missing  namer
 http.headers  http.ranges  http.conditional  http.encoding  http.response  http.body  http.handler  http.routes  http
 store
 testing
