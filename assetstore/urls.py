@@ -73,7 +73,7 @@ class MountUrl:
         parts = _split_full(url)
         pulled = path_prefix(parts.path or "/", "url")
         origin = path_prefix(origin_path, "origin_path")
-        prefixes = sorted({pulled, origin}, key=len, reverse=True)
+        prefixes = sorted({pulled, origin}, key=lambda prefix: (-len(prefix), prefix != pulled))
         return cls(base=f"{parts.scheme}://{parts.netloc}{pulled}", origin=origin, prefixes=tuple(prefixes))
 
 

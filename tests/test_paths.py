@@ -12,9 +12,7 @@ from assetstore import paths
 from assetstore.errors import UnsafePath
 
 
-@pytest.mark.parametrize(
-    "path", ["app.css", "css/app.css", "a b/ü#?%.css", "..x/y..", "a/…", "@scope/x+y,z.js", "日本/語.js"]
-)
+@pytest.mark.parametrize("path", ["app.css", "css/app.css", "a b/ü#?%.css", "a/…", "@scope/x+y,z.js", "日本/語.js"])
 def test_a_legal_path_comes_back_as_it_is(path: str) -> None:
     assert paths.clean(path) == path
 
