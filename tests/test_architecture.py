@@ -15,12 +15,15 @@ PACKAGE = Path(__file__).parent.parent / "assetstore"
 ORDER = """
 errors
 paths  media_types  headers  compress  digest
+references  stylesheets  scripts
 urls  settings
 backends.base  backends.readers
 backends.local  backends.filesystem  backends.s3_errors  backends.s3  backends.s3_reader  backends.cdn  backends
-mtimes  fingerprint  resolver  manifest  mounts  missing  namer
+mtimes  fingerprint  rewritten  rewritten_reader  resolver  manifest  hosts  mounts  missing  namer
+html  integrity  modules  importmap  pages  pages_check
 http.headers  http.ranges  http.conditional  http.encoding  http.response  http.body  http.handler  http.routes  http
 store
+integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
 cli
 __init__  __main__
@@ -35,6 +38,13 @@ DOORS = {
     "starlette": {"http.routes", "store"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
+    "tinycss2": {"stylesheets"},
+    "tree_sitter": {"scripts"},
+    "tree_sitter_javascript": {"scripts"},
+    "markupsafe": {"html"},
+    "jinja2": {"integrations.jinja"},
+    "jx": {"integrations.jx"},
+    "fastapi": {"integrations.fastapi"},
 }
 
 # Sync below the door: only these may hold a coroutine.
