@@ -18,7 +18,11 @@ paths  media_types  headers  compress  digest
 references  stylesheets  scripts
 urls  settings
 backends.base  backends.readers
-backends.local  backends.filesystem  backends.s3_errors  backends.s3  backends.s3_reader  backends.cdn  backends
+backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
+backends.s3_errors  backends.s3_facts  backends.s3_listing  backends.s3_client  backends.s3  backends.s3_reader
+backends.cdn  backends
+backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
+backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  rewritten  rewritten_reader  resolver  manifest  hosts  mounts  missing  namer
 html  integrity  modules  importmap  pages  pages_check
 http.headers  http.ranges  http.conditional  http.encoding  http.response  http.body  http.handler  http.routes  http
