@@ -39,7 +39,7 @@ DOORS = {
     "boto3": {"backends.s3"},
     "botocore": {"backends.s3", "backends.s3_errors"},
     "aiohttp": {"backends.s3_reader"},
-    "starlette": {"http.routes", "store"},
+    "starlette": {"http.handler", "http.routes", "store"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
     "tinycss2": {"stylesheets"},

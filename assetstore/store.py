@@ -1,0 +1,183 @@
+"""This module owns the object that users hold: wiring only, everything else has its own room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from os import PathLike
+from typing import Any, cast
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from assetstore import paths
+from assetstore.backends import open_backend
+from assetstore.backends.base import Backend
+from assetstore.backends.readers import reader_of
+from assetstore.errors import SettingsError, UnsafePath
+from assetstore.fingerprint import Fingerprinter, fingerprinter
+from assetstore.headers import HeaderRules, shared_policy
+from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
+from assetstore.missing import MissingAssets
+from assetstore.mounts import Mount, MountTable, allowed_extensions
+from assetstore.namer import Namer
+from assetstore.resolver import LiveResolver
+from assetstore.settings import Settings
+from assetstore.urls import ORIGIN_PATH, MountUrl
+
+
+class AssetStore:
+    """Mounts, their URLs, and the routes that serve them.
+
+    Args:
+        settings: a mapping to read settings from; other keys in it are left alone.
+        **keywords: settings by name (``ASSETS_URL="…"``); they win over *settings*, which wins
+            over the environment. See :class:`~assetstore.settings.Settings`.
+
+    Raises:
+        SettingsError: a setting is unknown or malformed.
+    """
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
+        self.settings = Settings.load(settings, keywords)
+        self._mounts = MountTable()
+        self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
+        self._route = AssetRoute(self._namer)
+        self._root_files: list[BaseRoute] = []
+
+    def static(
+        self,
+        url: str,
+        *,
+        root: str | PathLike[str] | Backend,
+        name: str | None = None,
+        allowed_ext: Iterable[str] = (),
+        public: bool = True,
+        fingerprint: bool | str | Fingerprinter = True,
+        host: str | None = None,
+        defaults: Mapping[str, str] | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        origin_path: str = ORIGIN_PATH,
+        must_exist: bool = True,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
+        shared_cache: str = "",
+    ) -> Mount:
+        """Mount the files under *root* at *url* (guide section 3).
+
+        Args:
+            url: path prefix (``/assets/``) or full URL of a CDN (``https://cdn.example.com/``).
+            root: a directory, an fsspec URL (``s3://bucket/prefix``) or a backend.
+            name: the name for ``url_for``.
+            allowed_ext: extensions that may be served, ``""`` for files without one; empty allows all.
+            public: whether shared caches may keep the answers.
+            fingerprint: ``True`` or ``"mtime"``, ``"content"``, ``False``, or an object of your own.
+            host: the only host on which the mount answers; its URLs then begin with ``//host/``.
+            defaults: ``{"file": "index.html"}`` answers the bare prefix with that file.
+            storage_options: what the backend needs: endpoint, credentials, client settings.
+            origin_path: where this server answers too when *url* is a full URL.
+            must_exist: whether a missing root is an error now; ``False`` for trees built later.
+            headers: further response headers by glob pattern: ``{"*.svg": {"Content-Security-Policy": "…"}}``.
+            shared_cache: for plain files, what shared caches may do: ``"s-maxage=60"``.
+
+        Raises:
+            SettingsError: an argument is malformed, or the name or prefix is taken.
+        """
+        backend = open_backend(root, storage_options, must_exist=must_exist)
+        made_of = fingerprinter(fingerprint)
+        mount = Mount(
+            name=_checked_name(name),
+            url=MountUrl.parse(url, host=host, origin_path=origin_path),
+            backend=backend,
+            reader=reader_of(backend),
+            fingerprinter=made_of,
+            resolver=LiveResolver(backend, made_of),
+            allowed_ext=allowed_extensions(allowed_ext),
+            public=_checked_flag("public", public),
+            defaults=_checked_defaults(defaults),
+            headers=HeaderRules(headers),
+            shared_cache=shared_policy(shared_cache, public=public),
+        )
+        self._mounts.add(mount)
+        return mount
+
+    def root_files(self, *files: str, mount: str = "assets") -> None:
+        """Answer ``/favicon.ico`` and its like with a 301 into a mount (guide section 10).
+
+        Raises:
+            MountNotFound: there is no mount called *mount* yet.
+            SettingsError: a name is no file name.
+        """
+        target = self._mounts.named(mount)
+        for file in files:
+            try:
+                self._root_files.append(root_file(file, target))
+            except UnsafePath as error:
+                raise SettingsError(f"root_files({file!r}): {error}") from None
+
+    @property
+    def mounts(self) -> MountTable:
+        """Every mount, by name and by place."""
+        return self._mounts
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Starlette routes that serve every mount and every root file."""
+        return [self._route, *self._root_files]
+
+    def names(self, root_path: str) -> BaseRoute:
+        """A route that only resolves names, for a store whose routes stand inside ``Mount(root_path)``."""
+        return AssetNames(self._namer, root_path.rstrip("/"))
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """*app* with the assets in front of it, answered before its middleware is entered."""
+        return AssetWrapper(self._route, app)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:
+        """Pass as ``lifespan=`` to release connections at shutdown. Not required."""
+        try:
+            yield
+        finally:
+            for mount in self._mounts:
+                await mount.reader.aclose()
+
+    def url_for(self, name: str, *, file: str, request: object | None = None) -> str:
+        """The URL of *file* in the mount called *name*: path-only, or absolute on a CDN.
+
+        Args:
+            name: a mount's name.
+            file: logical path, relative to the mount's root, without a leading slash.
+            request: a Starlette request, to put its application's root path before path-only URLs.
+
+        Raises:
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.namer.Namer.url_for>`.
+        """
+        return self._namer.url_for(name, file, root_path=root_path_of(request))
+
+
+def root_path_of(request: object | None) -> str:
+    """The ASGI root path of the application that *request* came to; ``""`` without a request."""
+    if request is None:
+        return ""
+    scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
+    return str(scope.get("app_root_path", scope.get("root_path", "")))
+
+
+def _checked_name(name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name and ":" not in name):
+        return name
+    raise SettingsError(f"name={name!r} is no mount name; give a word without ':', such as 'assets'")
+
+
+def _checked_flag(setting: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{setting}={value!r} is neither True nor False")
+    return value
+
+
+def _checked_defaults(defaults: Mapping[str, str] | None) -> Mapping[str, str]:
+    if not defaults:
+        return {}
+    if set(defaults) != {"file"} or not paths.is_clean(str(defaults["file"])):
+        raise SettingsError(f"defaults={dict(defaults)!r} is not known; a good one is {{'file': 'index.html'}}")
+    return dict(defaults)

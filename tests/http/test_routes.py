@@ -1,0 +1,193 @@
+"""The Starlette door: names through every router, the right mount for each request (guide sections 3, 10 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi import Request as FastAPIRequest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Mount, NoMatchFound, Route
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
+
+from assetstore import AssetStore
+
+Client = Callable[..., TestClient]
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    opened: list[TestClient] = []
+
+    def connect(app: ASGIApp, base_url: str = "http://testserver", root_path: str = "") -> TestClient:
+        found = TestClient(app, base_url, root_path=root_path, follow_redirects=False)
+        opened.append(found)
+        return found
+
+    yield connect
+    for each in opened:
+        each.close()
+
+
+def page(name: str = "assets", **params: str) -> Route:
+    """A route whose answer is what ``request.url_for`` gives there."""
+
+    def endpoint(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(request.url_for(name, **(params or {"file": "favicon.ico"}))))
+
+    return Route("/", endpoint)
+
+
+def store_of(world: Path, url: str = "/assets/", **options: object) -> AssetStore:
+    store = AssetStore()
+    store.static(url, root=world, name="assets", fingerprint=False, **options)  # type: ignore[arg-type]
+    return store
+
+
+def test_request_url_for_stays_a_path_on_the_origin(world: Path, client: Client) -> None:
+    """Behind a proxy that ends TLS, Starlette's own absolute URL would say http://."""
+    app = Starlette(routes=[*store_of(world).routes, page()])
+    assert client(app).get("/").text == "/assets/favicon.ico"
+
+
+def test_request_url_for_is_absolute_on_a_cdn(world: Path, client: Client) -> None:
+    app = Starlette(routes=[*store_of(world, "https://cdn.example.com/").routes, page()])
+    assert client(app).get("/").text == "https://cdn.example.com/favicon.ico"
+
+
+def test_request_url_for_names_the_host_of_a_mount_that_has_one(world: Path, client: Client) -> None:
+    app = Starlette(routes=[*store_of(world, host="static.example.com").routes, page()])
+    assert client(app).get("/").text == "//static.example.com/assets/favicon.ico"
+
+
+def test_request_url_for_honours_the_root_path(world: Path, client: Client) -> None:
+    app = Starlette(routes=[*store_of(world).routes, page()])
+    served = client(app, root_path="/below")
+    url = served.get("/below/").text
+    assert url == "/below/assets/favicon.ico"
+    assert served.get(url).status_code == 200
+
+
+def test_app_url_path_for_knows_the_mounts(world: Path) -> None:
+    app = Starlette(routes=store_of(world).routes)
+    assert app.url_path_for("assets", file="favicon.ico") == "/assets/favicon.ico"
+
+
+def test_path_is_accepted_as_static_files_takes_it(world: Path, client: Client) -> None:
+    """A StaticFiles mount is swapped for ours without touching a template."""
+    for path in ("css/app.css", "/css/app.css"):
+        theirs = Starlette(routes=[Mount("/assets", StaticFiles(directory=world), name="assets"), page(path=path)])
+        ours = Starlette(routes=[*store_of(world).routes, page(path=path)])
+        assert client(theirs).get("/").text == "http://testserver" + client(ours).get("/").text
+
+
+@pytest.mark.parametrize("params", [{}, {"file": "a", "path": "b"}, {"file": 3}, {"name_": "x"}])
+def test_other_parameters_match_no_route(world: Path, params: dict[str, object]) -> None:
+    with pytest.raises(NoMatchFound):
+        Starlette(routes=store_of(world).routes).url_path_for("assets", **params)
+
+
+def test_fastapi_works_unchanged(world: Path, client: Client) -> None:
+    app = FastAPI(routes=store_of(world).routes)
+
+    @app.get("/")
+    def home(request: FastAPIRequest) -> str:
+        return str(request.url_for("assets", file="favicon.ico"))
+
+    served = client(app)
+    assert served.get("/").json() == "/assets/favicon.ico"
+    assert served.get("/assets/favicon.ico").content == (world / "favicon.ico").read_bytes()
+    assert served.get("/openapi.json").status_code == 200
+
+
+def test_the_routes_serve_inside_a_mount(world: Path, client: Client) -> None:
+    store = store_of(world)
+    app = Starlette(routes=[Mount("/sub", routes=[*store.routes, page()])])
+    assert client(app).get("/sub/assets/favicon.ico").status_code == 200
+    assert client(app).get("/sub/").text.endswith("/sub/assets/favicon.ico")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("/assets/", "/sub/assets/favicon.ico"), ("https://cdn.example.com/", "https://cdn.example.com/favicon.ico")],
+)
+def test_names_beside_a_mount_keep_its_urls_right(world: Path, client: Client, url: str, expected: str) -> None:
+    """Starlette makes the names inside a Mount absolute; the names route answers before it."""
+    store = store_of(world, url)
+    app = Starlette(routes=[store.names("/sub"), Mount("/sub", routes=[*store.routes, page()])])
+    assert client(app).get("/sub/").text == expected
+
+
+def test_a_host_keeps_its_mount_to_itself(world: Path, client: Client) -> None:
+    app = Starlette(routes=store_of(world, host="static.example.com").routes)
+    assert client(app, "http://static.example.com").get("/assets/favicon.ico").status_code == 200
+    assert client(app, "http://www.example.com").get("/assets/favicon.ico").status_code == 404
+
+
+@pytest.mark.parametrize("url", ["https://cdn.example.com/", "https://cdn.example.com/static/"])
+def test_origin_pull_is_answered_at_the_cdns_path_and_at_the_origins(world: Path, client: Client, url: str) -> None:
+    """Guide section 12.2: the CDN asks the origin for the very path that the browser asked it for."""
+    store = AssetStore()
+    store.static(url, root=world, name="assets")
+    app = Starlette(routes=[*store.routes, Route("/", lambda request: PlainTextResponse("home"))])
+    served = client(app)
+    path = store.url_for("assets", file="css/app.css").removeprefix("https://cdn.example.com")
+    assert served.get(path).content == (world / "css/app.css").read_bytes()
+    assert served.get("/assets/css/app.css").content == (world / "css/app.css").read_bytes()
+    assert served.get("/").text == "home"
+
+
+def test_a_mount_at_the_root_shadows_no_other_route(world: Path, client: Client) -> None:
+    own: list[BaseRoute] = [Route("/robots.txt", lambda request: PlainTextResponse("the application's own"))]
+    served = client(Starlette(routes=[*store_of(world, "https://cdn.example.com/").routes, *own]))
+    assert served.get("/robots.txt").text == "the application's own"
+    assert served.get("/favicon.ico").content == (world / "favicon.ico").read_bytes()
+    assert served.get("/css/nothing.css").headers.get("cache-control") is None
+    assert served.get(f"/css/nothing-{'0' * 64}.css").headers["cache-control"] == "no-store"
+
+
+def test_root_files_are_redirected_into_the_mount(world: Path, client: Client) -> None:
+    """Guide section 10."""
+    store = store_of(world)
+    store.root_files("favicon.ico", "robots.txt")
+    served = client(Starlette(routes=store.routes), root_path="/below")
+    answer = served.get("/below/favicon.ico")
+    assert (answer.status_code, answer.headers["location"]) == (301, "/below/assets/favicon.ico")
+    assert served.get(answer.headers["location"]).content == (world / "favicon.ico").read_bytes()
+    assert served.post("/below/robots.txt").status_code == 405
+
+
+def test_root_files_never_lead_a_cdn_back_to_itself(world: Path, client: Client) -> None:
+    store = store_of(world, "https://cdn.example.com/")
+    store.root_files("favicon.ico")
+    served = client(Starlette(routes=store.routes))
+    answer = served.get("/favicon.ico")
+    while answer.status_code == 301:
+        assert answer.headers["location"].startswith("/assets/")
+        answer = served.get(answer.headers["location"])
+    assert answer.content == (world / "favicon.ico").read_bytes()
+
+
+def test_a_mount_added_after_the_application_was_made_is_served(world: Path, client: Client) -> None:
+    store = store_of(world)
+    served = client(Starlette(routes=store.routes))
+    store.static("/late/", root=world)
+    assert served.get("/late/favicon.ico").status_code == 200
+
+
+def test_a_wrapped_application_gets_what_is_no_asset(world: Path, client: Client) -> None:
+    served = client(store_of(world).wrap(Starlette(routes=[Route("/", lambda request: PlainTextResponse("home"))])))
+    assert served.get("/").text == "home"
+    assert served.get("/assets/favicon.ico").content == (world / "favicon.ico").read_bytes()
+
+
+def test_the_lifespan_is_not_required_and_does_no_harm(world: Path) -> None:
+    store = store_of(world)
+    with TestClient(Starlette(routes=store.routes, lifespan=store.lifespan)) as served:
+        assert served.get("/assets/favicon.ico").status_code == 200
