@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["servers.programs", "servers.processes"]
+pytest_plugins = ["servers.programs", "servers.processes", "servers.s3", "servers.fault_proxy"]
 
 #: A small tree in which every file says which one it is.
 WORLD = (

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from servers.processes import ASGI_SERVERS, ProcessStarter, start
+from servers.processes import ASGI_SERVERS, PROJECT, ProcessStarter, start
 from servers.programs import need_package, need_program
 
 APP = """
@@ -75,8 +75,7 @@ def test_a_program_that_ends_early_tells_what_it_printed(tmp_path: Path, free_po
 
 
 def test_make_help_names_every_target() -> None:
-    project = Path(__file__).parent.parent
-    told = subprocess.run(["make", "-s", "help"], cwd=project, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(["make", "-s", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in told.splitlines()} >= {
         "demo",
         "test",
