@@ -25,7 +25,8 @@ backends.cached.counters  backends.cached.breaker  backends.cached.guard  backen
 backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  rewritten  rewritten_reader  resolver  manifest  hosts  mounts  missing  namer
 html  integrity  modules  importmap  pages  pages_check
-http.headers  http.ranges  http.conditional  http.encoding  http.response  http.body  http.handler  http.routes  http
+http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation  http.answer
+http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
 store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
@@ -52,7 +53,16 @@ DOORS = {
 }
 
 # Sync below the door: only these may hold a coroutine.
-ASYNC = {"backends.readers", "backends.s3_reader", "http.body", "http.handler", "http.routes", "store"}
+ASYNC = {
+    "backends.readers",
+    "backends.s3_reader",
+    "http.variants",
+    "http.lookup",
+    "http.body",
+    "http.handler",
+    "http.routes",
+    "store",
+}
 
 
 def modules() -> dict[str, ast.Module]:
