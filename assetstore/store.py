@@ -130,7 +130,7 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        return AssetWrapper(self._route, app)
+        return AssetWrapper(self.routes, app)
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:

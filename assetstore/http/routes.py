@@ -6,7 +6,7 @@ and ``request.url_for``, ``app.url_path_for`` and a template's ``url_for`` find 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.datastructures import URL, URLPath
@@ -151,13 +151,14 @@ def root_file(file: str, mount: Mount) -> Route:
 class AssetWrapper:
     """An ASGI application in front of another: assets are answered before its middleware is entered."""
 
-    def __init__(self, route: AssetRoute, app: ASGIApp) -> None:
-        self._route = route
+    def __init__(self, routes: Sequence[BaseRoute], app: ASGIApp) -> None:
+        self._routes = routes
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match, child = self._route.matches(scope)
-        if match is not Match.FULL:
-            await self._app(scope, receive, send)
-            return
-        await self._route.handle({**scope, **child}, receive, send)
+        for route in self._routes:
+            match, child = route.matches(scope)
+            if match is not Match.NONE:
+                await route.handle({**scope, **child}, receive, send)
+                return
+        await self._app(scope, receive, send)

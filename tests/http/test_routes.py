@@ -187,6 +187,14 @@ def test_a_wrapped_application_gets_what_is_no_asset(world: Path, client: Client
     assert served.get("/assets/favicon.ico").content == (world / "favicon.ico").read_bytes()
 
 
+def test_a_wrapped_application_has_the_root_files_too(world: Path, client: Client) -> None:
+    store = store_of(world)
+    store.root_files("favicon.ico")
+    served = client(store.wrap(Starlette()))
+    assert served.get("/favicon.ico").headers["location"] == "/assets/favicon.ico"
+    assert served.post("/favicon.ico").status_code == 405
+
+
 def test_the_lifespan_is_not_required_and_does_no_harm(world: Path) -> None:
     store = store_of(world)
     with TestClient(Starlette(routes=store.routes, lifespan=store.lifespan)) as served:
