@@ -10,20 +10,16 @@ from typing import Any, cast
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from assetstore import paths
-from assetstore.backends import open_backend
+from assetstore import wiring
 from assetstore.backends.base import Backend
-from assetstore.backends.readers import reader_of
 from assetstore.errors import SettingsError, UnsafePath
-from assetstore.fingerprint import Fingerprinter, fingerprinter
-from assetstore.headers import HeaderRules, shared_policy
+from assetstore.fingerprint import Fingerprinter
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
 from assetstore.missing import MissingAssets
-from assetstore.mounts import Mount, MountTable, allowed_extensions
+from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
-from assetstore.resolver import LiveResolver
 from assetstore.settings import Settings
-from assetstore.urls import ORIGIN_PATH, MountUrl
+from assetstore.urls import ORIGIN_PATH
 
 
 class AssetStore:
@@ -82,21 +78,22 @@ class AssetStore:
         Raises:
             SettingsError: an argument is malformed, or the name or prefix is taken.
         """
-        backend = open_backend(root, storage_options, must_exist=must_exist)
-        made_of = fingerprinter(fingerprint)
-        mount = Mount(
-            name=_checked_name(name),
-            url=MountUrl.parse(url, host=host, origin_path=origin_path),
-            backend=backend,
-            reader=reader_of(backend),
-            fingerprinter=made_of,
-            resolver=LiveResolver(backend, made_of),
-            allowed_ext=allowed_extensions(allowed_ext),
-            public=_checked_flag("public", public),
-            defaults=_checked_defaults(defaults),
-            headers=HeaderRules(headers),
-            shared_cache=shared_policy(shared_cache, public=public),
+        given = wiring.MountOptions(
+            url=url,
+            root=root,
+            name=name,
+            allowed_ext=allowed_ext,
+            public=public,
+            fingerprint=fingerprint,
+            host=host,
+            defaults=defaults,
+            storage_options=storage_options,
+            origin_path=origin_path,
+            must_exist=must_exist,
+            headers=headers,
+            shared_cache=shared_cache,
         )
+        mount = wiring.wire(given)
         self._mounts.add(mount)
         return mount
 
@@ -161,23 +158,3 @@ def root_path_of(request: object | None) -> str:
         return ""
     scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
     return str(scope.get("app_root_path", scope.get("root_path", "")))
-
-
-def _checked_name(name: object) -> str | None:
-    if name is None or (isinstance(name, str) and name and ":" not in name):
-        return name
-    raise SettingsError(f"name={name!r} is no mount name; give a word without ':', such as 'assets'")
-
-
-def _checked_flag(setting: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise SettingsError(f"{setting}={value!r} is neither True nor False")
-    return value
-
-
-def _checked_defaults(defaults: Mapping[str, str] | None) -> Mapping[str, str]:
-    if not defaults:
-        return {}
-    if set(defaults) != {"file"} or not paths.is_clean(str(defaults["file"])):
-        raise SettingsError(f"defaults={dict(defaults)!r} is not known; a good one is {{'file': 'index.html'}}")
-    return dict(defaults)

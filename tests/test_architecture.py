@@ -27,6 +27,7 @@ mtimes  fingerprint  rewritten  rewritten_reader  resolver  manifest  hosts  mou
 html  integrity  modules  importmap  pages  pages_check
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation  http.answer
 http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
+wiring
 store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing

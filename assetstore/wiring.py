@@ -1,0 +1,96 @@
+"""This module owns how a mount is wired: every argument is checked, and every decision taken, once.
+
+Which backend a root names, how serving reads it, where its names come from: after this, nothing
+asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from assetstore import paths
+from assetstore.backends import open_backend
+from assetstore.backends.base import Backend
+from assetstore.backends.readers import Reader, reader_of
+from assetstore.errors import SettingsError
+from assetstore.fingerprint import Fingerprinter, fingerprinter
+from assetstore.headers import HeaderRules, shared_policy
+from assetstore.mounts import Mount, allowed_extensions
+from assetstore.resolver import LiveResolver, Resolver
+from assetstore.urls import MountUrl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountOptions:
+    """What a user gave to :meth:`AssetStore.static <assetstore.store.AssetStore.static>`, unchecked."""
+
+    url: str
+    root: str | PathLike[str] | Backend
+    name: str | None
+    allowed_ext: Iterable[str]
+    public: bool
+    fingerprint: bool | str | Fingerprinter
+    host: str | None
+    defaults: Mapping[str, str] | None
+    storage_options: Mapping[str, Any] | None
+    origin_path: str
+    must_exist: bool
+    headers: Mapping[str, Mapping[str, str]] | None
+    shared_cache: str
+
+
+def wire(given: MountOptions) -> Mount:
+    """The mount that *given* describes.
+
+    Raises:
+        SettingsError: an argument is malformed; the message shows a good one.
+    """
+    public = _flag("public", given.public)
+    backend = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
+    made_of = fingerprinter(given.fingerprint)
+    return Mount(
+        name=_name(given.name),
+        url=MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path),
+        backend=backend,
+        reader=_reader(backend),
+        fingerprinter=made_of,
+        resolver=_resolver(backend, made_of),
+        allowed_ext=allowed_extensions(given.allowed_ext),
+        public=public,
+        defaults=_defaults(given.defaults),
+        headers=HeaderRules(given.headers),
+        shared_cache=shared_policy(given.shared_cache, public=public),
+    )
+
+
+def _reader(backend: Backend) -> Reader:
+    """How serving reads: the backend's own way where it has one, else in threads."""
+    return reader_of(backend)
+
+
+def _resolver(backend: Backend, made_of: Fingerprinter | None) -> Resolver:
+    """Where names come from."""
+    return LiveResolver(backend, made_of)
+
+
+def _name(name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name and ":" not in name):
+        return name
+    raise SettingsError(f"name={name!r} is no mount name; give a word without ':', such as 'assets'")
+
+
+def _flag(setting: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{setting}={value!r} is neither True nor False")
+    return value
+
+
+def _defaults(defaults: Mapping[str, str] | None) -> Mapping[str, str]:
+    if not defaults:
+        return {}
+    if set(defaults) != {"file"} or not paths.is_clean(str(defaults["file"])):
+        raise SettingsError(f"defaults={dict(defaults)!r} is not known; a good one is {{'file': 'index.html'}}")
+    return dict(defaults)
