@@ -29,6 +29,12 @@ class Settings:
     ASSETS_URL: str = "/assets/"
     #: ``X-Accel-Redirect`` or ``X-Sendfile`` where a proxy in front sends the bytes; empty otherwise.
     STATIC_X_SENDFILE_HEADER: str = ""
+    #: Which proxy that is, since each reads unusual names in its own way: ``nginx``, ``caddy``,
+    #: ``apache`` or ``lighttpd``; empty sends only what all that know the header read alike.
+    STATIC_X_SENDFILE_SERVER: str = ""
+    #: For X-Accel-Redirect: directory to the prefix of the proxy's internal location. In the
+    #: environment: JSON. A mount that is not in it is at ``/_accel/<name>/``.
+    STATIC_X_SENDFILE_MAP: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     #: Import map: bare specifier to asset path, absolute path or full URL. In the environment:
     #: JSON, or the path of a ``.json`` file.
     IMPORT_MAP: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -88,6 +94,28 @@ def _sendfile_header(value: object) -> str:
     return header
 
 
+def _sendfile_server(value: object) -> str:
+    known = {"", "nginx", "caddy", "apache", "lighttpd"}
+    server = value.strip().lower() if isinstance(value, str) else "" if value is None else None
+    if server is None or server not in known:
+        raise SettingsError(
+            f"STATIC_X_SENDFILE_SERVER={value!r} is not known; give 'nginx', 'caddy', 'apache', 'lighttpd' or ''"
+        )
+    return server
+
+
+def _sendfile_map(value: object) -> Mapping[str, str]:
+    good = """a good value is {"/srv/site/assets": "/_accel/assets/"}"""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "{}")
+        except ValueError as error:
+            raise SettingsError(f"STATIC_X_SENDFILE_MAP cannot be read as JSON ({error}); {good}") from None
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for pair in value.items() for each in pair):
+        raise SettingsError(f"STATIC_X_SENDFILE_MAP={value!r} is no mapping of text to text; {good}")
+    return MappingProxyType(dict(value))
+
+
 def _import_map(value: object) -> Mapping[str, Any]:
     good = """a good value is {"@hotwired/turbo": "js/turbo.js"}"""
     if isinstance(value, str):
@@ -112,6 +140,8 @@ def _strict(value: object) -> bool:
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "ASSETS_URL": _assets_url,
     "STATIC_X_SENDFILE_HEADER": _sendfile_header,
+    "STATIC_X_SENDFILE_SERVER": _sendfile_server,
+    "STATIC_X_SENDFILE_MAP": _sendfile_map,
     "IMPORT_MAP": _import_map,
     "ASSETS_STRICT": _strict,
 }

@@ -25,7 +25,7 @@ backends.cached.counters  backends.cached.breaker  backends.cached.guard  backen
 backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  rewritten  rewritten_reader  resolver  manifest  hosts  mounts  missing  namer
 html  integrity  modules  importmap  pages  pages_check
-http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation  http.answer
+http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
 wiring
 store

@@ -57,6 +57,10 @@ def test_a_full_url_without_its_slash_is_repaired() -> None:
         ("ASSETS_URL", None),
         ("STATIC_X_SENDFILE_HEADER", "X-Send-File"),
         ("STATIC_X_SENDFILE_HEADER", 1),
+        ("STATIC_X_SENDFILE_SERVER", "iis"),
+        ("STATIC_X_SENDFILE_SERVER", 1),
+        ("STATIC_X_SENDFILE_MAP", "/srv=/_accel/"),
+        ("STATIC_X_SENDFILE_MAP", {"/srv": 1}),
         ("IMPORT_MAP", "{not json"),
         ("IMPORT_MAP", "missing.json"),
         ("IMPORT_MAP", ["a"]),
@@ -82,3 +86,11 @@ def test_the_environment_gives_the_import_map_as_json_or_as_a_file(tmp_path: Pat
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False), ("", False), ("off", False)])
 def test_the_environment_says_strict_in_words(text: str, value: bool) -> None:
     assert load(environ={"ASSETS_STRICT": text}).ASSETS_STRICT is value
+
+
+def test_the_offload_settings_are_read_from_the_environment() -> None:
+    """Guide section 9."""
+    environ = {"STATIC_X_SENDFILE_SERVER": "Nginx", "STATIC_X_SENDFILE_MAP": '{"/srv/site": "/_accel/"}'}
+    settings = load(environ=environ)
+    assert settings.STATIC_X_SENDFILE_SERVER == "nginx"
+    assert settings.STATIC_X_SENDFILE_MAP == {"/srv/site": "/_accel/"}

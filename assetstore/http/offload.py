@@ -1,0 +1,156 @@
+"""This module owns what is said to a proxy in front that sends the file in our place (guide section 9).
+
+nginx and Caddy take ``X-Accel-Redirect``, the URI of a place inside the proxy; Apache and Lighttpd
+take ``X-Sendfile``, a path on disk. What each makes of an unusual name was measured with the
+programs themselves (nginx 1.22, Caddy 2.6, mod_xsendfile 0.12, Lighttpd 1.4.69): they decode
+percent escapes, all but mod_xsendfile, which takes the bytes as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote_from_bytes
+
+from assetstore.errors import SettingsError
+
+RawHeader = tuple[bytes, bytes]
+
+#: No spelling carries these through every server and proxy, so such files are streamed.
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+#: Where a named mount's files are inside the proxy, unless STATIC_X_SENDFILE_MAP says otherwise.
+INTERNAL_PREFIX = "/_accel/"
+
+
+def _quoted(path: bytes) -> bytes | None:
+    return quote_from_bytes(path, safe="/").encode()
+
+
+def _quoted_utf8(path: bytes) -> bytes | None:
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return None
+    return _quoted(path)
+
+
+def _raw(path: bytes) -> bytes | None:
+    return path if path == path.strip() else None  # blanks at the end of a header's value are dropped
+
+
+def _same_in_both(path: bytes) -> bytes | None:
+    return path if _quoted(path) == path else None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one proxy wants to be told."""
+
+    header: str
+    #: The path as this proxy reads it back; ``None`` for one that it cannot be told.
+    spell: Callable[[bytes], bytes | None]
+    #: Whether it wants a URI of its own instead of the path on disk.
+    mapped: bool = False
+    #: Whether a file with a content coding may go this way, and what header repeats the coding
+    #: where the proxy deletes ``Content-Encoding``.
+    coded: bool = True
+    coding_header: str | None = None
+
+
+_ACCEL = Dialect("X-Accel-Redirect", _quoted, mapped=True)
+
+#: By the name of the server; the empty name is whoever understands the header.
+DIALECTS: Mapping[tuple[str, str], Dialect] = {
+    ("X-Accel-Redirect", ""): _ACCEL,
+    ("X-Accel-Redirect", "nginx"): _ACCEL,
+    ("X-Accel-Redirect", "caddy"): _ACCEL,
+    # Apache or Lighttpd, not known which: only what both read alike; the rest is streamed.
+    ("X-Sendfile", ""): Dialect("X-Sendfile", _same_in_both, coded=False),
+    ("X-Sendfile", "apache"): Dialect("X-Sendfile", _raw, coding_header="X-Sendfile-Encoding"),
+    ("X-Sendfile", "lighttpd"): Dialect("X-Sendfile", _quoted_utf8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """Decided once, when the store is wired: who sends local files, and how it is told."""
+
+    dialect: Dialect
+    #: Directories (real paths with a closing slash) and the URI prefixes that the proxy has for them.
+    places: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, header: str, server: str = "", places: Mapping[str, str] | None = None) -> Offload | None:
+        """Read the three settings; ``None`` where no *header* is configured.
+
+        Raises:
+            SettingsError: the server does not read that header, or the map is malformed or of no use.
+        """
+        if not header:
+            if server or places:
+                raise SettingsError(
+                    "STATIC_X_SENDFILE_SERVER and STATIC_X_SENDFILE_MAP mean nothing without "
+                    "STATIC_X_SENDFILE_HEADER; set it to 'X-Accel-Redirect' or 'X-Sendfile'"
+                )
+            return None
+        dialect = DIALECTS.get((header, server))
+        if dialect is None:
+            fitting = " or ".join(repr(name) for known, name in DIALECTS if known == header and name)
+            raise SettingsError(
+                f"STATIC_X_SENDFILE_SERVER={server!r} does not go with STATIC_X_SENDFILE_HEADER={header!r}; "
+                f"give {fitting}"
+            )
+        if places and not dialect.mapped:
+            raise SettingsError(
+                f"STATIC_X_SENDFILE_MAP is for X-Accel-Redirect; {header} names paths on disk, so remove the map"
+            )
+        offload = cls(dialect)
+        for directory, prefix in (places or {}).items():
+            offload = offload._with(directory, prefix)
+        return offload
+
+    def with_mount(self, name: str | None, directory: str) -> Offload:
+        """The same, knowing a mount: its files are at ``/_accel/<name>/`` unless the map covers them."""
+        if not self.dialect.mapped or name is None or self._uri(_real(directory)) is not None:
+            return self
+        return self._with(directory, f"{INTERNAL_PREFIX}{quote_from_bytes(name.encode())}/")
+
+    def headers(self, real_path: str, coding: str | None = None) -> list[RawHeader] | None:
+        """What to add to a 200 whose body is the whole of *real_path*, to be sent with an empty body.
+
+        ``None`` means that this proxy cannot be told of it, and the application streams as without one.
+        """
+        path = os.fsencode(real_path)
+        if _CONTROL.search(path) or (coding and not self.dialect.coded):
+            return None
+        value = self._uri(real_path) if self.dialect.mapped else self.dialect.spell(path)
+        if value is None:
+            return None
+        told = [(self.dialect.header.lower().encode(), value)]
+        if coding and self.dialect.coding_header:
+            told.append((self.dialect.coding_header.lower().encode(), coding.encode()))
+        return told
+
+    def _with(self, directory: str, prefix: str) -> Offload:
+        if not (prefix.startswith("/") and prefix.endswith("/")):
+            raise SettingsError(
+                f"STATIC_X_SENDFILE_MAP gives {prefix!r} for {directory!r}, which needs a slash at both ends; "
+                "a good one is '/_accel/'"
+            )
+        places = [*self.places, (_real(directory), prefix)]
+        return replace(self, places=tuple(sorted(places, key=lambda place: -len(place[0]))))
+
+    def _uri(self, real_path: str) -> bytes | None:
+        """Where the proxy has *real_path*: the longest directory of the map that holds it."""
+        for directory, prefix in self.places:
+            if real_path.startswith(directory):
+                rest = self.dialect.spell(os.fsencode(real_path[len(directory) :]))
+                return None if rest is None else prefix.encode() + rest
+        return None
+
+
+def _real(directory: str) -> str:
+    return os.path.join(os.path.realpath(os.path.expanduser(directory)), "")
