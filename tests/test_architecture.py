@@ -31,6 +31,8 @@ wiring
 store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
+servers.listen  servers.tree  servers.uvicorn  servers.granian  servers
+commands.base  commands.serve  commands.url  commands
 cli
 __init__  __main__
 """.split()
@@ -41,7 +43,7 @@ DOORS = {
     "boto3": {"backends.s3"},
     "botocore": {"backends.s3", "backends.s3_errors"},
     "aiohttp": {"backends.s3_reader"},
-    "starlette": {"http.handler", "http.routes", "store"},
+    "starlette": {"http.handler", "http.routes", "store", "servers.tree", "commands.url"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
     "tinycss2": {"stylesheets"},
@@ -51,6 +53,8 @@ DOORS = {
     "jinja2": {"integrations.jinja"},
     "jx": {"integrations.jx"},
     "fastapi": {"integrations.fastapi"},
+    "uvicorn": {"servers.uvicorn"},
+    "granian": {"servers.granian"},
 }
 
 # Sync below the door: only these may hold a coroutine.

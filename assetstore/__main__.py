@@ -1,0 +1,8 @@
+"""This module owns ``python -m assetstore``."""
+
+from __future__ import annotations
+
+from assetstore.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

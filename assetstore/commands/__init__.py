@@ -1,0 +1,8 @@
+"""This module owns the list of commands: one room each, in the order in which ``--help`` names them."""
+
+from __future__ import annotations
+
+from assetstore.commands import serve, url
+from assetstore.commands.base import Command
+
+COMMANDS: tuple[Command, ...] = (serve, url)

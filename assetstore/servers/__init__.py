@@ -1,0 +1,36 @@
+"""This module owns which server ``assetstore serve`` runs on: the first door whose library is there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from assetstore.errors import SettingsError
+from assetstore.servers.listen import Listen
+
+#: Doors by the name of their library, the fastest first. Each is a module of this package with ``run``.
+DOORS = ("uvicorn",)
+
+
+class Door(Protocol):
+    """What a door's module holds."""
+
+    def run(self, listen: Listen, *, workers: int, log: bool) -> None:
+        """Serve the tree that :meth:`Tree.to_environment` left, until a signal ends it."""
+
+
+def open_door(wanted: str | None = None, doors: Sequence[str] = DOORS) -> Door:
+    """The door called *wanted*, or the first whose library is installed.
+
+    Raises:
+        SettingsError: the library is not installed; the message says how to get it.
+    """
+    choices = doors if wanted is None else [wanted]
+    for name in choices:
+        if importlib.util.find_spec(name) is not None:
+            return cast("Door", importlib.import_module(f"assetstore.servers.{name}"))
+    raise SettingsError(
+        f"serving needs {' or '.join(choices)}, which is not installed: pip install 'assetstore[serve]'"
+    )
