@@ -5,6 +5,7 @@ AssetStoreError
 ├─ UnsafePath              a path tried to leave its mount, or is spelled in a forbidden way
 ├─ MountNotFound           no mount has that name
 ├─ AssetNotFound           the backend says the file is not there (also a FileNotFoundError)
+├─ BrokenReference         a style sheet names files that are not there, where that is an error
 ├─ ManifestError           a manifest is missing, foreign or of a newer format
 ├─ BackendError            storage failed; the cause is kept, never shown to a client
 │  ├─ BackendForbidden         policy says no
@@ -56,6 +57,10 @@ class AssetNotFound(AssetStoreError, FileNotFoundError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class BrokenReference(AssetStoreError):
+    """Files name others that are not there; the message has file, line and column of each."""
 
 
 class ManifestError(AssetStoreError):

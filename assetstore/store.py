@@ -57,6 +57,7 @@ class AssetStore:
         must_exist: bool = True,
         headers: Mapping[str, Mapping[str, str]] | None = None,
         shared_cache: str = "",
+        references: str | None = None,
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
 
@@ -74,6 +75,8 @@ class AssetStore:
             must_exist: whether a missing root is an error now; ``False`` for trees built later.
             headers: further response headers by glob pattern: ``{"*.svg": {"Content-Security-Policy": "…"}}``.
             shared_cache: for plain files, what shared caches may do: ``"s-maxage=60"``.
+            references: ``"rewrite"`` writes fingerprints into the references of style sheets, and warns
+                of those that are missing; ``"strict"`` refuses the missing.
 
         Raises:
             SettingsError: an argument is malformed, or the name or prefix is taken.
@@ -92,6 +95,7 @@ class AssetStore:
             must_exist=must_exist,
             headers=headers,
             shared_cache=shared_cache,
+            references=references,
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)

@@ -42,6 +42,15 @@ class Found:
     stop: int
 
 
+def require() -> None:
+    """Find out now, not at the first style sheet, whether the parser is installed.
+
+    Raises:
+        SettingsError: it is not; the message says how to install it.
+    """
+    _tinycss2()
+
+
 @cache
 def _tinycss2() -> ModuleType:
     try:
@@ -75,10 +84,10 @@ def scan(text: str) -> list[Found]:
     return sorted(_Scanner(text).found(), key=lambda each: each.start)
 
 
-def rewrite(text: str, replacement: Callable[[Reference], str | None]) -> str:
-    """*text* with each reference's URL replaced by what *replacement* gives; ``None`` keeps it."""
+def rewrite(text: str, found: Iterable[Found], replacement: Callable[[Reference], str | None]) -> str:
+    """*text* with the URL of each *found* reference replaced by what *replacement* gives; ``None`` keeps it."""
     parts, end = [], 0
-    for each in scan(text):
+    for each in found:
         if (url := replacement(each.reference)) is None:
             continue
         in_comment = each.reference.kind == "source-map"

@@ -20,6 +20,7 @@ from assetstore.fingerprint import Fingerprinter, fingerprinter
 from assetstore.headers import HeaderRules, shared_policy
 from assetstore.mounts import Mount, allowed_extensions
 from assetstore.resolver import LiveResolver, Resolver
+from assetstore.rewritten import rewritten
 from assetstore.urls import MountUrl
 
 
@@ -40,6 +41,7 @@ class MountOptions:
     must_exist: bool
     headers: Mapping[str, Mapping[str, str]] | None
     shared_cache: str
+    references: str | None
 
 
 def wire(given: MountOptions) -> Mount:
@@ -49,8 +51,9 @@ def wire(given: MountOptions) -> Mount:
         SettingsError: an argument is malformed; the message shows a good one.
     """
     public = _flag("public", given.public)
-    backend = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
     made_of = fingerprinter(given.fingerprint)
+    stored = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
+    backend = rewritten(stored, made_of, given.references)
     return Mount(
         name=_name(given.name),
         url=MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path),

@@ -17,13 +17,13 @@ errors
 paths  media_types  headers  compress  digest
 references  stylesheets  scripts
 urls  settings
-backends.base  backends.readers
+backends.base  backends.readers  backends.held
 backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
 backends.s3_errors  backends.s3_facts  backends.s3_listing  backends.s3_client  backends.s3  backends.s3_reader
 backends.cdn  backends
 backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
 backends.cached.disk  backends.cached.reader  backends.cached
-mtimes  fingerprint  rewritten  rewritten_reader  resolver  manifest  hosts  mounts  missing  namer
+mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  hosts  mounts  missing  namer
 html  integrity  modules  importmap  pages  pages_check
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
@@ -59,6 +59,7 @@ DOORS = {
 
 # Sync below the door: only these may hold a coroutine.
 ASYNC = {
+    "rewritten_reader",
     "backends.readers",
     "backends.s3_reader",
     "http.variants",

@@ -1,0 +1,244 @@
+"""This module owns the backend that gives another backend's style sheets with their references named.
+
+It is a backend around a backend, so serving, publishing and ``url_for`` see one and the same
+bytes and fingerprints. JavaScript is left alone: the import map answers for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from assetstore import sheets, stylesheets
+from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
+from assetstore.backends.held import HeldFile
+from assetstore.backends.readers import Reader
+from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
+from assetstore.fingerprint import Fingerprinter
+from assetstore.rewritten_reader import RewrittenReader
+from assetstore.sheets import Source
+
+_log = logging.getLogger("assetstore")
+
+#: What ``references=`` of a mount may be: rewrite and warn of what is missing, or refuse it.
+CHOICES = ("rewrite", "strict")
+#: Larger style sheets are passed through as they are, so that no file can exhaust memory.
+MAX_SHEET_BYTES = 4 * 1024 * 1024
+#: How many style sheets are remembered, and how many faults are remembered as said.
+REMEMBERED = 500
+#: How long an answer stands before the files behind it are looked at again: on disk, and over a network.
+RECHECK_SECONDS, REMOTE_RECHECK_SECONDS = 0.1, 10.0
+#: Stored variants of a style sheet hold the bytes before rewriting.
+_VARIANTS = (".br", ".gz", ".zst")
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(slots=True)
+class _Known:
+    """A sheet as served, and the versions of all files that it was made of (``None``: missing)."""
+
+    stat: FileStat
+    data: bytes
+    made_of: Mapping[str, FileStat | None]
+    fresh_until: float
+
+
+class RewrittenBackend:
+    """*inner*, with the relative references in its style sheets rewritten to fingerprinted, relative ones.
+
+    Args:
+        inner: where the files live.
+        fingerprinter: names the files that are referred to, as the mount names them.
+        strict: whether a reference to a missing file is a :class:`BrokenReference` or a warning.
+    """
+
+    def __init__(self, inner: Backend, fingerprinter: Fingerprinter, *, strict: bool = False) -> None:
+        self._inner = inner
+        self._fingerprinter = fingerprinter
+        self._strict = strict
+        self._lock = threading.Lock()
+        self._sources: _Recent[Source] = _Recent()
+        self._known: _Recent[_Known] = _Recent()
+        self._said: set[str] = set()
+        self._recheck_seconds = REMOTE_RECHECK_SECONDS if inner.remote else RECHECK_SECONDS
+
+    @property
+    def inner(self) -> Backend:
+        """The backend below: where the files live as their authors wrote them."""
+        return self._inner
+
+    @property
+    def label(self) -> str:
+        return self._inner.label
+
+    @property
+    def remote(self) -> bool:
+        return self._inner.remote
+
+    def stat(self, path: str) -> FileStat:
+        """As :meth:`Backend.stat`; of a style sheet, the facts of its rewritten bytes.
+
+        Raises:
+            BrokenReference: it names a missing file, where that is an error.
+        """
+        self._refuse_variant(path)
+        known = self._sheet(path, self._look)
+        return self._inner.stat(path) if known is None else known.stat
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        """As :meth:`Backend.open`; of a style sheet, its rewritten bytes."""
+        self._refuse_variant(path)
+        known = self._sheet(path, self._look)
+        if known is None:
+            return self._inner.open(path, span, validator=validator)
+        if validator is not None and validator != known.stat.validator:
+            raise VersionChanged(f"{path!r} in {self.label} has changed", path=path)
+        return HeldFile(known.stat, known.data)
+
+    def walk(self) -> Iterator[FileStat]:
+        """As :meth:`Backend.walk`. The one listing also answers for what the style sheets refer to."""
+        listed = {stat.path: stat for stat in self._inner.walk()}
+        for path, stat in listed.items():
+            if _described(path) in listed:
+                continue
+            try:
+                known = self._sheet(path, listed.get)
+            except AssetNotFound:  # deleted since it was listed
+                continue
+            yield stat if known is None else known.stat
+
+    def reader(self) -> Reader:
+        """How serving reads: style sheets from here, everything else as the backend below is read best."""
+        return RewrittenReader(self._inner, self, lambda path: sheets.is_sheet(_described(path) or path))
+
+    def _refuse_variant(self, path: str) -> None:
+        sheet = _described(path)
+        if sheet is not None and self._look(sheet) is not None:
+            raise AssetNotFound(path, self.label, "a stored variant of a rewritten style sheet is not served")
+
+    def _look(self, path: str) -> FileStat | None:
+        try:
+            return self._inner.stat(path)
+        except AssetNotFound:
+            return None
+
+    def _sheet(self, path: str, look: sheets.Look) -> _Known | None:
+        """The style sheet at *path* as it is served; ``None`` if that is no style sheet to be rewritten."""
+        if not sheets.is_sheet(path):
+            return None
+        with self._lock:
+            known = self._known.get(path)
+            now = time.monotonic()
+            if known is not None and now < known.fresh_until:
+                return known
+            if known is not None and _still(known.made_of, look):
+                known.fresh_until = now + self._recheck_seconds
+                return self._known.keep(path, known)
+            stat = look(path)
+            if stat is None:
+                raise AssetNotFound(path, self.label)
+            if stat.size > MAX_SHEET_BYTES:
+                return None
+            return self._known.keep(path, self._make(path, stat, look))
+
+    def _make(self, path: str, stat: FileStat, look: sheets.Look) -> _Known:
+        sources, made_of = self._gather(path, stat, look)
+        self._report(sources, made_of)
+
+        def fingerprint_of(other: str) -> str | None:
+            found = made_of.get(other)
+            return None if found is None else found.fingerprint or self._fingerprinter.of(found, self._inner)
+
+        sheet = sheets.name(sources, fingerprint_of)[path]
+        times = [each.mtime_ns for each in made_of.values() if each and each.mtime_ns is not None]
+        digest = hashlib.sha256(sheet.data).hexdigest()
+        served = FileStat(path, len(sheet.data), max(times, default=None), digest, digest, sheet.fingerprint)
+        return _Known(served, sheet.data, made_of, time.monotonic() + self._recheck_seconds)
+
+    def _gather(
+        self, path: str, stat: FileStat, look: sheets.Look
+    ) -> tuple[dict[str, Source], dict[str, FileStat | None]]:
+        """Every style sheet that *path* reaches, and the facts of every file that these refer to."""
+        first = self._source(path, stat)
+        sources, pending = {path: first}, [first]
+        made_of: dict[str, FileStat | None] = {path: first.stat}
+        while pending:
+            for _, meant in pending.pop().targets():
+                if meant is None or meant.path in made_of:
+                    continue
+                made_of[meant.path] = found = look(meant.path)
+                if found is not None and sheets.is_sheet(meant.path) and found.size <= MAX_SHEET_BYTES:
+                    sources[meant.path] = source = self._source(meant.path, found)
+                    made_of[meant.path] = source.stat
+                    pending.append(source)
+        return sources, made_of
+
+    def _source(self, path: str, stat: FileStat) -> Source:
+        source = self._sources.get(path)
+        if source is None or _version(source.stat) != _version(stat):
+            opened = self._inner.open(path)
+            try:
+                source = Source.read(opened.stat, b"".join(opened.chunks(0, opened.stat.size)))
+            finally:
+                opened.close()
+        return self._sources.keep(path, source)
+
+    def _report(self, sources: Mapping[str, Source], made_of: Mapping[str, FileStat | None]) -> None:
+        faults = [fault for path in sources for fault in sheets.broken(sources[path], made_of.get)]
+        if faults and self._strict:
+            raise BrokenReference(f"in {self.label}: " + "; ".join(faults))
+        for fault in faults:
+            if fault not in self._said and len(self._said) < REMEMBERED:
+                self._said.add(fault)
+                _log.warning("in %s: %s; the reference is left as it is", self.label, fault)
+
+
+def rewritten(backend: Backend, fingerprinter: Fingerprinter | None, references: object) -> Backend:
+    """*backend* as ``references=`` of its mount wants it.
+
+    Raises:
+        SettingsError: *references* is none of the accepted values, or there are no fingerprints to write.
+    """
+    if references is None:
+        return backend
+    if references not in CHOICES:
+        raise SettingsError(
+            f"references={references!r} is not known; give 'rewrite' (a missing file is a warning), 'strict' "
+            "(a missing file is an error), or leave it out to serve style sheets as they are"
+        )
+    if fingerprinter is None:
+        raise SettingsError(f"references={references!r} writes fingerprints, and fingerprint=False makes none")
+    stylesheets.require()
+    return RewrittenBackend(backend, fingerprinter, strict=references == "strict")
+
+
+def _described(path: str) -> str | None:
+    """The style sheet that *path* would be a stored variant of."""
+    sheet = next((path.removesuffix(each) for each in _VARIANTS if path.endswith(each)), None)
+    return sheet if sheet is not None and sheets.is_sheet(sheet) else None
+
+
+def _still(made_of: Mapping[str, FileStat | None], look: sheets.Look) -> bool:
+    return all(_version(look(path)) == _version(stat) for path, stat in made_of.items())
+
+
+def _version(stat: FileStat | None) -> tuple[int, int | None, str | None] | None:
+    return None if stat is None else (stat.size, stat.mtime_ns, stat.validator)
+
+
+class _Recent(OrderedDict[str, _Value]):
+    """The values that were used last."""
+
+    def keep(self, path: str, value: _Value) -> _Value:
+        self[path] = value
+        self.move_to_end(path)
+        if len(self) > REMEMBERED:
+            self.popitem(last=False)
+        return value
