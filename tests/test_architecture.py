@@ -27,12 +27,17 @@ mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  ho
 html  integrity  modules  importmap  pages  pages_check
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
+publish.sources  publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
+publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
+publish.retention  publish.prune  publish.rollback  publish.destinations  publish
+check.faults  check.client  check.expected  check.probes  check
 wiring
 store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
 servers.listen  servers.tree  servers.uvicorn  servers.granian  servers
-commands.base  commands.serve  commands.url  commands
+commands.base  commands.serve  commands.url  commands.target  commands.publish  commands.releases  commands.prune
+commands.rollback  commands.check  commands
 cli
 __init__  __main__
 """.split()
@@ -46,6 +51,7 @@ DOORS = {
     "starlette": {"http.handler", "http.routes", "store", "servers.tree", "commands.url"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
+    "rich": {"publish.bar"},
     "tinycss2": {"stylesheets"},
     "tree_sitter": {"scripts"},
     "tree_sitter_javascript": {"scripts"},

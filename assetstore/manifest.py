@@ -1,0 +1,235 @@
+"""This module owns the manifest: what every asset of one release is called, as a file.
+
+A publish writes it once; every web server that reads it gives exactly the published names, whatever
+its own files' times say, and even if it has no files at all. :func:`dump` and :func:`load` are a
+pure pair; :class:`ManifestResolver` answers from a loaded one and from nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from assetstore import fingerprint as fingerprints
+from assetstore import paths
+from assetstore.errors import ManifestError
+from assetstore.resolver import Asset
+
+#: What the file says of itself, and the newest format that this code reads.
+KIND = "assetstore manifest"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object in the target: a name, and which bytes with which headers stand under it."""
+
+    #: The object's name below the target.
+    path: str
+    #: Stored bytes, after any content coding, and their SHA-256.
+    size: int
+    sha256: str
+    #: A digest of the headers that it was stored with.
+    headers: str
+    #: Content coding of the stored bytes.
+    coding: str | None = None
+    #: The validator that the target gave it, where it gives any.
+    validator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One asset of a release."""
+
+    #: Logical path.
+    path: str
+    #: 64 hex digits; ``None`` on a mount without fingerprints.
+    fingerprint: str | None
+    #: Bytes of the asset itself (before any content coding), and their digests.
+    size: int
+    sha256: str
+    integrity: str
+    content_type: str
+    #: The source's modified time in nanoseconds UTC. Information; never a change test.
+    mtime_ns: int | None
+    #: Every object that the release needs in the target for this asset.
+    stored: tuple[StoredObject, ...] = ()
+
+    @property
+    def fingerprinted_path(self) -> str:
+        """The name under which the asset never changes; the logical path where there is none."""
+        return self.path if self.fingerprint is None else fingerprints.add(self.path, self.fingerprint)
+
+    def immutable(self, stored: StoredObject) -> bool:
+        """Whether the name of *stored* has the fingerprint in it, so that its bytes never change."""
+        return self.fingerprint is not None and stored.path.startswith(self.fingerprinted_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All assets of one release."""
+
+    release: str
+    published_at: datetime
+    #: The mount that was published; ``None`` for one without a name.
+    mount: str | None
+    entries: Mapping[str, Entry]
+    #: Fingerprinted paths of earlier releases that the target still has.
+    retained: frozenset[str] = field(default=frozenset())
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Everything that this release needs in the target."""
+        for entry in self.entries.values():
+            yield from entry.stored
+
+    def fingerprinted(self) -> Iterator[str]:
+        """The names in this release that never change: fingerprinted paths and their variants."""
+        for entry in self.entries.values():
+            yield from (each.path for each in entry.stored if entry.immutable(each))
+
+
+def dump(manifest: Manifest) -> bytes:
+    """The manifest as JSON, one asset a line, the same bytes for the same manifest."""
+    return b"{" + _head(manifest) + b"}\n"
+
+
+def dump_with(manifest: Manifest, more: Mapping[str, Any]) -> bytes:
+    """As :func:`dump`, with further top-level keys, which :func:`load` leaves alone."""
+    extra = "".join(f",\n{_json(key)}:{_json(value)}" for key, value in more.items())
+    return b"{" + _head(manifest) + extra.encode() + b"}\n"
+
+
+def _head(manifest: Manifest) -> bytes:
+    facts = {
+        "kind": KIND,
+        "format": FORMAT,
+        "release": manifest.release,
+        "published_at": manifest.published_at.isoformat(),
+        "mount": manifest.mount,
+        "retained": sorted(manifest.retained),
+    }
+    lines = [f"{_json(key)}:{_json(value)}" for key, value in facts.items()]
+    entries = ",\n".join(f"{_json(path)}:{_json(_entry(manifest.entries[path]))}" for path in sorted(manifest.entries))
+    return ",\n".join([*lines, f'"entries":{{\n{entries}}}']).encode()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "fingerprint": entry.fingerprint,
+        "fingerprinted_path": entry.fingerprinted_path,
+        "size": entry.size,
+        "sha256": entry.sha256,
+        "integrity": entry.integrity,
+        "content_type": entry.content_type,
+        "codings": sorted({each.coding for each in entry.stored if each.coding is not None}),
+        "mtime_ns": entry.mtime_ns,
+        "stored": [
+            [each.path, each.size, each.sha256, each.headers, each.coding, each.validator] for each in entry.stored
+        ],
+    }
+
+
+def load(data: bytes, where: str) -> Manifest:
+    """Read a manifest; *where* names it in messages.
+
+    Raises:
+        ManifestError: it is no manifest of ours, or of a newer format.
+    """
+    return from_document(document(data, where), where)
+
+
+def document(data: bytes, where: str) -> dict[str, Any]:
+    """The JSON object of a manifest, its kind and format checked; raises as :func:`load`."""
+    advice = "give the file that 'assetstore publish' wrote"
+    try:
+        found = json.loads(data)
+    except ValueError as error:
+        raise ManifestError(f"{where} is no JSON, so no manifest ({error}); {advice}") from None
+    if not isinstance(found, dict) or found.get("kind") != KIND:
+        raise ManifestError(f"{where} is JSON but no assetstore manifest; {advice}")
+    version = found.get("format")
+    if not isinstance(version, int) or version < 1:
+        raise ManifestError(f"{where} names no format version; {advice}")
+    if version > FORMAT:
+        raise ManifestError(
+            f"{where} has format {version}, this assetstore reads up to {FORMAT}; upgrade assetstore here, "
+            "or publish with the version that runs here"
+        )
+    return found
+
+
+def from_document(found: Mapping[str, Any], where: str) -> Manifest:
+    """The manifest in a checked JSON object; raises as :func:`load`."""
+    try:
+        return Manifest(
+            release=_text(found["release"]),
+            published_at=instant(found["published_at"]),
+            mount=found["mount"],
+            entries={path: _read_entry(path, facts) for path, facts in found["entries"].items()},
+            retained=frozenset(found["retained"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ManifestError(
+            f"{where} is a damaged manifest ({error!r}); publish again, or take an earlier release"
+        ) from None
+
+
+def instant(text: str) -> datetime:
+    """A time of ours, aware and in UTC; raises ``ValueError`` for anything else."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
+    entry = Entry(
+        path=paths.clean(path),
+        fingerprint=facts["fingerprint"],
+        size=int(facts["size"]),
+        sha256=_text(facts["sha256"]),
+        integrity=_text(facts["integrity"]),
+        content_type=_text(facts["content_type"]),
+        mtime_ns=facts["mtime_ns"],
+        stored=tuple(StoredObject(*each) for each in facts["stored"]),
+    )
+    if entry.fingerprint is not None and fingerprints.split(entry.fingerprinted_path) != (path, entry.fingerprint):
+        raise ValueError(f"{path!r} has the fingerprint {entry.fingerprint!r}")
+    return entry
+
+
+class ManifestResolver:
+    """Answers what an asset is called from one manifest, and from nothing else."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._vouched = manifest.retained.union(manifest.fingerprinted())
+        self._assets: dict[str, Asset] = {}
+
+    def find(self, path: str) -> Asset | None:
+        asset = self._assets.get(path)
+        if asset is None and (entry := self.manifest.entries.get(path)) is not None:
+            asset = self._assets[path] = Asset(path, entry.fingerprint, integrity=entry.integrity)
+        return asset
+
+    def all(self) -> Iterator[Asset]:
+        for path in self.manifest.entries:
+            asset = self.find(path)
+            assert asset is not None
+            yield asset
+
+    def vouches(self, path: str, fingerprint: str) -> bool:
+        return fingerprints.add(path, fingerprint) in self._vouched

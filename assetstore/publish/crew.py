@@ -1,0 +1,118 @@
+"""This module owns doing many small jobs at once: in a bounded number of threads, slower when storage asks for it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from assetstore.errors import BackendThrottled
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+#: Jobs at once, unless told otherwise.
+WORKERS = 16
+#: How often one job is tried while the storage says to slow down, and the waits between.
+ATTEMPTS = 8
+FIRST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 20.0
+
+
+class Crew:
+    """Threads that work through jobs.
+
+    At most *workers* jobs run and as many again wait, however many there are. When the storage
+    throttles, the number that may run is halved and the job is tried again after a wait; each
+    job that succeeds lets the number grow again, slowly.
+    """
+
+    def __init__(self, workers: int = WORKERS, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.workers = max(1, workers)
+        self.pace = Pace(self.workers)
+        self._sleep = sleep
+
+    def run(self, jobs: Iterable[Job], work: Callable[[Job], Result]) -> Iterator[tuple[Job, Result]]:
+        """Each job with its result, in the order of the jobs.
+
+        The first failure is raised; jobs that already run are waited for, no further one is begun.
+        """
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="assetstore-publish") as threads:
+            waiting: deque[tuple[Job, Future[Result]]] = deque()
+            try:
+                for job in jobs:
+                    waiting.append((job, threads.submit(self._do, work, job)))
+                    if len(waiting) >= 2 * self.workers:
+                        yield _first(waiting)
+                while waiting:
+                    yield _first(waiting)
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def _do(self, work: Callable[[Job], Result], job: Job) -> Result:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.pace:
+                    result = work(job)
+            except BackendThrottled as error:
+                self.pace.slower()
+                if attempt == ATTEMPTS:
+                    raise
+                self._sleep(_wait_seconds(attempt, error.retry_after_seconds))
+            else:
+                self.pace.faster()
+                return result
+        raise AssertionError("the last attempt returns or raises")
+
+
+class Pace:
+    """How many may work at once: halved by each throttling, one more for every round of successes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(most)
+        self._working = 0
+        self._changed = threading.Condition()
+
+    @property
+    def limit(self) -> int:
+        """How many may work now."""
+        return int(self._limit)
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._working < self.limit)
+            self._working += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._changed:
+            self._working -= 1
+            self._changed.notify()
+
+    def slower(self) -> None:
+        """The storage asked for fewer requests."""
+        with self._changed:
+            self._limit = max(1.0, self._limit / 2)
+
+    def faster(self) -> None:
+        """A job went well."""
+        with self._changed:
+            self._limit = min(float(self._most), self._limit + 1 / self._limit)
+            self._changed.notify()
+
+
+def _first(waiting: deque[tuple[Job, Future[Result]]]) -> tuple[Job, Result]:
+    job, future = waiting.popleft()
+    return job, future.result()
+
+
+def _wait_seconds(attempt: int, asked_for: float | None) -> float:
+    if asked_for is not None:
+        return min(asked_for, LONGEST_WAIT_SECONDS)
+    # Jitter over the whole wait, so that many workers do not come back at one moment.
+    return random.uniform(0.1, 1.0) * min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**attempt)

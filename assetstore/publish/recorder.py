@@ -1,0 +1,50 @@
+"""This module owns the dry run: a backend that reads the real one and only notes what it is told to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, WritableBackend
+
+
+class Recorder:
+    """Stands before a writable backend; reading goes through, writing and deleting is only noted."""
+
+    def __init__(self, backend: WritableBackend) -> None:
+        self._backend = backend
+        #: The names that would have been written and deleted, in that order.
+        self.written: list[str] = []
+        self.deleted: list[str] = []
+
+    @property
+    def label(self) -> str:
+        return self._backend.label
+
+    @property
+    def remote(self) -> bool:
+        return self._backend.remote
+
+    def stat(self, path: str) -> FileStat:
+        return self._backend.stat(path)
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        return self._backend.open(path, span, validator=validator)
+
+    def walk(self) -> Iterator[FileStat]:
+        return self._backend.walk()
+
+    def write(
+        self,
+        path: str,
+        source: OpenFile,
+        headers: StoredHeaders,
+        *,
+        create_only: bool = False,
+        if_validator: str | None = None,
+        sha256: str | None = None,
+    ) -> FileStat:
+        self.written.append(path)
+        return FileStat(path, source.stat.size, sha256=sha256)
+
+    def delete(self, path: str) -> None:
+        self.deleted.append(path)
