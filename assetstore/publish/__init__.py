@@ -17,6 +17,7 @@ from assetstore.errors import SettingsError
 from assetstore.manifest import Manifest
 from assetstore.mounts import Mount
 from assetstore.publish.crew import WORKERS, Crew
+from assetstore.publish.ledger import Ledger
 from assetstore.publish.plan import Plan, make
 from assetstore.publish.progress import Progress, Silent
 from assetstore.publish.recipe import Recipe
@@ -77,8 +78,9 @@ def publish(
     began = time.monotonic()
     recipe = Recipe.of(mount, siblings, coding)
     crew, progress = Crew(workers), progress or Silent()
-    found = Target.find(target)
-    live = None if found.record is None else found.record.current
+    record = Ledger(target).read()
+    found = Target.of(target, record)
+    live = None if record is None else record.current
     entries = list(survey(mount, recipe, live, crew, encode_all=force))
     plan = make(entries, found, crew, force=force)
     if live is not None and not plan.changes:

@@ -7,7 +7,7 @@ that are kept. Reading the ledger is therefore one read, and switching is one co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
@@ -156,13 +156,6 @@ def note(manifest: Manifest, publisher: str) -> ReleaseNote:
     """How the ledger lists *manifest*."""
     size = sum(each.size for each in manifest.objects())
     return ReleaseNote(manifest.release, manifest.published_at, publisher, len(manifest.entries), size)
-
-
-def with_current(record: Record, manifest: Manifest, present: frozenset[str]) -> Record:
-    """The same ledger with a kept release as the live one; *present* is what the target still has."""
-    known = record.current.retained.union(record.current.fingerprinted())
-    own = frozenset(manifest.fingerprinted())
-    return replace(record, current=replace(manifest, retained=(known & present) - own))
 
 
 def _to_bytes(record: Record) -> bytes:

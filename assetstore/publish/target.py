@@ -13,7 +13,7 @@ from assetstore.backends.base import FileStat, WritableBackend
 from assetstore.manifest import StoredObject
 from assetstore.publish.arrivals import Arrivals
 from assetstore.publish.crew import Crew
-from assetstore.publish.ledger import Ledger, Record
+from assetstore.publish.ledger import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,8 @@ class Target:
     arrivals: Arrivals
 
     @classmethod
-    def find(cls, backend: WritableBackend) -> Target:
-        """Read the ledger, then list the target once."""
-        record = Ledger(backend).read()
+    def of(cls, backend: WritableBackend, record: Record | None) -> Target:
+        """The target as one listing shows it, beside the ledger as it was read before."""
         return cls(backend, {stat.path: stat for stat in backend.walk()}, record, Arrivals(backend))
 
     def standing(self, wanted: Sequence[StoredObject], crew: Crew) -> dict[str, StoredObject]:
