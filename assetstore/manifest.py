@@ -1,8 +1,7 @@
 """This module owns the manifest: what every asset of one release is called, as a file.
 
-A publish writes it once; every web server that reads it gives exactly the published names, whatever
-its own files' times say, and even if it has no files at all. :func:`dump` and :func:`load` are a
-pure pair; :class:`ManifestResolver` answers from a loaded one and from nothing else.
+A publish writes it once. :func:`dump` and :func:`load` are a pure pair; what a mount takes from a
+loaded manifest stands in :mod:`assetstore.published`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import Any
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.errors import ManifestError
-from assetstore.resolver import Asset
 
 #: What the file says of itself, and the newest format that this code reads.
 KIND = "assetstore manifest"
@@ -209,27 +207,3 @@ def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
     if entry.fingerprint is not None and fingerprints.split(entry.fingerprinted_path) != (path, entry.fingerprint):
         raise ValueError(f"{path!r} has the fingerprint {entry.fingerprint!r}")
     return entry
-
-
-class ManifestResolver:
-    """Answers what an asset is called from one manifest, and from nothing else."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
-        self._vouched = manifest.retained.union(manifest.fingerprinted())
-        self._assets: dict[str, Asset] = {}
-
-    def find(self, path: str) -> Asset | None:
-        asset = self._assets.get(path)
-        if asset is None and (entry := self.manifest.entries.get(path)) is not None:
-            asset = self._assets[path] = Asset(path, entry.fingerprint, integrity=entry.integrity)
-        return asset
-
-    def all(self) -> Iterator[Asset]:
-        for path in self.manifest.entries:
-            asset = self.find(path)
-            assert asset is not None
-            yield asset
-
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        return fingerprints.add(path, fingerprint) in self._vouched

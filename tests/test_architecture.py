@@ -23,7 +23,7 @@ backends.s3_errors  backends.s3_facts  backends.s3_listing  backends.s3_client  
 backends.cdn  backends
 backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
 backends.cached.disk  backends.cached.reader  backends.cached
-mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  hosts  mounts  missing  namer
+mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  published  hosts  mounts  missing  namer
 html  integrity  modules  importmap  pages  pages_check
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
