@@ -17,7 +17,7 @@ from assetstore.backends import open_backend
 from assetstore.backends.base import Backend, FileStat, read_bytes
 from assetstore.errors import AssetNotFound, BackendError, ManifestError
 from assetstore.fingerprint import ContentFingerprint, Fingerprinter
-from assetstore.manifest import Manifest
+from assetstore.manifest import Entry, Manifest
 from assetstore.resolver import Asset
 
 
@@ -29,7 +29,7 @@ def read(where: str | os.PathLike[str], storage_options: Mapping[str, Any] | Non
         SettingsError: the URL's scheme is unknown, or its library is not installed.
     """
     spelled = os.fspath(where)
-    folder, name = posixpath.split(spelled) if "://" in spelled else os.path.split(os.path.abspath(spelled))
+    folder, name = posixpath.split(spelled) if scheme(spelled) else os.path.split(os.path.abspath(spelled))
     advice = "write it with 'assetstore publish --manifest PATH', or correct manifest="
     try:
         data = read_bytes(open_backend(folder, storage_options, must_exist=False), name)
@@ -38,6 +38,11 @@ def read(where: str | os.PathLike[str], storage_options: Mapping[str, Any] | Non
     except BackendError as error:
         raise ManifestError(f"the manifest at {spelled} cannot be read: {error}") from error
     return manifests.load(data, spelled)
+
+
+def scheme(where: str) -> str:
+    """The scheme of a URL, lower case; ``""`` for a path."""
+    return where.partition("://")[0].lower() if "://" in where else ""
 
 
 class ManifestResolver:
@@ -78,6 +83,12 @@ class PublishedFingerprint:
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
         entry = self._entries.get(stat.path)
-        if entry is not None and entry.size == stat.size and self._bytes.of(stat, backend) == entry.sha256:
+        if entry is not None and self._is(entry, stat, backend):
             return entry.fingerprint
         return None if self._otherwise is None else self._otherwise.of(stat, backend)
+
+    def _is(self, entry: Entry, stat: FileStat, backend: Backend) -> bool:
+        """Whether *stat* is of the published bytes, as they are or in a coding in which they were stored."""
+        stored = [(each.size, each.sha256) for each in entry.stored if each.coding == stat.coding]
+        wanted = dict([(entry.size, entry.sha256), *stored])
+        return stat.size in wanted and self._bytes.of(stat, backend) == wanted[stat.size]

@@ -15,6 +15,7 @@ from assetstore.backends.base import Backend
 from assetstore.errors import SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
+from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
 from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
@@ -58,6 +59,7 @@ class AssetStore:
         headers: Mapping[str, Mapping[str, str]] | None = None,
         shared_cache: str = "",
         references: str | None = None,
+        manifest: str | PathLike[str] | Manifest | None = None,
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
 
@@ -77,9 +79,11 @@ class AssetStore:
             shared_cache: for plain files, what shared caches may do: ``"s-maxage=60"``.
             references: ``"rewrite"`` writes fingerprints into the references of style sheets, and warns
                 of those that are missing; ``"strict"`` refuses the missing.
+            manifest: the path or URL of what ``assetstore publish`` wrote; names come from it alone.
 
         Raises:
             SettingsError: an argument is malformed, or the name or prefix is taken.
+            ManifestError: *manifest* is missing, is not one of ours, or is of a newer format.
         """
         given = wiring.MountOptions(
             url=url,
@@ -96,6 +100,7 @@ class AssetStore:
             headers=headers,
             shared_cache=shared_cache,
             references=references,
+            manifest=manifest,
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)

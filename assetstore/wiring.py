@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any
 
 from assetstore import paths
@@ -18,7 +18,10 @@ from assetstore.backends.readers import Reader, reader_of
 from assetstore.errors import SettingsError
 from assetstore.fingerprint import Fingerprinter, fingerprinter
 from assetstore.headers import HeaderRules, shared_policy
+from assetstore.manifest import Manifest
 from assetstore.mounts import Mount, allowed_extensions
+from assetstore.published import ManifestResolver, PublishedFingerprint, scheme
+from assetstore.published import read as read_manifest
 from assetstore.resolver import LiveResolver, Resolver
 from assetstore.rewritten import rewritten
 from assetstore.urls import MountUrl
@@ -42,6 +45,7 @@ class MountOptions:
     headers: Mapping[str, Mapping[str, str]] | None
     shared_cache: str
     references: str | None
+    manifest: str | PathLike[str] | Manifest | None
 
 
 def wire(given: MountOptions) -> Mount:
@@ -51,7 +55,10 @@ def wire(given: MountOptions) -> Mount:
         SettingsError: an argument is malformed; the message shows a good one.
     """
     public = _flag("public", given.public)
+    manifest = _manifest(given)
     made_of = fingerprinter(given.fingerprint)
+    if manifest is not None:
+        made_of = PublishedFingerprint(manifest, made_of)
     stored = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
     backend = rewritten(stored, made_of, given.references)
     return Mount(
@@ -60,7 +67,7 @@ def wire(given: MountOptions) -> Mount:
         backend=backend,
         reader=_reader(backend),
         fingerprinter=made_of,
-        resolver=_resolver(backend, made_of),
+        resolver=_resolver(backend, made_of, manifest),
         allowed_ext=allowed_extensions(given.allowed_ext),
         public=public,
         defaults=_defaults(given.defaults),
@@ -74,9 +81,17 @@ def _reader(backend: Backend) -> Reader:
     return reader_of(backend)
 
 
-def _resolver(backend: Backend, made_of: Fingerprinter | None) -> Resolver:
+def _resolver(backend: Backend, made_of: Fingerprinter | None, manifest: Manifest | None) -> Resolver:
     """Where names come from."""
-    return LiveResolver(backend, made_of)
+    return LiveResolver(backend, made_of) if manifest is None else ManifestResolver(manifest)
+
+
+def _manifest(given: MountOptions) -> Manifest | None:
+    """The published manifest; one that lies beside the root is read with the root's own options."""
+    if given.manifest is None or isinstance(given.manifest, Manifest):
+        return given.manifest
+    beside = isinstance(given.root, str) and scheme(given.root) == scheme(fspath(given.manifest)) != ""
+    return read_manifest(given.manifest, given.storage_options if beside else None)
 
 
 def _name(name: object) -> str | None:

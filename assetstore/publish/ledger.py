@@ -12,7 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from assetstore import manifest as manifests
-from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend
+from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
 from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
 from assetstore.manifest import Manifest
 from assetstore.publish.lock import Lock
@@ -93,23 +93,25 @@ class Ledger:
         """
         path = manifest_path(release)
         try:
-            opened = self._target.open(path)
+            data = read_bytes(self._target, path)
         except AssetNotFound:
             raise ManifestError(f"{path} is missing in {self._target.label}; that release cannot be used") from None
-        try:
-            return manifests.load(b"".join(opened.chunks(0, opened.stat.size)), f"{path} in {self._target.label}")
-        finally:
-            opened.close()
+        return manifests.load(data, f"{path} in {self._target.label}")
 
     def save(self, manifest: Manifest) -> None:
         """Write the manifest of a new release, under a name that nobody else may take.
 
         Raises:
-            PublishConflict: a release of that id exists.
+            PublishConflict: another release of that id exists.
         """
         data = manifests.dump(manifest)
         path = manifest_path(manifest.release)
-        self._target.write(path, MemorySource(path, data), _HEADERS, create_only=True)
+        try:
+            self._target.write(path, MemorySource(path, data), _HEADERS, create_only=True)
+        except PublishConflict:
+            # A run that was killed just after it wrote this very manifest is being finished.
+            if read_bytes(self._target, path) != data:
+                raise
 
     def forget(self, release: str) -> None:
         """Remove the manifest of a release that is kept no longer."""

@@ -1,0 +1,122 @@
+"""This module owns what the tests of publishing share: a mount, targets, and backends that count or fail."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assetstore.backends import open_backend
+from assetstore.backends.base import WritableBackend
+from assetstore.mounts import Mount
+from assetstore.store import AssetStore
+
+MakeMount = Callable[..., Mount]
+
+
+@pytest.fixture
+def make_mount(world: Path) -> MakeMount:
+    """Mounts the world, with the arguments of ``static``."""
+
+    def make(**arguments: Any) -> Mount:
+        return AssetStore({}).static("/assets/", **{"root": world, "name": "assets", **arguments})
+
+    return make
+
+
+@pytest.fixture
+def mount(make_mount: MakeMount) -> Mount:
+    return make_mount()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the target below keeps its files."""
+    return tmp_path / "target"
+
+
+@pytest.fixture
+def target(folder: Path) -> WritableBackend:
+    """An empty folder as a target."""
+    backend = open_backend(folder, must_exist=False)
+    assert isinstance(backend, WritableBackend)
+    return backend
+
+
+@pytest.fixture(params=["local", "memory"])
+def any_target(request: pytest.FixtureRequest, tmp_path: Path) -> WritableBackend:
+    """An empty target of each kind that needs no server."""
+    where = tmp_path / "target" if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+    backend = open_backend(where, must_exist=False)
+    assert isinstance(backend, WritableBackend)
+    return backend
+
+
+class Watched:
+    """A backend that counts what it is asked, and does what the test says before it answers."""
+
+    def __init__(self, inner: WritableBackend) -> None:
+        self._inner = inner
+        self.calls: Counter[str] = Counter()
+        self.written: list[str] = []
+        self.before_write: Callable[[str], None] = lambda path: None
+        self.before_delete: Callable[[str], None] = lambda path: None
+
+    @property
+    def label(self) -> str:
+        return self._inner.label
+
+    @property
+    def remote(self) -> bool:
+        return self._inner.remote
+
+    def stat(self, path: str) -> Any:
+        self.calls["stat"] += 1
+        return self._inner.stat(path)
+
+    def open(self, path: str, *rest: Any, **options: Any) -> Any:
+        self.calls["open"] += 1
+        return self._inner.open(path, *rest, **options)
+
+    def walk(self) -> Iterator[Any]:
+        self.calls["walk"] += 1
+        return self._inner.walk()
+
+    def write(self, path: str, source: Any, headers: Any, **options: Any) -> Any:
+        self.before_write(path)
+        self.calls["write"] += 1
+        self.written.append(path)
+        return self._inner.write(path, source, headers, **options)
+
+    def delete(self, path: str) -> None:
+        self.before_delete(path)
+        self.calls["delete"] += 1
+        self._inner.delete(path)
+
+
+@pytest.fixture
+def watched(target: WritableBackend) -> Watched:
+    """The empty folder, counted."""
+    return Watched(target)
+
+
+@pytest.fixture
+def watch() -> Callable[[WritableBackend], Watched]:
+    """Counts any backend."""
+    return Watched
+
+
+@pytest.fixture
+def age() -> Callable[[Path, float], None]:
+    """Moves a file's modified time, its bytes untouched."""
+
+    def age_(file: Path, seconds: float) -> None:
+        facts = file.stat()
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + int(seconds * 1e9)))
+
+    return age_
