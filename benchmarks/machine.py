@@ -1,0 +1,56 @@
+"""This module owns what is said of the machine and the versions that a run was made with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+
+_PACKAGES = """
+uvicorn uvloop httptools granian starlette servestatic whitenoise litestar aiohttp fsspec boto3 s3fs django flask
+""".split()
+_PROGRAMS = {"nginx": ["nginx", "-v"], "wrk": ["wrk", "-v"]}
+
+
+def server_core() -> int:
+    """The core that servers are pinned to."""
+    return min(_cores())
+
+
+def client_core() -> int:
+    """The core that what drives them is pinned to; the same where there is only one."""
+    return max(_cores())
+
+
+def pinned(command: Iterable[str], core: int) -> list[str]:
+    """*command*, kept to one core where the system can."""
+    return ["taskset", "-c", str(core), *command] if hasattr(os, "sched_getaffinity") else list(command)
+
+
+def describe() -> dict[str, str]:
+    """Machine and versions, by name."""
+    told = {"machine": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, {_processor()}"}
+    told["python"] = f"{platform.python_implementation()} {platform.python_version()}"
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            told[package] = version(package)
+    for program, command in _PROGRAMS.items():
+        with suppress(OSError):
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
+            told[program] = (said.stdout + said.stderr).splitlines()[0]
+    return told
+
+
+def _cores() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def _processor() -> str:
+    with suppress(OSError), open("/proc/cpuinfo") as told:
+        for line in told:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"

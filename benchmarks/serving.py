@@ -1,0 +1,99 @@
+"""This module owns the suite that compares requests per second: assetstore, its peers and the bare server."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from assetstore import AssetStore
+from benchmarks import servers, tree, wrk
+from benchmarks.contests import Contest, contests
+from benchmarks.frame import Comparison, Options, interleaved
+from benchmarks.subjects import Subject, subject
+from benchmarks.works import WORKS, Work
+
+TITLE = "requests per second over a socket, one core for the server and one for wrk"
+
+
+def measure(options: Options) -> Iterator[Comparison]:
+    """Every contest on uvicorn, then every contest on granian."""
+    if not wrk.available():
+        print("skipped: wrk is not installed; on Debian and Ubuntu: apt-get install wrk", file=sys.stderr)
+        return
+    with tempfile.TemporaryDirectory(prefix="assetstore-benchmark-") as scratch:
+        root = Path(scratch) / "tree"
+        tree.make(root)
+        for server in ("uvicorn", "granian"):
+            with ExitStack() as stack:
+                bench = Bench(server, root, Path(scratch), stack)
+                for contest in contests(server):
+                    if options.match in f"{contest.title} on {server}":
+                        yield bench.hold(contest, options)
+
+
+class Bench:
+    """The servers of one run; each is started when it is first needed, and stays up."""
+
+    def __init__(self, server: str, root: Path, scratch: Path, stack: ExitStack) -> None:
+        self._server = server
+        self._root = root
+        self._scratch = scratch
+        self._stack = stack
+        self._started: dict[str, Subject | None] = {}
+        self._assets = AssetStore()
+        self._assets.static("/assets/", root=root, name="assets")
+
+    def hold(self, contest: Contest, options: Options) -> Comparison:
+        """Check what every subject answers, then measure them in turn.
+
+        Raises:
+            WrongAnswer: a subject does not do the work.
+        """
+        measures: dict[str, Callable[[], float]] = {}
+        for label, (name, work) in contest.entries.items():
+            running = self._running(name)
+            if running is not None:
+                request = self._request(running, WORKS[work])
+                measures[label] = partial(wrk.rate, request, options.seconds)
+        samples = interleaved(measures, options.rounds)
+        targets = tuple(each for each in contest.targets if {each.subject, each.baseline} <= set(measures))
+        return Comparison(f"{contest.title} on {self._server}", "requests/s", samples, contest.baseline, targets)
+
+    def _running(self, name: str) -> Subject | None:
+        if name not in self._started:
+            found = subject(name, self._server, self._root, self._scratch)
+            if found is not None:
+                environment = {"BENCHMARK_TREE": str(self._root), **found.environment}
+                self._stack.enter_context(servers.running(found.command, found.port, environment))
+            self._started[name] = found
+        return self._started[name]
+
+    def _request(self, running: Subject, work: Work) -> wrk.Request:
+        """What to ask *running* for at *work*, once its answer was found right."""
+        path = running.path(work, work.url(self._assets))
+        request = wrk.Request(running.port, path, dict(work.headers), work.status, self._digest(work))
+        if work.revalidates and not path.startswith("/bare/"):
+            _, headers, _ = wrk.ask(wrk.Request(running.port, path))
+            request = wrk.Request(running.port, path, {"If-None-Match": headers["etag"]}, work.status)
+        if work.name == "many":
+            request = wrk.Request(running.port, path, sha256=request.sha256, rotation=self._rotation())
+        wrk.check(request)
+        return request
+
+    def _digest(self, work: Work) -> str | None:
+        if work.status not in {200, 206}:
+            return None
+        suffix = tree.CODINGS[work.headers["Accept-Encoding"]] if work.file == tree.CODED else ""
+        content = (self._root / (work.file + suffix)).read_bytes()
+        return hashlib.sha256(content[:1024] if work.status == 206 else content).hexdigest()
+
+    def _rotation(self) -> str:
+        script = self._scratch / "rotation.lua"
+        paths = [self._assets.url_for("assets", file=tree.many(number)) for number in range(tree.MANY)]
+        script.write_text(wrk.rotation_script(paths))
+        return str(script)

@@ -1,0 +1,101 @@
+"""This module owns driving a server with wrk, and checking that it answers what it should first."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.machine import client_core, pinned
+
+#: Connections that are kept busy at once.
+CONNECTIONS = 32
+
+_RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)", re.MULTILINE)
+_COUNT = re.compile(r"^\s*(\d+) requests in", re.MULTILINE)
+_REFUSED = re.compile(r"Non-2xx or 3xx responses: (\d+)")
+_BROKEN = re.compile(r"Socket errors: (.*)")
+
+
+class WrongAnswer(Exception):
+    """A subject does not do the work that is to be timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for, over and over; and what the answer must be."""
+
+    port: int
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+    #: SHA-256 of the body in hex digits; ``None`` where only its status matters.
+    sha256: str | None = None
+    #: A file of further paths, one a line, to be asked for in rotation instead of ``path``.
+    rotation: str = ""
+
+
+def available() -> bool:
+    """Whether wrk is installed."""
+    return shutil.which("wrk") is not None
+
+
+def ask(request: Request) -> tuple[int, dict[str, str], bytes]:
+    """One answer: status, headers with lower-case names, body."""
+    connection = http.client.HTTPConnection("127.0.0.1", request.port, timeout=10)
+    try:
+        connection.request("GET", request.path, headers=dict(request.headers))
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def check(request: Request) -> None:
+    """Ask twice, since the second answer may come from a memory.
+
+    Raises:
+        WrongAnswer: status or bytes are not what they should be.
+    """
+    for _ in range(2):
+        status, headers, body = ask(request)
+        if status != request.status:
+            raise WrongAnswer(f"{request.path} answered {status}, not {request.status}")
+        if request.sha256 is not None and hashlib.sha256(body).hexdigest() != request.sha256:
+            raise WrongAnswer(f"{request.path} answered {len(body)} other bytes; headers {headers}")
+
+
+def rate(request: Request, seconds: float) -> float:
+    """Requests per second.
+
+    Raises:
+        WrongAnswer: connections broke, or some answers had another status.
+    """
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    for name, value in request.headers.items():
+        command += ["-H", f"{name}: {value}"]
+    if request.rotation:
+        command += ["-s", request.rotation]
+    command.append(f"http://127.0.0.1:{request.port}{request.path}")
+    said = subprocess.run(pinned(command, client_core()), capture_output=True, text=True, check=True).stdout
+    refused = int(found[1]) if (found := _REFUSED.search(said)) else 0
+    count, speed = _COUNT.search(said), _RATE.search(said)
+    if _BROKEN.search(said) or count is None or speed is None:
+        raise WrongAnswer(f"{request.path}: {said}")
+    if refused != (int(count[1]) if request.status >= 400 else 0):
+        raise WrongAnswer(f"{request.path}: {refused} of {count[1]} answers had another status")
+    return float(speed[1])
+
+
+def rotation_script(paths: list[str]) -> str:
+    """A Lua script for wrk that asks for each of *paths* in turn."""
+    listed = ",\n".join(f'"{path}"' for path in paths)
+    return (
+        f"local paths = {{\n{listed}\n}}\nlocal requests = {{}}\nlocal turn = 0\n"
+        "function init(args)\n  for i, path in ipairs(paths) do requests[i] = wrk.format(nil, path) end\nend\n"
+        "function request()\n  turn = turn % #requests + 1\n  return requests[turn]\nend\n"
+    )
