@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["servers.programs", "servers.processes", "servers.s3", "servers.fault_proxy"]
+pytest_plugins = [
+    "servers.programs",
+    "servers.processes",
+    "servers.s3",
+    "servers.fault_proxy",
+    "servers.threads",
+    "servers.edges",
+]
 
 #: A small tree in which every file says which one it is.
 WORLD = (

@@ -16,7 +16,8 @@ from urllib.parse import quote_from_bytes
 
 from assetstore.errors import SettingsError
 
-RawHeader = tuple[bytes, bytes]
+#: As a server takes them: lower-case name, value.
+Headers = tuple[tuple[bytes, bytes], ...]
 
 #: No spelling carries these through every server and proxy, so such files are streamed.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -54,22 +55,25 @@ class Dialect:
     spell: Callable[[bytes], bytes | None]
     #: Whether it wants a URI of its own instead of the path on disk.
     mapped: bool = False
-    #: Whether a file with a content coding may go this way, and what header repeats the coding
-    #: where the proxy deletes ``Content-Encoding``.
-    coded: bool = True
-    coding_header: str | None = None
+    #: Headers that the proxy would treat wrongly, so they are told as ``X-Offload-<name>`` and its
+    #: configuration gives them their names back (``examples/proxies``).
+    apart: frozenset[bytes] = frozenset()
+    #: Headers with which a file must not go this way at all.
+    never: frozenset[bytes] = frozenset()
 
 
-_ACCEL = Dialect("X-Accel-Redirect", _quoted, mapped=True)
+_CACHE_CONTROL, _CONTENT_ENCODING = frozenset({b"cache-control"}), frozenset({b"content-encoding"})
 
-#: By the name of the server; the empty name is whoever understands the header.
+#: By the header, and the name of the server; the empty name is whoever understands the header.
 DIALECTS: Mapping[tuple[str, str], Dialect] = {
-    ("X-Accel-Redirect", ""): _ACCEL,
-    ("X-Accel-Redirect", "nginx"): _ACCEL,
-    ("X-Accel-Redirect", "caddy"): _ACCEL,
-    # Apache or Lighttpd, not known which: only what both read alike; the rest is streamed.
-    ("X-Sendfile", ""): Dialect("X-Sendfile", _same_in_both, coded=False),
-    ("X-Sendfile", "apache"): Dialect("X-Sendfile", _raw, coding_header="X-Sendfile-Encoding"),
+    ("X-Accel-Redirect", ""): Dialect("X-Accel-Redirect", _quoted, mapped=True),
+    # nginx keeps our Cache-Control on its own 404 when the file has just gone.
+    ("X-Accel-Redirect", "nginx"): Dialect("X-Accel-Redirect", _quoted, mapped=True, apart=_CACHE_CONTROL),
+    ("X-Accel-Redirect", "caddy"): Dialect("X-Accel-Redirect", _quoted, mapped=True),
+    # Apache or Lighttpd, not known which: only what both treat alike; the rest is streamed.
+    ("X-Sendfile", ""): Dialect("X-Sendfile", _same_in_both, never=_CONTENT_ENCODING),
+    # mod_xsendfile deletes Content-Encoding.
+    ("X-Sendfile", "apache"): Dialect("X-Sendfile", _raw, apart=_CONTENT_ENCODING),
     ("X-Sendfile", "lighttpd"): Dialect("X-Sendfile", _quoted_utf8),
 }
 
@@ -118,21 +122,22 @@ class Offload:
             return self
         return self._with(directory, f"{INTERNAL_PREFIX}{quote_from_bytes(name.encode())}/")
 
-    def headers(self, real_path: str, coding: str | None = None) -> list[RawHeader] | None:
-        """What to add to a 200 whose body is the whole of *real_path*, to be sent with an empty body.
+    def headers(self, whole: Headers, real_path: str) -> Headers | None:
+        """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.
 
         ``None`` means that this proxy cannot be told of it, and the application streams as without one.
         """
         path = os.fsencode(real_path)
-        if _CONTROL.search(path) or (coding and not self.dialect.coded):
+        if _CONTROL.search(path) or any(name in self.dialect.never for name, _ in whole):
             return None
         value = self._uri(real_path) if self.dialect.mapped else self.dialect.spell(path)
         if value is None:
             return None
-        told = [(self.dialect.header.lower().encode(), value)]
-        if coding and self.dialect.coding_header:
-            told.append((self.dialect.coding_header.lower().encode(), coding.encode()))
-        return told
+        apart = self.dialect.apart
+        kept = (
+            (b"x-offload-" + name if name in apart else name, told) for name, told in whole if name != b"content-length"
+        )
+        return (*kept, (b"content-length", b"0"), (self.dialect.header.lower().encode(), value))
 
     def _with(self, directory: str, prefix: str) -> Offload:
         if not (prefix.startswith("/") and prefix.endswith("/")):

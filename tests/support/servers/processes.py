@@ -76,9 +76,12 @@ def start(
     log: Path,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    user: int | None = None,
     within_seconds: float = 20,
 ) -> Process:
     """Start a program in a process group of its own and wait until it listens on *port*.
+
+    With *user*, it runs under that user and group id.
 
     Raises:
         AssertionError: it ended, or did not listen in time; with all that it printed.
@@ -92,6 +95,9 @@ def start(
             cwd=cwd,
             env={**os.environ, **(env or {})},
             start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else (),
         )
     process = Process(popen, port, log)
     deadline = time.monotonic() + within_seconds
@@ -126,11 +132,12 @@ class ProcessStarter:
         port: int,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        user: int | None = None,
         within_seconds: float = 20,
     ) -> Process:
         self._count += 1
         log = self._directory / f"{self._count}-{Path(argv[0]).name}.log"
-        process = start(argv, port=port, log=log, cwd=cwd, env=env, within_seconds=within_seconds)
+        process = start(argv, port=port, log=log, cwd=cwd, env=env, user=user, within_seconds=within_seconds)
         self._exits.callback(process.stop)
         return process
 
