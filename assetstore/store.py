@@ -19,6 +19,8 @@ from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
 from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
+from assetstore.publish import Published, publish
+from assetstore.publish.destinations import destinations
 from assetstore.settings import Settings
 from assetstore.urls import ORIGIN_PATH
 
@@ -159,6 +161,29 @@ class AssetStore:
             MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.namer.Namer.url_for>`.
         """
         return self._namer.url_for(name, file, root_path=root_path_of(request))
+
+    def publish(
+        self,
+        to: str | PathLike[str] | Backend,
+        *,
+        mounts: Iterable[str] = (),
+        storage_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> list[Published]:
+        """Publish mounts to a bucket or a directory, all of them unless *mounts* names some.
+
+        Args:
+            to: a directory, an fsspec URL (``s3://bucket/{mount}``) or a writable backend.
+            mounts: names of the mounts to publish.
+            storage_options: what the target needs: endpoint, credentials, client settings.
+            **options: as :func:`assetstore.publish.publish` has them: ``siblings``, ``coding``, ``force``, ….
+
+        Raises:
+            MountNotFound, SettingsError: a name or the target is not right.
+            PublishError, BackendError: as :func:`assetstore.publish.publish`.
+        """
+        targets = destinations(self._mounts, mounts, to, storage_options)
+        return [publish(mount, target, **options) for mount, target in targets]
 
 
 def root_path_of(request: object | None) -> str:

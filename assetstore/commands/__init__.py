@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assetstore.commands import serve, url
+from assetstore.commands import prune, publish, releases, rollback, serve, url
 from assetstore.commands.base import Command
 
-COMMANDS: tuple[Command, ...] = (serve, url)
+COMMANDS: tuple[Command, ...] = (serve, url, publish, releases, rollback, prune)

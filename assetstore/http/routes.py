@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.http.handler import AssetHandler
-from assetstore.mounts import Mount
+from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
 
 #: How long a redirect from the root of the domain may be kept, in seconds: a day.
@@ -55,6 +55,11 @@ class AssetNames(BaseRoute):
     def __init__(self, namer: Namer, root_path: str = "") -> None:
         self._namer = namer
         self._root_path = root_path
+
+    @property
+    def mounts(self) -> MountTable:
+        """The mounts whose names it resolves, for tools that are given an application."""
+        return self._namer.mounts
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.NONE, {}

@@ -12,8 +12,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from assetstore.backends.base import Backend, WritableBackend
-from assetstore.errors import SettingsError
+from assetstore.backends.base import WritableBackend
 from assetstore.manifest import Manifest
 from assetstore.mounts import Mount
 from assetstore.publish.crew import WORKERS, Crew
@@ -88,14 +87,3 @@ def publish(
     work = Work(mount.backend, found, recipe, crew, progress)
     manifest = apply(plan, work, mount.name, datetime.now(UTC))
     return Published(plan, manifest, True, time.monotonic() - began)
-
-
-def require_writable(backend: Backend) -> WritableBackend:
-    """*backend*, if it can be written to.
-
-    Raises:
-        SettingsError: it cannot.
-    """
-    if not isinstance(backend, WritableBackend):
-        raise SettingsError(f"{backend.label} can only be read; publish to a directory or to s3://bucket/prefix")
-    return backend

@@ -14,10 +14,10 @@ import pytest
 
 from assetstore import manifest as manifests
 from assetstore.backends.base import WritableBackend, read_bytes
-from assetstore.errors import BackendUnavailable, PublishConflict, PublishError, SettingsError
+from assetstore.errors import BackendUnavailable, PublishConflict, PublishError
 from assetstore.fingerprint import split
 from assetstore.mounts import Mount
-from assetstore.publish import publish, require_writable
+from assetstore.publish import publish
 from assetstore.publish.ledger import CURRENT, Ledger
 from assetstore.publish.plan import Reason
 
@@ -274,19 +274,6 @@ def test_rewritten_style_sheets_name_what_was_published(
     sheet = read_bytes(target, done.manifest.entries["css/app.css"].fingerprinted_path).decode()
     assert font.removeprefix("fonts/") in sheet
     assert read_bytes(target, font)
-
-
-def test_a_backend_that_cannot_be_written_to_is_refused(world: Path) -> None:
-    class ReadOnly:
-        label = "zip://assets.zip"
-        remote = False
-
-        def stat(self, path: str) -> Any: ...
-        def open(self, path: str, span: Any = None, *, validator: Any = None) -> Any: ...
-        def walk(self) -> Any: ...
-
-    with pytest.raises(SettingsError, match="can only be read"):
-        require_writable(ReadOnly())
 
 
 def test_the_stored_manifest_is_the_live_one(mount: Mount, target: WritableBackend) -> None:

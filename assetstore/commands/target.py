@@ -1,0 +1,105 @@
+"""This module owns the arguments that the publishing commands share, and how they tell what they do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from assetstore.backends.base import WritableBackend
+from assetstore.commands.base import Subparsers
+from assetstore.commands.serve import storage_options
+from assetstore.commands.url import load
+from assetstore.errors import SettingsError
+from assetstore.http.routes import AssetNames
+from assetstore.mounts import MountTable
+from assetstore.publish.destinations import open_target
+from assetstore.publish.progress import Lines, Progress
+from assetstore.store import AssetStore
+
+
+def parser_for(subparsers: Subparsers, name: str, doc: str | None, what: str) -> argparse.ArgumentParser:
+    """A command's parser with ``--to``, ``--storage-option`` and ``--json``."""
+    parser = subparsers.add_parser(name, help=what, description=doc)
+    parser.add_argument("--to", required=True, metavar="TARGET", help="s3://bucket/prefix, a directory, an fsspec URL")
+    add_storage_option(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    return parser
+
+
+def add_storage_option(parser: argparse.ArgumentParser) -> None:
+    """``--storage-option``, which may be repeated."""
+    parser.add_argument(
+        "--storage-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what the storage needs, as endpoint_url=http://127.0.0.1:9000; JSON values are read as such",
+    )
+
+
+def target_of(args: argparse.Namespace) -> WritableBackend:
+    """The target that the arguments name.
+
+    Raises:
+        SettingsError: it is malformed, or can only be read.
+    """
+    return open_target(args.to, storage_options(args.storage_option))
+
+
+def mounts_of(spelled: str) -> MountTable:
+    """The mounts of the store, or of the application, that ``module:attribute`` names.
+
+    Raises:
+        SettingsError: it names neither.
+    """
+    found = load(spelled)
+    if isinstance(found, AssetStore):
+        return found.mounts
+    for route in _routes(found):
+        if isinstance(route, AssetNames):
+            return route.mounts
+    raise SettingsError(
+        f"--app={spelled!r} names a {type(found).__name__} without assets; name the AssetStore, or an application "
+        "with its routes"
+    )
+
+
+def _routes(app: object) -> Iterator[object]:
+    for route in getattr(app, "routes", None) or ():
+        yield route
+        yield from _routes(route)
+
+
+def progress_on(stream: TextIO) -> Progress:
+    """A bar on a terminal, where its library is installed; else plain lines."""
+    if stream.isatty():
+        try:
+            from assetstore.publish.bar import Bar
+
+            return Bar(stream)
+        except ImportError:
+            pass
+    return Lines(stream)
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
+    print()
+
+
+def say_table(rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset()) -> None:
+    """Aligned columns; those in *right* end at one place. The last column is never padded."""
+    table = list(rows)
+    if not table:
+        return
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        cells = [
+            text.rjust(width) if n in right else text.ljust(width)
+            for n, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
