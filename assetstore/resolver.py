@@ -42,6 +42,8 @@ class Asset:
     stat: FileStat | None = None
     #: Subresource Integrity value (``sha384-…``), where a manifest recorded it.
     integrity: str | None = None
+    #: SHA-256 of the bytes, 64 hex digits, where a manifest recorded it.
+    sha256: str | None = None
     #: Percent-encoded (fingerprinted) path, ready to stand behind a mount's base URL.
     url_path: str = field(init=False, compare=False)
 

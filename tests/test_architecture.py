@@ -26,7 +26,7 @@ backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  published  hosts  mounts  missing  namer
 html  integrity  modules  importmap  pages  pages_check
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
-http.failures  http.variants  http.lookup  http.body  http.handler  http.routes  http
+http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http
 publish.sources  publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
 publish.retention  publish.prune  publish.rollback  publish.destinations  publish
@@ -68,8 +68,10 @@ ASYNC = {
     "rewritten_reader",
     "backends.readers",
     "backends.s3_reader",
+    "http.versions",
     "http.variants",
     "http.lookup",
+    "http.selection",
     "http.body",
     "http.handler",
     "http.routes",

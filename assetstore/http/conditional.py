@@ -31,13 +31,13 @@ class ETag:
         """As an ETag header has it."""
         return f'W/"{self.opaque}"' if self.weak else f'"{self.opaque}"'
 
-    def strongly_equals(self, other: ETag) -> bool:
+    def strongly_equals(self, other: ETag | None) -> bool:
         """Both are strong and the same (section 8.8.3.2)."""
-        return not self.weak and not other.weak and self.opaque == other.opaque
+        return other is not None and not self.weak and not other.weak and self.opaque == other.opaque
 
-    def weakly_equals(self, other: ETag) -> bool:
+    def weakly_equals(self, other: ETag | None) -> bool:
         """The same, weak or not."""
-        return self.opaque == other.opaque
+        return other is not None and self.opaque == other.opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,11 @@ class ETagList:
 class Validators:
     """What tells one version of a representation from the next.
 
-    ``modified`` is in whole seconds since the epoch; ``None`` when the time says nothing.
+    ``modified`` is in whole seconds since the epoch. Either is ``None`` where the backend says
+    nothing that would tell two versions apart; then nothing is ever taken for unmodified by it.
     """
 
-    etag: ETag
+    etag: ETag | None
     modified: int | None = None
 
 

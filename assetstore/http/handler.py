@@ -1,34 +1,108 @@
-"""This module owns the ASGI application of one mount."""
+"""This module owns answering for one mount: an ASGI application that tells the story of a request.
+
+1. OPTIONS and unknown methods are answered from what was wired.
+2. The path becomes a file, opened, or only looked at while it may turn out that no byte is needed.
+3. Its facts become representations, of which the request chooses one.
+4. Request and representation become an answer: a plain value.
+5. The answer is sent. A file that changed meanwhile is tried once more; failures become statuses.
+"""
 
 from __future__ import annotations
 
-from starlette.types import Receive, Scope, Send
+import logging
+import time
+from collections.abc import Iterator
 
-from assetstore import fingerprint as fingerprints
-from assetstore import media_types, paths
-from assetstore.errors import AssetNotFound
+from assetstore.backends.base import WHOLE, Span
+from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
+from assetstore.http.answer import Answer, plain, plan
+from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver
+from assetstore.http.failures import CHANGED_MEANWHILE, Failure, failure_of
+from assetstore.http.lookup import Found, Lookup
+from assetstore.http.policy import ALLOW, Policy
+from assetstore.http.request import AssetRequest
+from assetstore.http.selection import Selection, Selector
+from assetstore.http.variants import Variants
+from assetstore.http.versions import Versions
 from assetstore.mounts import Mount
+
+_log = logging.getLogger("assetstore")
 
 
 class AssetHandler:
-    """Answers every request for one mount."""
+    """The ASGI application of one mount; the path comes as ``scope["path_params"]["file"]``."""
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
+        self._policy = Policy(mount.public, mount.url.cross_origin, mount.headers, mount.shared_cache)
+        versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
+        variants = Variants(mount.backend, mount.reader, mount.resolver)
+        self._lookup = Lookup(mount, versions)
+        self._selector = Selector(self._policy, versions, variants)
+        self._preflight = Answer(204, self._policy.preflight())
+        self._wrong_method = plain(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, _ = fingerprints.split(scope["path_params"]["file"])
-        try:
-            if not paths.is_clean(path):
-                raise AssetNotFound(path)
-            opened = await self._mount.reader.open(path)
-        except AssetNotFound:
-            await send({"type": "http.response.start", "status": 404, "headers": [(b"cache-control", b"no-store")]})
-            await send({"type": "http.response.body", "body": b"not found\n"})
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method not in {"GET", "HEAD"}:
+            answer = self._preflight if method == "OPTIONS" else self._wrong_method
+            await deliver(answer, None, receive, send)
             return
-        headers = [(b"content-type", media_types.of(path).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for chunk in opened.chunks(0, opened.stat.size):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-        await opened.aclose()
+        file = scope["path_params"].get("file") or self._mount.defaults.get("file", "")
+        request = AssetRequest.from_headers(method, scope["headers"])
+        try:
+            await self._answer(file, request, receive, send)
+        except BrokenOff as error:
+            _log.error("%r from %s broke off: %s", file, self._mount.backend.label, error)
+            raise
+        except AssetStoreError as error:
+            answer = self._failed(file, request, error)
+            await deliver(answer, None, receive, send)
+
+    async def _answer(self, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
+        try:
+            await self._try(file, request, receive, send)
+        except CHANGED_MEANWHILE:
+            await self._try(file, request, receive, send)
+
+    async def _try(self, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
+        answer, selection = await self._plan(file, request)
+        try:
+            await deliver(answer, selection.opened, receive, send)
+        finally:
+            await selection.aclose()
+
+    async def _plan(self, file: str, request: AssetRequest) -> tuple[Answer, Selection]:
+        now = time.time()
+        for span in _looks(request):
+            found = await self._lookup.find(file, span)
+            selection = await self._select(found, request, now)
+            answer = plan(request, selection.chosen, now)
+            if selection.opened is not None or not answer.needs_file:
+                return answer, selection
+        raise VersionChanged(f"{file!r} would not be opened as it was looked up", path=file)
+
+    async def _select(self, found: Found, request: AssetRequest, now: float) -> Selection:
+        try:
+            return await self._selector.select(found, request, now)
+        except BaseException:
+            await found.aclose()
+            raise
+
+    def _failed(self, file: str, request: AssetRequest, error: AssetStoreError) -> Answer:
+        failure: Failure = failure_of(error)
+        if not isinstance(error, (AssetNotFound, UnsafePath)):
+            _log.error(
+                "%d for %r: %s failed: %s", failure.status, file, self._mount.backend.label, error, exc_info=error
+            )
+        return plain(failure.status, self._policy.refusal(failure.headers), failure.phrase, head=request.head)
+
+
+def _looks(request: AssetRequest) -> Iterator[Span | None]:
+    """How to look at the file, until the answer has what it needs; ``None`` is not to open it."""
+    if request.head or request.conditional:
+        yield None
+    if not request.head:
+        if request.ranges is not None:
+            yield request.ranges.hint
+        yield WHOLE

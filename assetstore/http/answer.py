@@ -1,0 +1,113 @@
+"""This module owns what is answered to a request, as a plain value: status, headers, which bytes.
+
+Nothing here reads, waits or sends: a request and a representation go in, an answer comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from assetstore.http.conditional import Verdict
+from assetstore.http.policy import Headers, raw
+from assetstore.http.ranges import content_range, unsatisfied
+from assetstore.http.representation import Representation
+from assetstore.http.request import AssetRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The bytes ``start`` to ``stop`` (half-open) of the file."""
+
+    start: int
+    stop: int
+
+
+#: What a body is made of, in order.
+Piece = bytes | Part
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response that only has to be sent."""
+
+    status: int
+    headers: Headers
+    body: tuple[Piece, ...] = ()
+    #: Whether any of the body has to come from the file.
+    needs_file: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "needs_file", any(isinstance(piece, Part) for piece in self.body))
+
+
+def plan(request: AssetRequest, chosen: Representation, now: float) -> Answer:
+    """Answer a GET or HEAD with the *chosen* representation (RFC 9110 section 13.2.2).
+
+    Preconditions come first, then the ranges; they are cut from uncoded bytes only, which the
+    caller chooses where :meth:`AssetRequest.wants_part` says so.
+    """
+    verdict = request.preconditions.evaluate(chosen.validators, now)
+    if verdict is Verdict.NOT_MODIFIED:
+        return Answer(304, chosen.not_modified)
+    if verdict is Verdict.FAILED:
+        return plain(412, chosen.refused, "Precondition Failed", head=request.head)
+    if request.ranges is not None and request.wants_part(chosen.validators, now):
+        parts = tuple(Part(start, stop) for start, stop in request.ranges.select(chosen.size))
+        return _partial(request, chosen, parts)
+    return Answer(200, chosen.full, () if request.head else _whole(chosen))
+
+
+def _whole(chosen: Representation) -> tuple[Piece, ...]:
+    if chosen.content is not None:
+        return (chosen.content,)
+    return (Part(0, chosen.size),) if chosen.size else ()
+
+
+def _partial(request: AssetRequest, chosen: Representation, parts: tuple[Part, ...]) -> Answer:
+    if not parts:
+        headers = (*chosen.refused, *raw({"content-range": unsatisfied(chosen.size)}))
+        return plain(416, headers, "Range Not Satisfiable", head=request.head)
+    if len(parts) > 1:
+        return _multipart(chosen, parts)
+    only = parts[0]
+    about = {
+        "content-type": chosen.media_type,
+        "content-length": str(only.stop - only.start),
+        "content-range": content_range(only.start, only.stop, chosen.size),
+    }
+    return Answer(206, (*chosen.partial, *raw(about)), _cut(chosen, only))
+
+
+def _multipart(chosen: Representation, parts: tuple[Part, ...]) -> Answer:
+    """Several parts as multipart/byteranges (section 14.6)."""
+    # Not random, so that an answer stays a function of its request; no file can hold it by chance.
+    seed = repr((chosen.full, parts)).encode()
+    boundary = hashlib.sha256(seed).hexdigest()[:32]
+    body: list[Piece] = []
+    length = 0
+    for number, part in enumerate(parts):
+        head = (
+            f"{'' if number == 0 else chr(13) + chr(10)}--{boundary}\r\n"
+            f"Content-Type: {chosen.media_type}\r\n"
+            f"Content-Range: {content_range(part.start, part.stop, chosen.size)}\r\n\r\n"
+        ).encode("latin-1")
+        body += [head, *_cut(chosen, part)]
+        length += len(head) + part.stop - part.start
+    closing = f"\r\n--{boundary}--\r\n".encode()
+    about = {
+        "content-type": f"multipart/byteranges; boundary={boundary}",
+        "content-length": str(length + len(closing)),
+    }
+    return Answer(206, (*chosen.partial, *raw(about)), (*body, closing))
+
+
+def _cut(chosen: Representation, part: Part) -> tuple[Piece, ...]:
+    return (part,) if chosen.content is None else (chosen.content[part.start : part.stop],)
+
+
+def plain(status: int, headers: Headers, text: str, *, head: bool = False) -> Answer:
+    """A short answer in words, which tell nothing but the status."""
+    body = f"{text}\n".encode("ascii")
+    about = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
+    return Answer(status, (*headers, *raw(about)), () if head else (body,))

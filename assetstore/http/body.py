@@ -1,0 +1,116 @@
+"""This module owns sending an answer over ASGI: exactly the bytes that were promised, or a broken connection.
+
+A body that turns out short is never padded and never ended as if it were whole; raising makes
+the server close the connection, which is the only way to tell a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+
+from assetstore.backends.readers import AsyncOpenFile
+from assetstore.errors import AssetStoreError, BodyTruncated
+from assetstore.http.answer import Answer, Part
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class BrokenOff(Exception):
+    """The body could not be finished after the headers had gone out; the server is to close the connection."""
+
+
+async def deliver(answer: Answer, opened: AsyncOpenFile | None, receive: Receive, send: Send) -> None:
+    """Send *answer*, whose parts are read from *opened*. Closing the file is the caller's.
+
+    Raises:
+        BodyTruncated, VersionChanged, BackendError: nothing was sent yet.
+        BrokenOff: the headers are out already.
+    """
+    start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
+    if not answer.needs_file:
+        await send(start)
+        await send({"type": "http.response.body", "body": b"".join(map(_in_memory, answer.body)), "more_body": False})
+        return
+    async with aclosing(_chunks(answer, opened)) as chunks:
+        first, more = await anext(chunks)
+        if not more:
+            await send(start)
+            await send({"type": "http.response.body", "body": first, "more_body": False})
+            return
+        await _stream(start, first, chunks, receive, send)
+
+
+async def _stream(
+    start: Message, first: bytes, rest: AsyncIterator[tuple[bytes, bool]], receive: Receive, send: Send
+) -> None:
+    """Send a body of several chunks for as long as the client is there."""
+    failure: AssetStoreError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
+        try:
+            await send(start)
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            async for chunk, more in rest:
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except OSError:  # the client is gone (ASGI HTTP specification 2.4)
+            pass
+        except AssetStoreError as error:
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise BrokenOff(str(failure)) from failure
+
+
+async def _cancel_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+async def _chunks(answer: Answer, opened: AsyncOpenFile | None) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """Each chunk of the body, and whether there are more."""
+    left = sum(piece.stop - piece.start if isinstance(piece, Part) else len(piece) for piece in answer.body)
+    for piece in answer.body:
+        if not isinstance(piece, Part):
+            left -= len(piece)
+            yield piece, left > 0
+            continue
+        if opened is None:
+            raise TypeError("an answer that needs a file was given none")
+        async with aclosing(_exactly(opened, piece)) as chunks:
+            async for chunk in chunks:
+                left -= len(chunk)
+                yield chunk, left > 0
+
+
+async def _exactly(opened: AsyncOpenFile, part: Part) -> AsyncGenerator[bytes, None]:
+    """The bytes of *part*, neither more nor fewer."""
+    left = part.stop - part.start
+    chunks = opened.chunks(part.start, part.stop)
+    try:
+        async for chunk in chunks:
+            if len(chunk) > left:
+                break
+            left -= len(chunk)
+            yield chunk
+            if not left:  # without asking once more only to hear that this was all
+                return
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+    raise BodyTruncated(
+        f"{opened.stat.path!r} gave other bytes than the {part.stop - part.start} from {part.start} on",
+        path=opened.stat.path,
+    )
+
+
+def _in_memory(piece: bytes | Part) -> bytes:
+    if isinstance(piece, Part):
+        raise TypeError("an answer that needs a file was taken for one that does not")
+    return piece

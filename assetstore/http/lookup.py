@@ -1,0 +1,116 @@
+"""This module owns which file a URL means, and what the URL's fingerprint is worth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from assetstore import fingerprint as fingerprints
+from assetstore import paths
+from assetstore.backends.base import FileStat, Span
+from assetstore.backends.readers import AsyncOpenFile
+from assetstore.errors import AssetNotFound, RangeNotSatisfiable
+from assetstore.http.versions import Versions
+from assetstore.mounts import Mount
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The file that a URL means."""
+
+    stat: FileStat
+    #: The file, where it was opened; then ``stat`` is its own.
+    opened: AsyncOpenFile | None
+    #: Logical path, without the fingerprint of the URL.
+    logical: str
+    #: The URL's fingerprint is that of this very version.
+    verified: bool = False
+    #: The URL asks for no other version than this.
+    current: bool = True
+
+    async def aclose(self) -> None:
+        """Close the file if it is open."""
+        if self.opened is not None:
+            await self.opened.aclose()
+
+
+class Lookup:
+    """Finds the files of one mount."""
+
+    def __init__(self, mount: Mount, versions: Versions) -> None:
+        self._mount = mount
+        self._versions = versions
+
+    async def find(self, file: str, span: Span | None) -> Found:
+        """What *file*, the path inside the mount as the client spelled it, means.
+
+        It is opened where *span* says what will be read; with ``None`` it is only looked at. Who
+        gets it closes it.
+
+        Raises:
+            UnsafePath, AssetNotFound: there is no such asset for clients.
+            BackendError: storage failed.
+        """
+        path = paths.clean(file)
+        if not self._mount.allows(path):
+            raise AssetNotFound(path, self._mount.backend.label, "its extension is not in allowed_ext")
+        logical, fingerprint = fingerprints.split(path)
+        if fingerprint is None:
+            return await self._take(path, path, span)
+        return await self._find_version(path, logical, fingerprint, span)
+
+    async def _find_version(self, path: str, logical: str, fingerprint: str, span: Span | None) -> Found:
+        """The plain file if the fingerprint is its own, else the file of that name, else the plain file as it is.
+
+        The resolver only says where to look first; what was found there has to prove itself.
+        """
+        known = self._mount.resolver.find(logical)
+        if known is not None and known.fingerprint == fingerprint:
+            found = await self._take_current(logical, fingerprint, span)
+            if found is not None:
+                return found
+        try:
+            return await self._take_retained(path, logical, fingerprint, span)
+        except AssetNotFound:
+            found = await self._take(logical, logical, span)
+        async with _closing_on_error(found):
+            current = await self._versions.is_current(found.stat, fingerprint)
+        return Found(found.stat, found.opened, logical, verified=current, current=current)
+
+    async def _take_current(self, logical: str, fingerprint: str, span: Span | None) -> Found | None:
+        try:
+            found = await self._take(logical, logical, span)
+        except AssetNotFound:
+            return None
+        async with _closing_on_error(found):
+            if await self._versions.is_current(found.stat, fingerprint):
+                return Found(found.stat, found.opened, logical, verified=True)
+        await found.aclose()
+        return None
+
+    async def _take_retained(self, path: str, logical: str, fingerprint: str, span: Span | None) -> Found:
+        found = await self._take(path, logical, span)
+        async with _closing_on_error(found):
+            verified = await self._versions.is_retained(found.stat, logical, fingerprint)
+        return Found(found.stat, found.opened, logical, verified=verified)
+
+    async def _take(self, path: str, logical: str, span: Span | None) -> Found:
+        reader = self._mount.reader
+        if span is not None:
+            try:
+                opened = await reader.open(path, span)
+            except RangeNotSatisfiable:  # the answer needs the file's length, and none of its bytes
+                pass
+            else:
+                return Found(opened.stat, opened, logical)
+        return Found(await reader.stat(path), None, logical)
+
+
+@asynccontextmanager
+async def _closing_on_error(found: Found) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        await found.aclose()
+        raise

@@ -1,0 +1,82 @@
+"""This module owns what every answer of a mount tells browsers, whatever its status.
+
+The headers are finished when the mount is wired, as the tuples that go to the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from assetstore.headers import HeaderRules, cache_control
+
+#: Finished headers: lower-case name, value.
+Headers = tuple[tuple[bytes, bytes], ...]
+
+#: The methods an asset has.
+ALLOW = "GET, HEAD, OPTIONS"
+
+_DAY_SECONDS = 86_400
+_NOTHING: Mapping[str, str] = {}
+_NO_STORE = (b"cache-control", b"no-store")
+
+# What a script of another origin may send and read beyond the few that are always allowed
+# (Fetch standard, "CORS-safelisted" request and response headers).
+_PREFLIGHT = {
+    "access-control-allow-methods": ALLOW,
+    "access-control-allow-headers": (
+        "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, Cache-Control, Content-Type"
+    ),
+    "access-control-max-age": str(_DAY_SECONDS),
+}
+_PUBLIC = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": (
+        "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Last-Modified"
+    ),
+    "cross-origin-resource-policy": "cross-origin",
+}
+
+
+def raw(headers: Mapping[str, str]) -> Headers:
+    """*headers* as a server takes them."""
+    return tuple((name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a mount says to browsers and caches."""
+
+    public: bool = True
+    #: Whether URLs of the mount point at a CDN: then pages of another origin may see its timings.
+    cross_origin: bool = False
+    #: Further headers by pattern; they may replace the ones below.
+    rules: HeaderRules = HeaderRules()
+    #: What shared caches may do with plain files.
+    shared_cache: str = ""
+
+    def common(self) -> dict[str, str]:
+        """The headers that stand on every answer, by lower-case name."""
+        return {
+            "x-content-type-options": "nosniff",
+            **(_PUBLIC if self.public else {}),
+            **({"timing-allow-origin": "*"} if self.public and self.cross_origin else {}),
+        }
+
+    def of(self, path: str) -> dict[str, str]:
+        """The same, for one file: with the headers that the rules give it."""
+        return self.common() | {name.lower(): value for name, value in self.rules.of(path).items()}
+
+    def cache_control(self, *, immutable: bool, current: bool) -> str:
+        """The cache policy of a file; only a URL that is *current* is for shared caches to keep."""
+        return cache_control(
+            immutable=immutable, public=self.public, shared=self.shared_cache if current and not immutable else ""
+        )
+
+    def refusal(self, further: Mapping[str, str] = _NOTHING) -> Headers:
+        """The headers of an answer that carries no file and must not be kept."""
+        return (*raw(self.common()), _NO_STORE, *raw(further))
+
+    def preflight(self) -> Headers:
+        """The headers of a 204 to OPTIONS; a private mount allows other origins nothing."""
+        return raw({**self.common(), "allow": ALLOW, **(_PREFLIGHT if self.public else {})})

@@ -1,0 +1,118 @@
+"""This module owns what one response carries (RFC 9110 section 3.2): validators, size, finished headers.
+
+A representation is made from the facts of the very bytes that are sent: the stat of the opened
+file, or the variant in memory. Its headers are finished once for each status, so that answering
+a request only picks them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from assetstore.backends.base import FileStat
+from assetstore.http.conditional import ETag, Validators
+from assetstore.http.dates import write_date
+from assetstore.http.policy import Headers, raw
+from assetstore.mtimes import is_pinned
+
+_SECOND_NS = 1_000_000_000
+# Of a digest's 64 digits; 128 bits are enough to tell versions apart.
+_ETAG_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What a 200 for one asset carries, and the headers of every answer about it."""
+
+    size: int
+    validators: Validators
+    media_type: str
+    #: Headers of a 200, in full.
+    full: Headers
+    #: Headers of a 206, without Content-Type, Content-Length and Content-Range.
+    partial: Headers
+    #: Headers of a 304 (section 15.4.5).
+    not_modified: Headers
+    #: Headers of a 412 or 416: what a cache must not keep.
+    refused: Headers
+    #: Content coding; ``None`` for the plain bytes.
+    coding: str | None = None
+    #: The bytes, where they are in memory; else they are in the file.
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What all representations of one asset have in common."""
+
+    media_type: str
+    cache_control: str
+    #: Headers of the mount and its rules, by lower-case name.
+    extra: dict[str, str]
+    #: Modified time in whole seconds since the epoch, where it tells something.
+    modified: int | None = None
+
+    def represent(
+        self, size: int, etag: str | None, *, varies: bool, coding: str | None = None, content: bytes | None = None
+    ) -> Representation:
+        """The representation of *size* bytes whose entity tag is *etag*; ``None`` if nothing tells versions apart.
+
+        *varies* says whether another Accept-Encoding may give another representation.
+        """
+        tag = None if etag is None else ETag(etag)
+        validators = Validators(tag, self.modified)
+        always = self.extra | ({"vary": "Accept-Encoding"} if varies else {})
+        tagged = {} if tag is None else {"etag": tag.to_header()}
+        kept = always | {"cache-control": self.cache_control} | tagged
+        dated = {} if self.modified is None else {"last-modified": write_date(self.modified)}
+        coded = {} if coding is None else {"content-encoding": coding}
+        partial = kept | dated | coded | {"accept-ranges": "bytes"}
+        return Representation(
+            size=size,
+            validators=validators,
+            media_type=self.media_type,
+            full=raw(partial | {"content-type": self.media_type, "content-length": str(size)}),
+            partial=raw(partial),
+            not_modified=raw(kept),
+            refused=raw(always | {"cache-control": "no-store"}),
+            coding=coding,
+            content=content,
+        )
+
+
+def modified_seconds(stat: FileStat, now: float) -> int | None:
+    """When the file was modified, in whole seconds; ``None`` where that tells nothing (section 8.8.2).
+
+    A time before or at the epoch, one that build tools pin files to, and one that lies after *now*
+    (seconds since the epoch) would earn a 304 that is wrong.
+    """
+    if stat.mtime_ns is None or is_pinned(stat.mtime_ns) or stat.mtime_ns > now * _SECOND_NS:
+        return None
+    return stat.mtime_ns // _SECOND_NS
+
+
+def etag_of_digest(sha256: str) -> str:
+    """The entity tag of bytes whose SHA-256 is known: equal on every machine that has equal bytes."""
+    return sha256[:_ETAG_DIGITS]
+
+
+def etag_of_stat(stat: FileStat) -> str | None:
+    """The entity tag from what the backend reports; ``None`` where that does not tell versions apart.
+
+    A checksum of the bytes, else the storage's own validator, else size and modified time in whole
+    nanoseconds, UTC: never a host, a worker, an inode or a local time.
+    """
+    if stat.sha256 is not None:
+        return etag_of_digest(stat.sha256)
+    if stat.validator is not None:
+        tag = ETag.from_header(f'"{stat.validator}"')
+        return etag_of_digest(hashlib.sha256(stat.validator.encode()).hexdigest()) if tag is None else tag.opaque
+    if stat.mtime_ns is None or is_pinned(stat.mtime_ns):
+        return None
+    return f"{stat.size:x}-{stat.mtime_ns:x}"
+
+
+def etag_of_variant(content: bytes, coding: str) -> str:
+    """The entity tag of a variant in memory; its bytes are its own, so its tag is too."""
+    return f"{etag_of_digest(hashlib.sha256(content).hexdigest())}-{coding}"

@@ -1,0 +1,94 @@
+"""This module owns which representation of a file a request gets: the plain bytes, or one of the variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assetstore import media_types
+from assetstore.backends.base import FileStat
+from assetstore.backends.readers import AsyncOpenFile
+from assetstore.http.lookup import Found
+from assetstore.http.policy import Policy
+from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
+from assetstore.http.request import AssetRequest
+from assetstore.http.variants import Offer, Variants
+from assetstore.http.versions import Versions
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The chosen representation, and the file that holds its bytes where they are not in memory."""
+
+    chosen: Representation
+    opened: AsyncOpenFile | None
+
+    async def aclose(self) -> None:
+        """Close the file if there is one."""
+        if self.opened is not None:
+            await self.opened.aclose()
+
+
+class Selector:
+    """Chooses among the representations of one mount's files."""
+
+    def __init__(self, policy: Policy, versions: Versions, variants: Variants) -> None:
+        self._policy = policy
+        self._versions = versions
+        self._variants = variants
+
+    async def select(self, found: Found, request: AssetRequest, now: float) -> Selection:
+        """The representation that *request* gets of what was *found* (RFC 9110 section 12).
+
+        Parts are cut from the plain bytes, so they are chosen whenever a part is wanted. What was
+        opened goes into the selection or is closed.
+        """
+        stat = found.stat
+        offer = self._variants.offer(stat, found.logical)
+        facts = self._facts(found, now)
+        etag = await self._versions.etag(stat)
+        identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
+        coding = request.accepted.choose(offer.codings)
+        if coding is None or request.wants_part(identity.validators, now):
+            return Selection(identity, found.opened)
+        variant = await self._variant(found, offer, coding, facts)
+        if variant is not None:
+            await found.aclose()
+            return variant
+        if not self._variants.offer(stat, found.logical).codings:  # nothing would be gained, so it does not vary
+            identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
+        return Selection(identity, found.opened)
+
+    def _facts(self, found: Found, now: float) -> Facts:
+        return Facts(
+            media_type=media_types.of(found.logical),
+            cache_control=self._policy.cache_control(immutable=found.verified, current=found.current),
+            extra=self._policy.of(found.logical),
+            modified=modified_seconds(found.stat, now),
+        )
+
+    async def _variant(self, found: Found, offer: Offer, coding: str, facts: Facts) -> Selection | None:
+        sibling = offer.siblings.get(coding)
+        if sibling is not None:
+            return await self._sibling(found, sibling, coding, facts)
+        content = await self._variants.make(found.stat, coding, found.opened)
+        if content is None:
+            return None
+        tag = etag_of_variant(content, coding)
+        return Selection(facts.represent(len(content), tag, varies=True, coding=coding, content=content), None)
+
+    async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: Facts) -> Selection | None:
+        """The sibling as a representation; it is opened if its file was."""
+        opened = None
+        if found.opened is not None:
+            opened = await self._variants.open_sibling(found.stat, sibling)
+            if opened is None:
+                return None
+            sibling = opened.stat
+        try:
+            etag = await self._versions.etag(sibling)
+        except BaseException:
+            if opened is not None:
+                await opened.aclose()
+            raise
+        tag = None if etag is None else f"{etag}-{coding}"
+        return Selection(facts.represent(sibling.size, tag, varies=True, coding=coding), opened)

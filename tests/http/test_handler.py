@@ -1,0 +1,543 @@
+"""Whole requests through the ASGI application of one mount."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asgi.tree import DATA, FINGERPRINT, MODIFIED, MODIFIED_NS, STYLE, Ask, put
+from assetstore import fingerprint
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span
+from assetstore.backends.local import LocalBackend
+from assetstore.errors import (
+    AssetStoreError,
+    BackendCredentials,
+    BackendForbidden,
+    BackendThrottled,
+    BackendTimeout,
+    BackendUnavailable,
+    BodyTruncated,
+    VersionChanged,
+)
+
+IMMUTABLE = "max-age=31536000, public, immutable"
+REVALIDATE = "max-age=0, public, must-revalidate"
+SIZE = len(DATA)
+ETAG = f'"{SIZE:x}-{MODIFIED_NS:x}"'
+AT, BEFORE, AFTER = (formatdate(MODIFIED + offset, usegmt=True) for offset in (0, -1, 1))
+
+
+def test_a_plain_file_has_every_header_that_the_guide_asks_for(get: Ask) -> None:
+    reply = get("data.bin")
+    assert (reply.status, reply.body) == (200, DATA)
+    assert reply.headers == {
+        "content-type": "application/octet-stream",
+        "content-length": str(SIZE),
+        "etag": ETAG,
+        "last-modified": AT,
+        "cache-control": REVALIDATE,
+        "accept-ranges": "bytes",
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": (
+            "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Last-Modified"
+        ),
+        "cross-origin-resource-policy": "cross-origin",
+        "x-content-type-options": "nosniff",
+    }
+
+
+# Each row is a request for data.bin: headers, status, and the body or the slice of it.
+MATRIX = [
+    pytest.param({"If-None-Match": ETAG}, 304, b"", id="the same tag"),
+    pytest.param({"If-None-Match": f"W/{ETAG}"}, 304, b"", id="a tag that a proxy weakened"),
+    pytest.param({"If-None-Match": f'"a", {ETAG}'}, 304, b"", id="a list of tags"),
+    pytest.param({"If-None-Match": "*"}, 304, b"", id="any tag"),
+    pytest.param({"If-None-Match": '"y"', "If-Modified-Since": AT}, 200, DATA, id="etag outranks date"),
+    pytest.param({"If-Modified-Since": AT}, 304, b"", id="not modified since"),
+    pytest.param({"If-Modified-Since": BEFORE}, 200, DATA, id="modified since"),
+    pytest.param({"If-Match": '"y"'}, 412, None, id="if-match misses"),
+    pytest.param({"If-Match": f"W/{ETAG}"}, 412, None, id="if-match is strong"),
+    pytest.param({"If-Match": ETAG}, 200, DATA, id="if-match hits"),
+    pytest.param({"If-Unmodified-Since": BEFORE}, 412, None, id="modified since"),
+    pytest.param({"If-Unmodified-Since": AT}, 200, DATA, id="unmodified since"),
+    pytest.param({"Range": "bytes=0-0"}, 206, DATA[:1], id="a single byte is a range"),
+    pytest.param({"Range": "bytes=-1"}, 206, DATA[-1:], id="the last byte"),
+    pytest.param({"Range": "bytes=-99999"}, 206, DATA, id="a suffix longer than the file"),
+    pytest.param({"Range": "bytes=0-99999"}, 206, DATA, id="an end past the file"),
+    pytest.param({"Range": "bytes=10000-"}, 206, DATA[10000:], id="an open end"),
+    pytest.param({"Range": "bytes=0-1,90000-"}, 206, DATA[:2], id="the satisfiable one of two"),
+    pytest.param({"Range": f"bytes={SIZE}-"}, 416, None, id="a start at the end"),
+    pytest.param({"Range": "bytes=-0"}, 416, None, id="the last zero bytes"),
+    pytest.param({"Range": "items=0-1"}, 200, DATA, id="an unknown unit"),
+    pytest.param({"Range": "bytes=5-2"}, 200, DATA, id="an end before the start"),
+    pytest.param({"Range": "bytes=" + ",".join(["0-"] * 500)}, 200, DATA, id="five hundred ranges"),
+    pytest.param({"Range": "bytes=0-1", "If-Range": ETAG}, 206, DATA[:2], id="if-range with the tag"),
+    pytest.param({"Range": "bytes=0-1", "If-Range": f"W/{ETAG}"}, 200, DATA, id="if-range with a weak tag"),
+    pytest.param({"Range": "bytes=0-1", "If-Range": '"y"'}, 200, DATA, id="if-range with another tag"),
+    pytest.param({"Range": "bytes=0-1", "If-Range": AT}, 206, DATA[:2], id="if-range with the exact date"),
+    pytest.param({"Range": "bytes=0-1", "If-Range": AFTER}, 200, DATA, id="if-range with a newer date"),
+    pytest.param({"If-Range": '"y"'}, 200, DATA, id="if-range without a range"),
+    pytest.param({"Range": "bytes=0-1", "If-None-Match": ETAG}, 304, b"", id="304 comes before 206"),
+    pytest.param({"Range": "bytes=90000-", "If-None-Match": '"y"'}, 416, None, id="a range after a condition"),
+    pytest.param({"Range": "bytes=90000-", "If-Range": '"y"'}, 200, DATA, id="if-range fails, so the range is nothing"),
+    pytest.param({"Range": "bytes=0-1", "If-None-Match": '"y"'}, 206, DATA[:2], id="a range behind a passed condition"),
+    pytest.param({"Range": "bytes=0-1", "Accept-Encoding": "gzip, br"}, 206, DATA[:2], id="a range and codings"),
+]
+
+
+@pytest.mark.parametrize(("headers", "status", "body"), MATRIX)
+@pytest.mark.parametrize("root", ["a directory", "an fsspec filesystem"])
+def test_conditions_and_ranges(
+    serve: Callable[..., Ask], tree: Path, root: str, headers: dict[str, str], status: int, body: bytes | None
+) -> None:
+    ask = serve(tree if root == "a directory" else f"file://{tree}")
+    reply = ask("data.bin", headers=headers)
+    assert reply.status == status
+    assert body is None or reply.body == body
+    if status == 416:
+        assert reply.headers["content-range"] == f"bytes */{SIZE}"
+    if status == 304:
+        assert {"etag", "cache-control", "access-control-allow-origin"} <= set(reply.headers)
+        assert "content-length" not in reply.headers
+
+
+@pytest.mark.parametrize("headers", [row.values[0] for row in MATRIX if "Range" not in row.values[0]])
+def test_head_is_get_without_the_body(get: Ask, headers: dict[str, str]) -> None:
+    head, whole = get("data.bin", "HEAD", headers), get("data.bin", "GET", headers)
+    assert (head.status, head.headers) == (whole.status, whole.headers)
+
+
+@pytest.mark.parametrize("range_", ["bytes=0-1", "bytes=99999-"])
+def test_head_ignores_range(get: Ask, range_: str) -> None:
+    reply = get("data.bin", "HEAD", {"Range": range_})
+    assert (reply.status, reply.headers["content-length"]) == (200, str(SIZE))
+    assert "content-range" not in reply.headers
+
+
+def test_a_part_says_where_it_belongs(get: Ask) -> None:
+    headers = get("data.bin", headers={"Range": "bytes=2-5"}).headers
+    assert headers["content-range"] == f"bytes 2-5/{SIZE}"
+    assert headers["content-length"] == "4"
+    assert headers["etag"] == ETAG
+
+
+def test_several_ranges_are_multipart(get: Ask) -> None:
+    reply = get("data.bin", headers={"Range": "bytes=0-1,5-6,-2"})
+    found = re.fullmatch(r"multipart/byteranges; boundary=([0-9a-z]+)", reply.headers["content-type"])
+    assert reply.status == 206
+    assert found is not None
+    assert "content-range" not in reply.headers
+    parts = [
+        f"--{found[1]}\r\nContent-Type: application/octet-stream\r\n"
+        f"Content-Range: bytes {start}-{stop - 1}/{SIZE}\r\n\r\n".encode()
+        + DATA[start:stop]
+        for start, stop in ((0, 2), (5, 7), (SIZE - 2, SIZE))
+    ]
+    assert reply.body == b"\r\n".join([*parts, f"--{found[1]}--\r\n".encode()])
+
+
+def test_an_empty_file_is_whole_and_has_no_parts(get: Ask) -> None:
+    whole = get("empty.txt")
+    assert (whole.status, whole.headers["content-length"]) == (200, "0")
+    part = get("empty.txt", headers={"Range": "bytes=0-"})
+    assert (part.status, part.headers["content-range"]) == (416, "bytes */0")
+
+
+# --- fingerprints
+
+
+def named(path: str, with_fingerprint: str = FINGERPRINT) -> str:
+    return fingerprint.add(path, with_fingerprint)
+
+
+def test_the_files_own_fingerprint_is_immutable(get: Ask) -> None:
+    reply = get(named("css/app.css"))
+    assert (reply.status, reply.body) == (200, STYLE)
+    assert reply.headers["cache-control"] == IMMUTABLE
+    assert reply.headers["content-type"] == "text/css; charset=utf-8"
+
+
+def test_another_fingerprint_gets_the_current_bytes_and_is_never_immutable(serve: Callable[..., Ask]) -> None:
+    reply = serve(shared_cache="s-maxage=60")(named("css/app.css", "0" * 64))
+    assert (reply.status, reply.body) == (200, STYLE)
+    assert reply.headers["cache-control"] == REVALIDATE, "nor may a shared cache keep it for a while"
+
+
+def test_a_retained_file_of_that_name_is_itself(get: Ask, tree: Path) -> None:
+    put(tree, named("css/app.css", "0" * 64), b"old")
+    reply = get(named("css/app.css", "0" * 64))
+    assert reply.body == b"old"
+    assert reply.headers["cache-control"] == REVALIDATE, "nobody vouches for it"
+
+
+def test_a_retained_file_whose_content_is_its_name_is_immutable(serve: Callable[..., Ask], tree: Path) -> None:
+    digest = hashlib.sha256(b"old").hexdigest()
+    put(tree, named("css/app.css", digest), b"old")
+    put(tree, named("css/app.css", "0" * 64), b"old")
+    ask = serve(fingerprint="content")
+    assert ask(named("css/app.css", digest)).headers["cache-control"] == IMMUTABLE
+    assert ask(named("css/app.css", "0" * 64)).headers["cache-control"] == REVALIDATE
+    assert ask(named("css/app.css", hashlib.sha256(STYLE).hexdigest())).headers["cache-control"] == IMMUTABLE
+
+
+def test_a_retained_file_outlives_its_plain_one(get: Ask, tree: Path) -> None:
+    put(tree, named("gone.css"), b"old")
+    assert get(named("gone.css")).body == b"old"
+
+
+def test_a_file_replaced_after_its_url_was_made_is_not_immutable_under_that_url(get: Ask, tree: Path) -> None:
+    assert get(named("css/app.css")).headers["cache-control"] == IMMUTABLE
+    put(tree, "css/app.css", b"new", MODIFIED_NS + 1)
+    reply = get(named("css/app.css"))
+    assert (reply.body, reply.headers["cache-control"]) == (b"new", REVALIDATE)
+
+
+def test_a_mount_without_fingerprints_verifies_none(serve: Callable[..., Ask]) -> None:
+    assert serve(fingerprint=False)(named("css/app.css")).headers["cache-control"] == REVALIDATE
+
+
+def test_a_missing_file_is_not_kept_whatever_its_name(get: Ask) -> None:
+    for path in ("gone.css", named("gone.css")):
+        reply = get(path)
+        assert (reply.status, reply.body) == (404, b"Not Found\n")
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["access-control-allow-origin"] == "*"
+
+
+# --- validators
+
+
+def test_the_etag_follows_content_where_content_makes_the_names(serve: Callable[..., Ask], tree: Path) -> None:
+    ask = serve(fingerprint="content")
+    before = ask("data.bin").headers["etag"]
+    put(tree, "data.bin", DATA, MODIFIED_NS + 1)
+    assert ask("data.bin").headers["etag"] == before == f'"{hashlib.sha256(DATA).hexdigest()[:32]}"'
+
+
+@pytest.mark.parametrize("mtime_ns", [0, -(10**18), 10**9, 315_532_800 * 10**9])
+def test_a_time_that_tells_nothing_earns_no_304(get: Ask, tree: Path, mtime_ns: int) -> None:
+    put(tree, "a.bin", b"one", mtime_ns)
+    first = get("a.bin")
+    assert "last-modified" not in first.headers
+    put(tree, "a.bin", b"two", mtime_ns)
+    again = get("a.bin", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status, again.body) == (200, b"two")
+    assert get("a.bin", headers={"If-Modified-Since": AFTER}).status == 200
+
+
+def test_a_time_in_the_future_earns_no_304_by_date(get: Ask, tree: Path) -> None:
+    tomorrow = int(time.time()) + 86_400
+    put(tree, "a.bin", b"one", tomorrow * 10**9)
+    reply = get("a.bin", headers={"If-Modified-Since": formatdate(tomorrow, usegmt=True)})
+    assert reply.status == 200
+    assert "last-modified" not in reply.headers
+
+
+# --- representations
+
+
+def test_each_coding_has_its_own_etag_and_all_say_what_they_vary_by(get: Ask) -> None:
+    replies = {coding: get("css/app.css", headers={"Accept-Encoding": coding}) for coding in ("br", "zstd", "gzip", "")}
+    assert [reply.headers.get("content-encoding") for reply in replies.values()] == ["br", "zstd", "gzip", None]
+    assert len({reply.headers["etag"] for reply in replies.values()}) == 4
+    assert {reply.headers["vary"] for reply in replies.values()} == {"Accept-Encoding"}
+    assert {reply.headers["content-type"] for reply in replies.values()} == {"text/css; charset=utf-8"}
+    assert gzip.decompress(replies["gzip"].body) == STYLE
+    for coding, reply in replies.items():
+        again = get("css/app.css", headers={"Accept-Encoding": coding, "If-None-Match": reply.headers["etag"]})
+        assert (again.status, again.headers["vary"]) == (304, "Accept-Encoding")
+
+
+def test_head_tells_the_length_of_the_variant(get: Ask) -> None:
+    headers = {"Accept-Encoding": "br"}
+    assert get("css/app.css", "HEAD", headers).headers == get("css/app.css", "GET", headers).headers
+
+
+def test_refused_codings_are_not_sent(get: Ask) -> None:
+    assert "content-encoding" not in get("css/app.css", headers={"Accept-Encoding": "gzip;q=0"}).headers
+
+
+def test_a_part_is_cut_from_the_plain_bytes(get: Ask) -> None:
+    reply = get("css/app.css", headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
+    assert (reply.status, reply.body) == (206, STYLE[:10])
+    assert "content-encoding" not in reply.headers
+    assert reply.headers["vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("path", ["data.bin", "tiny.css", "empty.txt"])
+def test_what_gains_nothing_does_not_vary(get: Ask, path: str) -> None:
+    reply = get(path, headers={"Accept-Encoding": "br, gzip"})
+    assert "vary" not in reply.headers
+    assert "content-encoding" not in reply.headers
+
+
+def test_a_file_that_turns_out_incompressible_does_not_vary(get: Ask, tree: Path) -> None:
+    noise = os.urandom(5000)
+    put(tree, "noise.js", noise)
+    reply = get("noise.js", headers={"Accept-Encoding": "br"})
+    assert reply.body == noise
+    assert "content-encoding" not in reply.headers
+
+
+def test_a_sibling_is_sent_while_it_is_not_older(get: Ask, tree: Path) -> None:
+    put(tree, "css/app.css.br", b"by hand")
+    reply = get("css/app.css", headers={"Accept-Encoding": "br"})
+    assert (reply.body, reply.headers["content-encoding"]) == (b"by hand", "br")
+    assert reply.headers["content-type"] == "text/css; charset=utf-8"
+    assert reply.headers["cache-control"] == REVALIDATE
+    assert get(named("css/app.css"), headers={"Accept-Encoding": "br"}).headers["cache-control"] == IMMUTABLE
+    head = get("css/app.css", "HEAD", {"Accept-Encoding": "br"})
+    assert head.headers == reply.headers
+    again = get("css/app.css", headers={"Accept-Encoding": "br", "If-None-Match": reply.headers["etag"]})
+    assert again.status == 304
+
+
+def test_a_sibling_is_never_the_stale_body_of_a_new_file(get: Ask, tree: Path) -> None:
+    put(tree, "css/app.css.gz", b"stale")
+    put(tree, "css/app.css", STYLE + b"/* new */", MODIFIED_NS + 1)
+    reply = get("css/app.css", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(reply.body) == STYLE + b"/* new */"
+
+
+def test_a_new_file_has_a_new_variant_at_once(get: Ask, tree: Path) -> None:
+    first = get("css/app.css", headers={"Accept-Encoding": "gzip"})
+    put(tree, "css/app.css", STYLE[::-1], MODIFIED_NS + 1)
+    second = get("css/app.css", headers={"Accept-Encoding": "gzip"})
+    assert first.headers["etag"] != second.headers["etag"]
+    assert gzip.decompress(second.body) == STYLE[::-1]
+
+
+def test_a_compressed_file_asked_for_by_name_is_only_itself(get: Ask, tree: Path) -> None:
+    put(tree, "css/app.css.gz", b"by hand")
+    reply = get("css/app.css.gz", headers={"Accept-Encoding": "gzip"})
+    assert (reply.body, reply.headers["content-type"]) == (b"by hand", "application/gzip")
+    assert "content-encoding" not in reply.headers
+
+
+# --- methods, CORS, further headers
+
+
+@pytest.mark.parametrize("path", ["data.bin", "gone", "../etc"])
+def test_a_preflight_is_answered_for_any_path(get: Ask, path: str) -> None:
+    reply = get(path, "OPTIONS", {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"})
+    assert reply.status == 204
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert reply.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
+    assert {"Range", "If-None-Match", "If-Range"} <= set(reply.headers["access-control-allow-headers"].split(", "))
+    assert int(reply.headers["access-control-max-age"]) > 0
+    assert "content-length" not in reply.headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "X" * 1000])
+def test_other_methods_are_refused_by_name(get: Ask, method: str) -> None:
+    reply = get("data.bin", method)
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert reply.headers["cache-control"] == "no-store"
+
+
+def test_one_set_of_headers_stands_on_every_status(get: Ask) -> None:
+    replies = [
+        get("css/app.css"),
+        get("css/app.css", headers={"Range": "bytes=0-1"}),
+        get("css/app.css", headers={"If-None-Match": "*"}),
+        get("gone.css"),
+        get("css/app.css", "POST"),
+        get("css/app.css", headers={"If-Match": '"y"'}),
+        get("css/app.css", headers={"Range": "bytes=99999-"}),
+    ]
+    assert [reply.status for reply in replies] == [200, 206, 304, 404, 405, 412, 416]
+    for reply in replies:
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert reply.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        kept = reply.status in {200, 206, 304}
+        assert reply.headers["cache-control"] == (REVALIDATE if kept else "no-store")
+        about_the_file = reply.status not in {404, 405}
+        assert reply.headers.get("vary") == ("Accept-Encoding" if about_the_file else None)
+
+
+def test_a_private_mount_is_for_its_own_origin(serve: Callable[..., Ask]) -> None:
+    ask = serve(public=False)
+    reply = ask("data.bin")
+    assert reply.headers["cache-control"] == "max-age=0, private, must-revalidate"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert not [name for name in reply.headers if name.startswith(("access-control", "cross-origin"))]
+    preflight = ask("data.bin", "OPTIONS", {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"})
+    assert "access-control-allow-origin" not in preflight.headers
+    assert ask(named("data.bin")).headers["cache-control"] == "max-age=31536000, private, immutable"
+
+
+def test_a_cdn_shows_its_timings(serve: Callable[..., Ask]) -> None:
+    ask = serve(url="https://cdn.example.com/")
+    assert ask("data.bin").headers["timing-allow-origin"] == "*"
+    assert "timing-allow-origin" not in serve()("data.bin").headers
+
+
+def test_a_mounts_own_headers_stand_on_its_files(serve: Callable[..., Ask]) -> None:
+    rules = {"*.css": {"Content-Security-Policy": "sandbox", "Cross-Origin-Resource-Policy": "same-site"}}
+    ask = serve(headers=rules)
+    for headers in ({}, {"Range": "bytes=0-1"}, {"If-None-Match": "*"}):
+        reply = ask(named("css/app.css"), headers=headers)
+        assert reply.headers["content-security-policy"] == "sandbox"
+        assert reply.headers["cross-origin-resource-policy"] == "same-site"
+    assert "content-security-policy" not in ask("data.bin").headers
+
+
+def test_a_plain_file_may_stay_in_shared_caches(serve: Callable[..., Ask]) -> None:
+    ask = serve(shared_cache="s-maxage=60")
+    assert ask("data.bin").headers["cache-control"] == "max-age=0, public, s-maxage=60, must-revalidate"
+    assert ask(named("data.bin")).headers["cache-control"] == IMMUTABLE
+
+
+def test_defaults_answer_the_bare_prefix(serve: Callable[..., Ask], tree: Path) -> None:
+    put(tree, "index.html", b"<h1>hello</h1>")
+    ask = serve(defaults={"file": "index.html"})
+    reply = ask("")
+    assert (reply.status, reply.body) == (200, b"<h1>hello</h1>")
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert serve()("").status == 404
+
+
+@pytest.mark.parametrize(("allowed", "status"), [([".css"], 404), ([".bin"], 200), ([], 200)])
+def test_only_allowed_extensions_are_served(serve: Callable[..., Ask], allowed: list[str], status: int) -> None:
+    ask = serve(allowed_ext=allowed)
+    assert ask("data.bin").status == status
+    assert ask(named("data.bin")).status == status
+
+
+# --- failures
+
+
+class Failing(LocalBackend):
+    """A directory whose storage raises what it is told to, a few times."""
+
+    def __init__(self, directory: Path, error: AssetStoreError, times: int = 1000) -> None:
+        super().__init__(directory)
+        self.error, self.times = error, times
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        self._fail()
+        return super().open(path, span, validator=validator)
+
+    def stat(self, path: str) -> FileStat:
+        self._fail()
+        return super().stat(path)
+
+    def _fail(self) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry"),
+    [
+        pytest.param(BackendForbidden("s3cr3t"), 502, None, id="forbidden is not missing"),
+        pytest.param(BackendCredentials("s3cr3t"), 503, "5", id="credentials"),
+        pytest.param(BackendUnavailable("s3cr3t"), 503, "5", id="unreachable"),
+        pytest.param(BackendThrottled("s3cr3t"), 503, "5", id="throttled"),
+        pytest.param(BackendThrottled("s3cr3t", retry_after_seconds=7.2), 503, "8", id="throttled for a time"),
+        pytest.param(BackendThrottled("s3cr3t", retry_after_seconds=1e9), 503, "120", id="throttled for ever"),
+        pytest.param(BackendTimeout("s3cr3t"), 504, "5", id="too slow"),
+        pytest.param(VersionChanged("s3cr3t"), 502, None, id="always another version"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_storage_fault_is_a_status_for_the_client_and_a_story_for_the_operator(
+    serve: Callable[..., Ask],
+    tree: Path,
+    caplog: pytest.LogCaptureFixture,
+    error: AssetStoreError,
+    status: int,
+    retry: str | None,
+    method: str,
+) -> None:
+    reply = serve(Failing(tree, error))("data.bin", method)
+    assert (reply.status, reply.headers.get("retry-after")) == (status, retry)
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert b"s3cr3t" not in reply.body
+    assert str(tree).encode() not in reply.body
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "s3cr3t" in caplog.text
+
+
+@pytest.mark.parametrize("error", [VersionChanged("x"), BodyTruncated("x")])
+def test_a_file_that_changed_meanwhile_is_tried_once_more(
+    serve: Callable[..., Ask], tree: Path, error: AssetStoreError
+) -> None:
+    assert serve(Failing(tree, error, times=1))("data.bin").body == DATA
+
+
+def test_a_missing_file_is_nothing_to_log(get: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    assert get("gone").status == 404
+    assert not caplog.records
+
+
+class Watched(LocalBackend):
+    """A directory that counts what is open."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.spans: list[Span] = []
+        self.opened: list[Any] = []
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> Any:
+        self.spans.append(span)
+        self.opened.append(super().open(path, span, validator=validator))
+        return self.opened[-1]
+
+    @property
+    def left_open(self) -> int:
+        return sum(each.fileno() >= 0 for each in self.opened)
+
+
+@pytest.fixture
+def watched(tree: Path) -> Iterator[Watched]:
+    backend = Watched(tree)
+    yield backend
+    assert backend.left_open == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "spans"),
+    [
+        pytest.param({}, [WHOLE], id="a whole file is opened once"),
+        pytest.param({"Range": "bytes=2-5"}, [Span(2, 6)], id="a single range is what is fetched"),
+        pytest.param({"Range": "bytes=-5"}, [Span(-5)], id="a suffix too"),
+        pytest.param({"Range": "bytes=0-1,5-6"}, [WHOLE], id="several are one opening"),
+        pytest.param({"If-None-Match": ETAG}, [], id="a 304 opens nothing"),
+        pytest.param({"If-None-Match": '"y"'}, [WHOLE], id="a condition that passes opens afterwards"),
+        pytest.param({"If-Match": '"y"'}, [], id="a 412 opens nothing"),
+    ],
+)
+def test_a_file_is_opened_for_what_is_sent_of_it(
+    serve: Callable[..., Ask], watched: Watched, headers: dict[str, str], spans: list[Span]
+) -> None:
+    serve(watched)("data.bin", headers=headers)
+    assert watched.spans == spans
+
+
+def test_head_opens_nothing(serve: Callable[..., Ask], watched: Watched) -> None:
+    serve(watched)("data.bin", "HEAD")
+    assert watched.spans == []
+
+
+def test_whatever_is_asked_everything_is_closed(serve: Callable[..., Ask], watched: Watched, tree: Path) -> None:
+    put(tree, "css/app.css.zst", b"by hand")
+    ask = serve(watched)
+    for path in ("data.bin", "css/app.css", named("css/app.css"), named("css/app.css", "0" * 64), "gone"):
+        for row in MATRIX:
+            for codings in ("br", "zstd", ""):
+                ask(path, headers={**row.values[0], "Accept-Encoding": codings})
+    assert watched.opened
