@@ -21,9 +21,17 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> Backend:
     return open_url(url, options)
 
 
+def _s3(url: str, options: Mapping[str, Any]) -> Backend:
+    try:
+        from assetstore.backends.s3 import open_url
+    except ImportError as error:
+        raise SettingsError(f"root {url!r} needs boto3; run: pip install 'assetstore[s3]'") from error
+    return open_url(url, options)
+
+
 #: How the schemes with a backend of their own are opened; every other scheme is fsspec's.
 #: Each opener imports its library itself, so that nothing is imported that is not used.
-OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {}
+OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {"s3": _s3, "s3a": _s3}
 
 
 def open_backend(

@@ -1,0 +1,170 @@
+"""This module owns what the faults of S3 mean in our own tree: one table for codes, statuses and exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from xml.etree import ElementTree
+
+import botocore.exceptions as boto
+
+from assetstore.errors import (
+    AssetNotFound,
+    AssetStoreError,
+    BackendCredentials,
+    BackendForbidden,
+    BackendThrottled,
+    BackendTimeout,
+    BackendUnavailable,
+    BodyTruncated,
+    PublishConflict,
+    RangeNotSatisfiable,
+    SettingsError,
+    VersionChanged,
+)
+
+# By our class, the codes that S3 and its relatives send (S3 API reference, "Error Responses").
+_CODES_OF: dict[type[AssetStoreError], str] = {
+    AssetNotFound: "NoSuchKey NoSuchVersion NotFound MethodNotAllowed",
+    BackendForbidden: (
+        "AccessDenied Forbidden AllAccessDisabled AccountProblem InvalidObjectState InvalidPayer NotSignedUp "
+        "CrossLocationLoggingProhibited InvalidSecurity UnauthorizedAccess RestrictedAccess AccessControlListNotSupported"
+    ),
+    BackendCredentials: (
+        "ExpiredToken ExpiredTokenException TokenRefreshRequired InvalidToken InvalidAccessKeyId SignatureDoesNotMatch "
+        "RequestTimeTooSkewed RequestExpired AuthorizationHeaderMalformed AuthorizationQueryParametersError "
+        "CredentialsNotSupported MissingSecurityHeader MissingAuthenticationToken UnrecognizedClientException "
+        "InvalidClientTokenId AuthFailure Unauthorized KMS.DisabledException"
+    ),
+    BackendThrottled: (
+        "SlowDown Throttling ThrottlingException ThrottledException Throttled RequestThrottled RequestThrottledException "
+        "TooManyRequests TooManyRequestsException RequestLimitExceeded BandwidthLimitExceeded "
+        "PriorRequestNotComplete EC2ThrottledException LimitExceededException ProvisionedThroughputExceededException "
+        "TransactionInProgressException"
+    ),
+    BackendTimeout: "RequestTimeout RequestTimeoutException GatewayTimeout",
+    RangeNotSatisfiable: "InvalidRange RequestedRangeNotSatisfiable",
+    VersionChanged: "PreconditionFailed",
+    PublishConflict: "ConditionalRequestConflict OperationAborted",
+    BodyTruncated: (
+        "BadDigest InvalidDigest IncompleteBody XAmzContentChecksumMismatch XAmzContentSHA256Mismatch "
+        "MissingContentLength EntityTooSmall InvalidPart InvalidPartOrder"
+    ),
+    # What is left is a fault of the storage, or of how the mount names it.
+    BackendUnavailable: (
+        "InternalError ServiceUnavailable NoSuchBucket InvalidBucketName PermanentRedirect TemporaryRedirect Redirect "
+        "IllegalLocationConstraintException NotImplemented InvalidRequest InvalidArgument InvalidURI KeyTooLongError "
+        "MalformedXML EntityTooLarge NoSuchUpload InvalidStorageClass InvalidLocationConstraint "
+        "BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty MetadataTooLarge UserKeyMustBeSpecified "
+        "RequestIsNotMultiPartContent NoSuchLifecycleConfiguration NoSuchBucketPolicy TooManyBuckets"
+    ),
+}
+CODES = {code: kind for kind, codes in _CODES_OF.items() for code in codes.split()}
+
+#: What a bare status means: a HEAD has no body, so no code.
+STATUSES: dict[int, type[AssetStoreError]] = {
+    400: BackendCredentials,  # what S3 answers to a HEAD with an expired or malformed token
+    401: BackendCredentials,
+    403: BackendForbidden,
+    404: AssetNotFound,
+    405: AssetNotFound,  # a delete marker
+    408: BackendTimeout,
+    409: PublishConflict,
+    410: AssetNotFound,
+    412: VersionChanged,
+    416: RangeNotSatisfiable,
+    429: BackendThrottled,
+    503: BackendThrottled,
+    504: BackendTimeout,
+}
+
+#: By class of botocore's, the nearest class above an exception decides.
+EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
+    boto.BotoCoreError: BackendUnavailable,
+    boto.HTTPClientError: BackendUnavailable,
+    boto.ConnectTimeoutError: BackendTimeout,
+    boto.ReadTimeoutError: BackendTimeout,
+    boto.IncompleteReadError: BodyTruncated,
+    boto.ResponseStreamingError: BodyTruncated,
+    boto.ChecksumError: BodyTruncated,
+    boto.FlexibleChecksumError: BodyTruncated,
+    boto.NoCredentialsError: BackendCredentials,
+    boto.PartialCredentialsError: BackendCredentials,
+    boto.CredentialRetrievalError: BackendCredentials,
+    boto.MetadataRetrievalError: BackendCredentials,
+    boto.TokenRetrievalError: BackendCredentials,
+    boto.NoAuthTokenError: BackendCredentials,
+    boto.UnauthorizedSSOTokenError: BackendCredentials,
+    boto.SSOError: BackendCredentials,
+    boto.LoginError: BackendCredentials,
+    boto.RefreshWithMFAUnsupportedError: BackendCredentials,
+    boto.UnknownCredentialError: BackendCredentials,
+    boto.ParamValidationError: SettingsError,
+    boto.ValidationError: SettingsError,
+    boto.ProfileNotFound: SettingsError,
+    boto.NoRegionError: SettingsError,
+    boto.ConfigNotFound: SettingsError,
+    boto.ConfigParseError: SettingsError,
+}
+
+
+def kind_of_response(status: int, code: str = "") -> type[AssetStoreError]:
+    """The class for an answer of *status* whose body named *code*; ``""`` where there was no body."""
+    if code in CODES:
+        return CODES[code]
+    return STATUSES.get(status, BackendUnavailable)
+
+
+def kind_of(error: BaseException) -> type[AssetStoreError]:
+    """The class for an exception that boto3 or botocore raised."""
+    if isinstance(error, boto.ClientError):
+        return kind_of_response(_status_of(error.response), _code_of(error.response))
+    for each in type(error).__mro__:
+        if each in EXCEPTIONS:
+            return EXCEPTIONS[each]
+    if isinstance(error, TimeoutError):
+        return BackendTimeout
+    return BackendUnavailable
+
+
+def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
+    """Our error for one that boto3 raised; its own message is for the operator's log."""
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    size = str(response.get("Error", {}).get("ActualObjectSize", ""))
+    return make(kind_of(error), path, label, f"{type(error).__name__}: {error}", headers, size)
+
+
+def translate_response(status: int, headers: Mapping[str, str], body: bytes, path: str, label: str) -> AssetStoreError:
+    """Our error for an answer that was read without boto3; *headers* by lower-case name."""
+    code = size = ""
+    with suppress(ElementTree.ParseError):
+        tree = ElementTree.fromstring(body)
+        code, size = tree.findtext(".//{*}Code") or "", tree.findtext(".//{*}ActualObjectSize") or ""
+    return make(kind_of_response(status, code), path, label, f"{status} {code}".rstrip(), headers, size)
+
+
+def make(
+    kind: type[AssetStoreError], path: str, label: str, said: str, headers: Mapping[str, str], size: str = ""
+) -> AssetStoreError:
+    """An error of *kind*, with the facts that the answer's *headers* hold."""
+    if kind is AssetNotFound:
+        return AssetNotFound(path, label)
+    message = f"{label} failed on {path!r}: {said}"
+    if issubclass(kind, BackendThrottled):
+        wait = headers.get("retry-after", "")
+        return kind(message, path=path, retry_after_seconds=float(wait) if wait.isdecimal() else None)
+    if issubclass(kind, RangeNotSatisfiable):
+        size = size or headers.get("content-range", "").rpartition("/")[2]
+        return kind(message, path=path, size=int(size) if size.isdecimal() else None)
+    return kind(message)
+
+
+def _status_of(response: Mapping[str, Any]) -> int:
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code_of(response: Mapping[str, Any]) -> str:
+    code = str(response.get("Error", {}).get("Code", ""))
+    return "" if code.isdecimal() else code

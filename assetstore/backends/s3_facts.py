@@ -1,0 +1,96 @@
+"""This module owns what the headers of an object mean, by whichever client they came."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from assetstore.backends.base import FileStat, Span
+
+#: User metadata that a publish stores with an object.
+FINGERPRINT_KEY = "assetstore-fingerprint"
+SHA256_KEY = "assetstore-sha256"
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+def stat_of(path: str, headers: Mapping[str, str]) -> FileStat:
+    """The facts of the object that answered with *headers* (lower-case names) to a GET or HEAD."""
+    return FileStat(
+        path,
+        size_of(headers),
+        http_date_ns(headers.get("last-modified", "")),
+        strong(headers.get("etag", "")),
+        _sha256(headers),
+        _hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
+        _coding(headers.get("content-encoding", "")),
+    )
+
+
+def size_of(headers: Mapping[str, str]) -> int:
+    """The whole object's size: a part's ``Content-Range`` knows it, else ``Content-Length``."""
+    whole = headers.get("content-range", "").rpartition("/")[2]
+    return int(whole if whole.isdecimal() else headers.get("content-length", "0"))
+
+
+def strong(etag: str) -> str | None:
+    """The opaque tag of a strong ETag header, unquoted; ``None`` for a weak one and for none."""
+    return None if etag.startswith("W/") else etag.strip('"') or None
+
+
+def http_date_ns(value: str) -> int | None:
+    """An HTTP date (RFC 9110 section 5.6.7) in nanoseconds since the epoch; ``None`` if it is none."""
+    try:
+        return int(parsedate_to_datetime(value).timestamp()) * 1_000_000_000
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def iso_ns(value: str) -> int | None:
+    """A listing's ``2024-01-02T03:04:05.000Z`` in nanoseconds since the epoch, in whole seconds.
+
+    Object headers hold whole seconds only, so a listing's fraction is dropped: one object has one time.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def range_header(span: Span) -> str | None:
+    """The ``Range`` header that asks for *span*; ``None`` where the whole object must be asked for."""
+    start, stop = span.start, span.stop
+    if start < 0:
+        return f"bytes={start}" if stop is None else None
+    if stop is None:
+        return f"bytes={start}-" if start else None
+    return f"bytes={start}-{stop - 1}" if stop > start else None
+
+
+def _sha256(headers: Mapping[str, str]) -> str | None:
+    if recorded := _hex64(headers.get(f"x-amz-meta-{SHA256_KEY}", "")):
+        return recorded
+    try:
+        # A composite checksum (of the parts' checksums) ends in -N and is not of the bytes.
+        digest = b64decode(headers.get("x-amz-checksum-sha256", ""), validate=True)
+    except Base64Error:
+        return None
+    return digest.hex() if len(digest) == 32 else None
+
+
+def _hex64(value: str) -> str | None:
+    return value if _HEX64.fullmatch(value) else None
+
+
+def _coding(value: str) -> str | None:
+    # Some servers keep the transfer's own aws-chunked among the codings of the object.
+    codings = [each.strip().lower() for each in value.split(",")]
+    codings = [each for each in codings if each not in {"", "aws-chunked", "identity"}]
+    return ", ".join(codings) or None

@@ -1,0 +1,156 @@
+"""This module owns how an object is written: in one request when small, in parts when large."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from assetstore.backends.base import FileStat, OpenFile, StoredHeaders
+from assetstore.backends.s3_client import S3Options
+from assetstore.backends.s3_facts import SHA256_KEY
+from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
+
+#: From this size on an object goes in parts, so that memory holds one part and never the whole.
+PART_BYTES = 16 * 1024 * 1024
+#: S3 takes no more parts than this.
+MAX_PARTS = 10_000
+
+#: Response headers that S3 can store, and its names for them; it stores no others.
+_STORABLE = {
+    "content-disposition": "ContentDisposition",
+    "content-language": "ContentLanguage",
+}
+
+
+class Place(Protocol):
+    """What an upload needs of its backend."""
+
+    bucket: str
+    prefix: str
+    label: str
+
+    @property
+    def options(self) -> S3Options: ...
+
+    def stat(self, path: str) -> FileStat: ...
+
+    def call(self, path: str, operation: Callable[[S3Client], T]) -> T: ...
+
+
+class Upload:
+    """One write of one object, checked end to end by SHA-256."""
+
+    def __init__(
+        self, place: Place, path: str, headers: StoredHeaders, *, create_only: bool, if_validator: str | None
+    ) -> None:
+        self._place = place
+        self._path = path
+        self._headers = headers
+        self._target: dict[str, Any] = {"Bucket": place.bucket, "Key": place.prefix + path}
+        self._condition: dict[str, Any] = {}
+        if create_only:
+            self._condition = {"IfNoneMatch": "*"}
+        elif if_validator is not None:
+            self._condition = {"IfMatch": f'"{if_validator}"'}
+
+    def send(self, source: OpenFile, sha256: str | None) -> None:
+        """Write the whole of *source*.
+
+        Raises:
+            PublishConflict: the name is taken, or is no longer the version that was to be replaced.
+            BodyTruncated: the bytes are not those that *sha256* names, here or at the storage.
+        """
+        try:
+            if source.stat.size <= PART_BYTES:
+                self._put(source, sha256)
+            else:
+                self._put_in_parts(source, sha256)
+        except VersionChanged as error:
+            raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
+        except AssetNotFound as error:
+            raise PublishConflict(f"{self._path!r} in {self._place.label} is gone") from error
+
+    def _put(self, source: OpenFile, sha256: str | None) -> None:
+        body = b"".join(source.chunks(0, source.stat.size))
+        digest = hashlib.sha256(body)
+        self._check(digest.hexdigest(), sha256, len(body), source.stat.size)
+        self._place.call(
+            self._path,
+            lambda s3: s3.put_object(
+                **self._target,
+                **self._condition,
+                **self._arguments(digest.hexdigest()),
+                Body=body,
+                ChecksumSHA256=_base64(digest.digest()),
+            ),
+        )
+
+    def _put_in_parts(self, source: OpenFile, sha256: str | None) -> None:
+        arguments = self._arguments(sha256)
+        begun = self._place.call(
+            self._path,
+            lambda s3: s3.create_multipart_upload(**self._target, **arguments, ChecksumAlgorithm="SHA256"),
+        )
+        upload = {**self._target, "UploadId": begun["UploadId"]}
+        try:
+            parts = self._send_parts(source, sha256, upload)
+            self._place.call(
+                self._path,
+                lambda s3: s3.complete_multipart_upload(**upload, **self._condition, MultipartUpload={"Parts": parts}),
+            )
+        except BaseException:
+            with suppress(AssetStoreError):  # what went wrong first is what must be told
+                self._place.call(self._path, lambda s3: s3.abort_multipart_upload(**upload))
+            raise
+
+    def _send_parts(self, source: OpenFile, sha256: str | None, upload: dict[str, Any]) -> list[Any]:
+        digest = hashlib.sha256()
+        parts: list[Any] = []
+        sent = 0
+        for number, part in enumerate(_parts(source), start=1):
+            digest.update(part)
+            sent += len(part)
+            checksum = _base64(hashlib.sha256(part).digest())
+            arguments = {**upload, "PartNumber": number, "Body": part, "ChecksumSHA256": checksum}
+            answer = self._place.call(self._path, lambda s3, given=arguments: s3.upload_part(**given))  # type: ignore[misc]
+            parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
+        self._check(digest.hexdigest(), sha256, sent, source.stat.size)
+        return parts
+
+    def _arguments(self, sha256: str | None) -> dict[str, Any]:
+        headers = self._headers
+        metadata = dict(headers.metadata)
+        if sha256 is not None:
+            metadata.setdefault(SHA256_KEY, sha256)
+        arguments = {"ContentType": headers.content_type, "CacheControl": headers.cache_control, "Metadata": metadata}
+        if headers.content_encoding is not None:
+            arguments["ContentEncoding"] = headers.content_encoding
+        for name, value in headers.extra.items():
+            if name.lower() in _STORABLE:
+                arguments[_STORABLE[name.lower()]] = value
+        return {**arguments, **self._place.options.put_arguments}
+
+    def _check(self, digest: str, sha256: str | None, sent: int, size: int) -> None:
+        if sent != size:
+            raise BodyTruncated(f"{self._path!r} came with {sent} bytes of {size}", path=self._path)
+        if sha256 is not None and digest != sha256:
+            raise BodyTruncated(f"the bytes of {self._path!r} are not those of SHA-256 {sha256}", path=self._path)
+
+
+def _parts(source: OpenFile) -> Iterator[bytes]:
+    size = source.stat.size
+    length = max(PART_BYTES, -(-size // MAX_PARTS))
+    for start in range(0, size, length):
+        yield b"".join(source.chunks(start, min(start + length, size)))
+
+
+def _base64(digest: bytes) -> str:
+    return b64encode(digest).decode()
