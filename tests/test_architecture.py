@@ -19,8 +19,8 @@ references  stylesheets  scripts
 urls  settings
 backends.base  backends.readers  backends.held
 backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
-backends.s3_errors  backends.s3_facts  backends.s3_listing  backends.s3_client  backends.s3_write  backends.s3  backends.s3_reader
-backends.cdn  backends
+backends.http_errors  backends.http_facts  backends.ranged  backends.s3_errors  backends.s3_listing  backends.s3_client
+backends.s3_write  backends.s3  backends.s3_reader  backends.cdn  backends
 backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
 backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  published  hosts  mounts  missing  namer

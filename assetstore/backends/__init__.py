@@ -29,9 +29,15 @@ def _s3(url: str, options: Mapping[str, Any]) -> Backend:
     return open_url(url, options)
 
 
+def _cdn(url: str, options: Mapping[str, Any]) -> Backend:
+    from assetstore.backends.cdn import open_url
+
+    return open_url(url, options)
+
+
 #: How the schemes with a backend of their own are opened; every other scheme is fsspec's.
 #: Each opener imports its library itself, so that nothing is imported that is not used.
-OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {"s3": _s3, "s3a": _s3}
+OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {"s3": _s3, "s3a": _s3, "http": _cdn, "https": _cdn}
 
 
 def open_backend(

@@ -187,7 +187,10 @@ class MemoryBackend(FilesystemBackend):
         if if_validator is not None:
             raise PublishConflict(f"{path!r} in {self.label} is not version {if_validator!r}: memory has no validators")
         with self._errors(path):
-            self._fs.pipe_file(self._key(path), data, mode="create" if create_only else "overwrite")
+            try:
+                self._fs.pipe_file(self._key(path), data, mode="create" if create_only else "overwrite")
+            except FileExistsError:
+                raise PublishConflict(f"{path!r} exists already in {self.label}") from None
         return self.stat(path)
 
     def delete(self, path: str) -> None:

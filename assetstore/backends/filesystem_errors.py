@@ -12,11 +12,11 @@ from assetstore.errors import (
     BackendThrottled,
     BackendTimeout,
     BackendUnavailable,
-    PublishConflict,
     VersionChanged,
 )
 
-_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, KeyError, UnicodeError)
+# FileExistsError is what memory says of a path that leads through a file.
+_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, KeyError, UnicodeError)
 
 # Libraries beneath fsspec that we never import, by the names of their exceptions.
 _BY_NAME: dict[str, type[AssetStoreError]] = {
@@ -39,9 +39,6 @@ def translate(error: Exception, path: str, label: str) -> AssetStoreError:
     kind = kind_of(error)
     if kind is AssetNotFound:
         return AssetNotFound(path, label)
-    if kind is PublishConflict:
-        return PublishConflict(f"{path!r} exists already in {label}")
-    assert issubclass(kind, Exception)
     said = f"{type(error).__name__}: {error}"
     return kind(f"{label} failed on {path!r}: {said}")
 
@@ -54,8 +51,6 @@ def kind_of(error: Exception) -> type[AssetStoreError]:
                 return _BY_NAME[name]
     if isinstance(error, _MISSING):
         return AssetNotFound
-    if isinstance(error, FileExistsError):
-        return PublishConflict
     if isinstance(error, PermissionError):
         said = " ".join(map(str, _chain(error)))
         return BackendCredentials if any(word in said for word in _CREDENTIAL_WORDS) else BackendForbidden

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
+from assetstore.backends.http_facts import stat_of
+from assetstore.backends.ranged import Arrival, arriving, open_ranged, range_header
 from assetstore.backends.s3_client import Client, S3Options
 from assetstore.backends.s3_errors import translate
-from assetstore.backends.s3_facts import range_header, stat_of
 from assetstore.backends.s3_listing import stats
 from assetstore.backends.s3_write import Upload
 from assetstore.errors import (
@@ -18,20 +19,14 @@ from assetstore.errors import (
     AssetStoreError,
     BackendCredentials,
     BackendForbidden,
-    BodyTruncated,
-    RangeNotSatisfiable,
     SettingsError,
     UnsafePath,
-    VersionChanged,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 T = TypeVar("T")
-
-#: Bytes read at a time.
-CHUNK_BYTES = 256 * 1024
 
 
 class S3Backend:
@@ -68,26 +63,19 @@ class S3Backend:
         return stat_of(path, headers_of(answer))
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        try:
-            stat, body = self.get(path, span, validator)
-        except RangeNotSatisfiable as error:
-            if error.size != 0:
-                raise
-            span = WHOLE  # no range of an empty object can be satisfied, but all of it can
-            stat, body = self.get(path, span, validator)
-        if range_header(span) is None:
-            span = WHOLE
-        return S3File(self, stat, span.within(stat.size), body)
+        return open_ranged(self.fetch, path, span, validator, lambda error: translate(error, path, self.label))
 
-    def get(self, path: str, span: Span, validator: str | None) -> tuple[FileStat, Any]:
-        """One GetObject: the facts of the whole object, and a body of which *span* can be read."""
+    def fetch(self, path: str, span: Span, validator: str | None) -> Arrival:
+        """One GetObject: the facts of the whole object, and a body that brings *span* of it."""
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key(path)}
         if (wanted := range_header(span)) is not None:
             arguments["Range"] = wanted
         if validator is not None:
             arguments["IfMatch"] = f'"{validator}"'
         answer = self.call(path, lambda s3: s3.get_object(**arguments))
-        return stat_of(path, headers_of(answer)), answer["Body"]
+        headers = headers_of(answer)
+        stat = stat_of(path, headers)
+        return Arrival(stat, *arriving(headers, stat.size), answer["Body"])
 
     def walk(self) -> Iterator[FileStat]:
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix}
@@ -138,48 +126,6 @@ class S3Backend:
             if isinstance(ours, BackendForbidden) and self.options.forbidden_is_missing and path:
                 ours = AssetNotFound(path, self.label)
             raise ours from error
-
-
-class S3File:
-    """One version of an object, with a body already on its way."""
-
-    def __init__(self, backend: S3Backend, stat: FileStat, coming: tuple[int, int], body: Any) -> None:
-        self.stat = stat
-        self._backend = backend
-        self._at, self._stop = coming
-        self._body = body
-
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        if start >= stop:
-            return
-        if self._body is None or self._at != start or self._stop < stop:
-            self._fetch(start, stop)
-        while self._at < stop:
-            try:
-                chunk: bytes = self._body.read(min(CHUNK_BYTES, stop - self._at))
-            except Exception as error:
-                self.close()
-                raise translate(error, self.stat.path, self._backend.label) from error
-            if not chunk:
-                self.close()
-                raise BodyTruncated(f"{self.stat.path!r} ended after {self._at} bytes", path=self.stat.path)
-            self._at += len(chunk)
-            yield chunk
-
-    def _fetch(self, start: int, stop: int) -> None:
-        self.close()
-        stat, self._body = self._backend.get(self.stat.path, Span(start, stop), self.stat.validator)
-        if (stat.size, stat.validator) != (self.stat.size, self.stat.validator):
-            self.close()
-            raise VersionChanged(f"{self.stat.path!r} was replaced while it was read", path=self.stat.path)
-        self._at, self._stop = start, stop
-
-    def close(self) -> None:
-        body, self._body = self._body, None
-        if body is not None:
-            if self._at >= self._stop:
-                body.read()  # its end, so that the connection goes back to the pool
-            body.close()
 
 
 def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import botocore.exceptions as boto
 
+from assetstore.backends.http_errors import kind_of_status, make
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -62,23 +63,6 @@ _CODES_OF: dict[type[AssetStoreError], str] = {
 }
 CODES = {code: kind for kind, codes in _CODES_OF.items() for code in codes.split()}
 
-#: What a bare status means: a HEAD has no body, so no code.
-STATUSES: dict[int, type[AssetStoreError]] = {
-    400: BackendCredentials,  # what S3 answers to a HEAD with an expired or malformed token
-    401: BackendCredentials,
-    403: BackendForbidden,
-    404: AssetNotFound,
-    405: AssetNotFound,  # a delete marker
-    408: BackendTimeout,
-    409: PublishConflict,
-    410: AssetNotFound,
-    412: VersionChanged,
-    416: RangeNotSatisfiable,
-    429: BackendThrottled,
-    503: BackendThrottled,
-    504: BackendTimeout,
-}
-
 #: By class of botocore's, the nearest class above an exception decides.
 EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
     boto.BotoCoreError: BackendUnavailable,
@@ -113,7 +97,7 @@ def kind_of_response(status: int, code: str = "") -> type[AssetStoreError]:
     """The class for an answer of *status* whose body named *code*; ``""`` where there was no body."""
     if code in CODES:
         return CODES[code]
-    return STATUSES.get(status, BackendUnavailable)
+    return kind_of_status(status)
 
 
 def kind_of(error: BaseException) -> type[AssetStoreError]:
@@ -143,22 +127,6 @@ def translate_response(status: int, headers: Mapping[str, str], body: bytes, pat
         tree = ElementTree.fromstring(body)
         code, size = tree.findtext(".//{*}Code") or "", tree.findtext(".//{*}ActualObjectSize") or ""
     return make(kind_of_response(status, code), path, label, f"{status} {code}".rstrip(), headers, size)
-
-
-def make(
-    kind: type[AssetStoreError], path: str, label: str, said: str, headers: Mapping[str, str], size: str = ""
-) -> AssetStoreError:
-    """An error of *kind*, with the facts that the answer's *headers* hold."""
-    if kind is AssetNotFound:
-        return AssetNotFound(path, label)
-    message = f"{label} failed on {path!r}: {said}"
-    if issubclass(kind, BackendThrottled):
-        wait = headers.get("retry-after", "")
-        return kind(message, path=path, retry_after_seconds=float(wait) if wait.isdecimal() else None)
-    if issubclass(kind, RangeNotSatisfiable):
-        size = size or headers.get("content-range", "").rpartition("/")[2]
-        return kind(message, path=path, size=int(size) if size.isdecimal() else None)
-    return kind(message)
 
 
 def _status_of(response: Mapping[str, Any]) -> int:

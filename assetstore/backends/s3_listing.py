@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from assetstore.backends.base import FileStat
-from assetstore.backends.s3_facts import iso_ns, strong
+from assetstore.backends.http_facts import iso_ns, strong
 
 #: Where the hook leaves the rows in the response.
 ROWS = "AssetstoreRows"

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assetstore.backends.base import FileStat, OpenFile, StoredHeaders
+from assetstore.backends.http_facts import SHA256_KEY
 from assetstore.backends.s3_client import S3Options
-from assetstore.backends.s3_facts import SHA256_KEY
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
 if TYPE_CHECKING:

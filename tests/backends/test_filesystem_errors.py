@@ -15,7 +15,6 @@ from assetstore.errors import (
     BackendThrottled,
     BackendTimeout,
     BackendUnavailable,
-    PublishConflict,
     VersionChanged,
 )
 
@@ -41,7 +40,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (PermissionError("Access Denied"), BackendForbidden),
         (caused(PermissionError("no"), Exception("An error occurred (ExpiredToken)")), BackendCredentials),
         (caused(PermissionError("no"), Exception("An error occurred (SignatureDoesNotMatch)")), BackendCredentials),
-        (FileExistsError("x"), PublishConflict),
+        (FileExistsError("x"), AssetNotFound),
         (TimeoutError("x"), BackendTimeout),
         (OSError(errno.EBUSY, "Please reduce your request rate."), BackendThrottled),
         (OSError(errno.EIO, "x"), BackendUnavailable),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from assetstore.backends.base import FileStat, Span
+from assetstore.backends.base import FileStat
 
 #: User metadata that a publish stores with an object.
 FINGERPRINT_KEY = "assetstore-fingerprint"
@@ -25,9 +25,9 @@ def stat_of(path: str, headers: Mapping[str, str]) -> FileStat:
         size_of(headers),
         http_date_ns(headers.get("last-modified", "")),
         strong(headers.get("etag", "")),
-        _sha256(headers),
-        _hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
-        _coding(headers.get("content-encoding", "")),
+        sha256=_sha256(headers),
+        published_fingerprint=_hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
+        coding=_coding(headers.get("content-encoding", "")),
     )
 
 
@@ -62,16 +62,6 @@ def iso_ns(value: str) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * 1_000_000_000
-
-
-def range_header(span: Span) -> str | None:
-    """The ``Range`` header that asks for *span*; ``None`` where the whole object must be asked for."""
-    start, stop = span.start, span.stop
-    if start < 0:
-        return f"bytes={start}" if stop is None else None
-    if stop is None:
-        return f"bytes={start}-" if start else None
-    return f"bytes={start}-{stop - 1}" if stop > start else None
 
 
 def _sha256(headers: Mapping[str, str]) -> str | None:

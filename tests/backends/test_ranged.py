@@ -1,0 +1,78 @@
+"""Reading one version of a remote file by ranges."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assetstore.backends.base import FileStat, Span
+from assetstore.backends.ranged import Arrival, RangedFile, arriving, range_header
+from assetstore.errors import BackendError, BodyTruncated, VersionChanged
+
+DATA = bytes(range(200))
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        (Span(), None),
+        (Span(0, 1), "bytes=0-0"),
+        (Span(5, 10), "bytes=5-9"),
+        (Span(5), "bytes=5-"),
+        (Span(-5), "bytes=-5"),
+        (Span(-5, -1), None),
+        (Span(5, 5), None),
+    ],
+)
+def test_a_span_is_half_open_and_a_range_is_not(span: Span, expected: str | None) -> None:
+    assert range_header(span) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("bytes 5-9/200", (5, 10)), ("bytes 5-9/*", (5, 10)), ("", (0, 200)), ("bytes */200", (0, 200)), ("x", (0, 200))],
+)
+def test_what_arrives_is_what_the_answer_says(header: str, expected: tuple[int, int]) -> None:
+    assert arriving({"content-range": header}, 200) == expected
+
+
+def opened(version: str = "1", *, honest: bool = True, data: bytes = DATA) -> tuple[RangedFile, list[Span]]:
+    asked: list[Span] = []
+
+    def fetch(path: str, span: Span, validator: str | None) -> Arrival:
+        asked.append(span)
+        start, stop = span.within(len(DATA)) if honest else (0, len(DATA))
+        return Arrival(FileStat(path, len(DATA), 1, version), start, stop, io.BytesIO(data[start:stop]))
+
+    first = Arrival(FileStat("a", len(DATA), 1, "1"), 0, len(DATA), io.BytesIO(data))
+    return RangedFile(fetch, first, lambda error: BackendError(str(error))), asked
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=6), st.booleans())
+def test_any_parts_in_any_order_are_slices_even_of_a_server_that_ignores_ranges(
+    parts: list[tuple[int, int]], honest: bool
+) -> None:
+    file, _ = opened(honest=honest)
+    for start, stop in parts:
+        assert b"".join(file.chunks(start, stop)) == DATA[start:stop]
+
+
+def test_reading_on_asks_for_nothing_new() -> None:
+    file, asked = opened()
+    assert b"".join(file.chunks(0, 50)) + b"".join(file.chunks(50, 200)) == DATA
+    assert asked == []
+
+
+def test_another_version_is_never_read_on() -> None:
+    file, _ = opened(version="2")
+    with pytest.raises(VersionChanged):
+        list(file.chunks(10, 20))
+
+
+def test_a_body_that_breaks_off_is_truncated() -> None:
+    file, _ = opened(data=DATA[:100])
+    with pytest.raises(BodyTruncated):
+        list(file.chunks(0, 200))

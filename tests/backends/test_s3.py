@@ -1,0 +1,208 @@
+"""What is particular to buckets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from assetstore.backends.base import FileStat, StoredHeaders, read_bytes
+from assetstore.backends.s3 import S3Backend, open_url
+from assetstore.backends.s3_client import S3Options
+from assetstore.backends.s3_write import PART_BYTES
+from assetstore.errors import (
+    AssetNotFound,
+    BackendCredentials,
+    BackendForbidden,
+    BackendTimeout,
+    BackendUnavailable,
+    BodyTruncated,
+    PublishConflict,
+    SettingsError,
+)
+from servers.fault_proxy import FaultProxy
+from servers.faults import EXPIRED_TOKEN, FORBIDDEN, REFUSE, Delay
+from servers.s3 import S3Bucket
+
+HEADERS = StoredHeaders(
+    "text/css; charset=utf-8",
+    "max-age=31536000, public, immutable",
+    content_encoding="br",
+    extra={"Content-Disposition": "inline", "X-Else": "cannot be stored"},
+    metadata={"assetstore-fingerprint": "cd" * 32},
+)
+
+
+class Source:
+    """A file to write."""
+
+    def __init__(self, data: bytes, size: int | None = None) -> None:
+        self._data = data
+        self.stat = FileStat("source", len(data) if size is None else size)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        yield self._data[start:stop]
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def backend(moto_bucket: S3Bucket) -> Iterator[S3Backend]:
+    backend = open_url(f"{moto_bucket.url}/pre", moto_bucket.server.options)
+    yield backend
+    backend.client.close()
+
+
+@pytest.fixture
+def behind(moto_bucket: S3Bucket, fault_proxy: Callable[[str], FaultProxy]) -> Iterator[tuple[S3Backend, FaultProxy]]:
+    """A bucket that holds ``pre/a.css``, behind a proxy that can break."""
+    moto_bucket.put({"pre/a.css": b"body"})
+    proxy = fault_proxy(moto_bucket.server.endpoint_url)
+    options = {**moto_bucket.server.options, "endpoint_url": proxy.url, "attempts": 1, "read_timeout_seconds": 0.5}
+    backend = open_url(f"{moto_bucket.url}/pre", options)
+    yield backend, proxy
+    backend.client.close()
+
+
+def test_what_is_written_is_stored_with_its_headers_and_facts(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+    digest = hashlib.sha256(b"body").hexdigest()
+    stat = backend.write("a.css", Source(b"body"), HEADERS, sha256=digest)
+    assert (stat.sha256, stat.published_fingerprint, stat.coding, stat.size) == (digest, "cd" * 32, "br", 4)
+    stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key="pre/a.css")
+    assert stored["CacheControl"] == "max-age=31536000, public, immutable"
+    assert (stored["ContentType"], stored["ContentDisposition"]) == ("text/css; charset=utf-8", "inline")
+
+
+@pytest.mark.parametrize("size", [3, PART_BYTES + 5], ids=["small", "in parts"])
+def test_wrong_bytes_are_never_stored(backend: S3Backend, moto_bucket: S3Bucket, size: int) -> None:
+    with pytest.raises(BodyTruncated, match="SHA-256"):
+        backend.write("a.bin", Source(bytes(size)), HEADERS, sha256="0" * 64)
+    with pytest.raises(BodyTruncated, match="came with"):
+        backend.write("a.bin", Source(bytes(size), size + 1), HEADERS)
+    with pytest.raises(AssetNotFound):
+        backend.stat("a.bin")
+    assert "Uploads" not in moto_bucket.client.list_multipart_uploads(Bucket=moto_bucket.name)
+
+
+def test_a_large_object_goes_in_parts(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+    data = bytes(range(256)) * 4096 * 17  # 17 MiB
+    stat = backend.write("big.bin", Source(data), HEADERS, sha256=hashlib.sha256(data).hexdigest())
+    assert stat.size == len(data)
+    assert stat.validator is not None
+    assert stat.validator.endswith("-2")
+    assert stat.sha256 == hashlib.sha256(data).hexdigest()
+    assert read_bytes(backend, "big.bin") == data
+
+
+def test_a_version_is_replaced_only_if_it_is_still_there(backend: S3Backend) -> None:
+    first = backend.write("pointer.json", Source(b"1"), HEADERS)
+    second = backend.write("pointer.json", Source(b"2"), HEADERS, if_validator=first.validator)
+    with pytest.raises(PublishConflict):
+        backend.write("pointer.json", Source(b"3"), HEADERS, if_validator=first.validator)
+    assert backend.stat("pointer.json") == second
+
+
+def test_a_listing_of_many_pages_is_whole(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+    moto_bucket.put({f"pre/{number:04}.txt": b"" for number in range(25)})
+    moto_bucket.put({"pre/folder/": b"", "pre-sibling.txt": b"", "pre/.hidden": b"", "pre/a//b": b"", "pre/../x": b""})
+    assert _listed(backend, 10) == [f"{number:04}.txt" for number in range(25)]
+
+
+def _listed(backend: S3Backend, size: int) -> list[str]:
+    events = backend.client.get().meta.events
+    events.register("provide-client-params.s3.ListObjectsV2", lambda params, **_: {**params, "MaxKeys": size})
+    return sorted(stat.path for stat in backend.walk())
+
+
+def test_keys_of_any_spelling_survive_a_listing(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+    names = {"a b.txt", "a+b.txt", "100%.txt", "\u2603.txt", "a&b<c>.txt", "%41.txt"}
+    moto_bucket.put({f"pre/{name}": b"x" for name in names})
+    assert {stat.path for stat in backend.walk()} == names
+
+
+def test_a_missing_bucket_is_not_an_empty_one(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+    nowhere = S3Backend("no-such-bucket-here", options=backend.options)
+    with pytest.raises(BackendUnavailable, match="NoSuchBucket"):
+        list(nowhere.walk())
+    with pytest.raises(BackendUnavailable):
+        nowhere.open("a.css")
+    nowhere.client.close()
+
+
+def test_forbidden_is_not_missing_unless_the_mount_says_so(behind: tuple[S3Backend, FaultProxy]) -> None:
+    backend, proxy = behind
+    proxy.use(FORBIDDEN)
+    with pytest.raises(BackendForbidden):
+        backend.open("a.css")
+    may_not_list = open_url(backend.label, {**_options(backend), "forbidden_is_missing": True})
+    with pytest.raises(AssetNotFound):
+        may_not_list.open("a.css")
+    may_not_list.client.close()
+
+
+def test_expired_credentials_are_looked_up_afresh_once(behind: tuple[S3Backend, FaultProxy]) -> None:
+    backend, proxy = behind
+    first = backend.client.get()
+    proxy.use(EXPIRED_TOKEN, times=1)
+    assert read_bytes(backend, "a.css") == b"body"
+    assert backend.client.get() is not first
+    proxy.use(EXPIRED_TOKEN)
+    before = len(proxy.requests)
+    for _ in range(3):
+        with pytest.raises(BackendCredentials):
+            backend.open("a.css")
+    assert len(proxy.requests) - before == 3, "no second renewal within ten seconds"
+
+
+def test_too_slow_is_a_timeout_and_refused_is_unavailable(behind: tuple[S3Backend, FaultProxy]) -> None:
+    backend, proxy = behind
+    proxy.use(Delay(2))
+    with pytest.raises(BackendTimeout):
+        backend.stat("a.css")
+    proxy.use(REFUSE)
+    with pytest.raises(BackendUnavailable) as caught:
+        backend.stat("a.css")
+    assert not isinstance(caught.value, BackendTimeout)
+
+
+def test_one_read_is_one_request(behind: tuple[S3Backend, FaultProxy]) -> None:
+    backend, proxy = behind
+    proxy.requests.clear()
+    assert read_bytes(backend, "a.css") == b"body"
+    assert [each.method for each in proxy.requests] == ["GET"]
+
+
+def test_a_public_bucket_is_read_without_credentials(moto_bucket: S3Bucket) -> None:
+    moto_bucket.put({"a.css": b"body"}, ACL="public-read")
+    backend = open_url(moto_bucket.url, {"endpoint_url": moto_bucket.server.endpoint_url, "anon": True})
+    assert read_bytes(backend, "a.css") == b"body"
+    backend.client.close()
+
+
+def _options(backend: S3Backend) -> dict[str, object]:
+    return {name: getattr(backend.options, name) for name in S3Options.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("s3://", {}, "names no bucket"),
+        ("s3:///x", {}, "names no bucket"),
+        ("s3://bucket/../x", {}, "segment"),
+        ("s3://bucket", {"colour": "red"}, "know no 'colour'"),
+        ("s3://bucket", {"addressing_style": "odd"}, "'virtual' or 'path'"),
+        ("s3://bucket", {"attempts": 0}, "above zero"),
+        ("s3://bucket", {"key": "half"}, "go together"),
+        ("s3://bucket", {"profile": "nobody"}, "cannot be made"),
+        ("s3://bucket", {"endpoint_url": "no url"}, "cannot be made"),
+    ],
+)
+def test_a_malformed_root_or_option_is_told_at_wiring(url: str, options: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        open_url(url, options)
+
+
+def test_secrets_are_in_no_representation() -> None:
+    options = S3Options.parse({"key": "AKIA", "secret": "very-secret", "token": "very-session"})
+    assert "very" not in repr(options)

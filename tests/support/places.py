@@ -1,0 +1,204 @@
+"""This module owns the storage places that the contract is tried on, each filled with the same files."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from fsspec.asyn import sync
+
+from assetstore.backends import open_backend
+from assetstore.backends.base import Backend
+from servers.s3 import S3Bucket, S3Server, bucket_on
+
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A backend, and a way to change what is stored behind its back."""
+
+    backend: Backend
+    #: Replace the bytes of a path; ``None`` where the storage is frozen.
+    put: Callable[[str, bytes], None] | None
+    remove: Callable[[str], None] | None = None
+
+
+def _folder(request: pytest.FixtureRequest) -> Path:
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    return factory.mktemp("place")
+
+
+@contextlib.contextmanager
+def local(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    root = _folder(request)
+
+    def put(path: str, data: bytes) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        fresh = root / ".fresh"
+        fresh.write_bytes(data)
+        fresh.replace(root / path)
+
+    for path, data in files.items():
+        put(path, data)
+    yield Place(open_backend(root), put, lambda path: (root / path).unlink())
+
+
+@contextlib.contextmanager
+def memory(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    backend = open_backend(f"memory://{uuid.uuid4().hex}/pre")
+
+    def put(path: str, data: bytes) -> None:
+        backend._fs.pipe_file(f"{backend._root}/{path}", data)  # type: ignore[attr-defined]
+
+    for path, data in files.items():
+        put(path, data)
+    yield Place(backend, put, lambda path: backend._fs.rm_file(f"{backend._root}/{path}"))  # type: ignore[attr-defined]
+    backend._fs.rm(backend._root, recursive=True)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def zipped(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    archive = _folder(request) / "place.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for path, data in files.items():
+            out.writestr(zipfile.ZipInfo(f"pre/{path}", (2024, 1, 2, 3, 4, 6)), data)
+    backend = open_backend(f"zip://pre::{archive}")
+    yield Place(backend, None)
+    backend._fs.close()  # type: ignore[attr-defined]
+    backend._fs.of.close()  # type: ignore[attr-defined]
+
+
+class _Origin(BaseHTTPRequestHandler):
+    """A small HTTP origin with ETag, Last-Modified, Range and If-Match."""
+
+    protocol_version = "HTTP/1.1"
+    files: dict[str, bytes]
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        data = self.files.get(unquote(self.path).removeprefix("/pre/"))
+        if data is None:
+            return self._answer(404, {}, b"no such file")
+        etag = f'"{hash(data) & 0xFFFFFFFF:08x}"'
+        headers = {"ETag": etag, "Last-Modified": "Tue, 02 Jan 2024 03:04:06 GMT"}
+        if self.headers.get("If-Match", etag) != etag:
+            return self._answer(412, {}, b"changed")
+        if "Range" not in self.headers or self.command == "HEAD":
+            return self._answer(200, headers, data)
+        first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+        start = int(first) if first else max(0, len(data) - int(last))
+        stop = min(len(data), int(last) + 1) if first and last else len(data)
+        if start >= len(data):
+            return self._answer(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+        return self._answer(206, headers, data[start:stop])
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body)
+
+
+@contextlib.contextmanager
+def cdn(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    stored = dict(files)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Origin", (_Origin,), {"files": stored}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
+    thread.start()
+    backend = open_backend(f"http://127.0.0.1:{server.server_port}/pre/")
+    yield Place(backend, stored.__setitem__, lambda path: stored.__delitem__(path))
+    backend.close()  # type: ignore[attr-defined]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextlib.contextmanager
+def _in_bucket(files: Files, bucket: S3Bucket, backend: Backend) -> Iterator[Place]:
+    def put(path: str, data: bytes) -> None:
+        bucket.put({f"pre/{path}": data})
+
+    for path, data in files.items():
+        put(path, data)
+    yield Place(backend, put, lambda path: bucket.client.delete_object(Bucket=bucket.name, Key=f"pre/{path}"))
+
+
+@contextlib.contextmanager
+def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    import boto3
+    from moto import mock_aws
+
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+    name = f"in-process-{uuid.uuid4().hex[:12]}"
+    mock = mock_aws()
+    mock.start(reset=False)  # moto's server in a thread shares its state
+    try:
+        client = boto3.client("s3", **keys)  # type: ignore[call-overload]
+        client.create_bucket(Bucket=name)
+        backend = open_backend(f"s3://{name}/pre", keys)
+        with _in_bucket(files, S3Bucket(S3Server("moto", ""), name, client), backend) as place:
+            yield place
+        backend.client.close()  # type: ignore[attr-defined]
+        client.close()
+    finally:
+        mock.stop(remove_data=False)
+
+
+@contextlib.contextmanager
+def s3_over_a_socket(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    server: S3Server = request.getfixturevalue("moto_server")
+    with bucket_on(server) as bucket:
+        backend = open_backend(f"s3://{bucket.name}/pre", server.options)
+        with _in_bucket(files, bucket, backend) as place:
+            yield place
+        backend.client.close()  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    from assetstore.backends.filesystem import open_url
+
+    server: S3Server = request.getfixturevalue("moto_server")
+    options = {
+        "key": server.access_key,
+        "secret": server.secret_key,
+        "client_kwargs": {"endpoint_url": server.endpoint_url, "region_name": server.region},
+    }
+    with bucket_on(server) as bucket:
+        backend = open_url(f"s3://{bucket.name}/pre", options)
+        with _in_bucket(files, bucket, backend) as place:
+            yield place
+        if backend._fs._s3 is not None:  # it connects at first use
+            sync(backend._fs.loop, backend._fs._s3.close)
+
+
+PLACES = {
+    "local": local,
+    "memory": memory,
+    "zip": zipped,
+    "cdn": cdn,
+    "s3 in process": s3_in_process,
+    "s3 over a socket": s3_over_a_socket,
+    "s3fs": s3fs,
+}
