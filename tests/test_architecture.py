@@ -30,7 +30,7 @@ http.failures  http.versions  http.variants  http.lookup  http.selection  http.b
 publish.sources  publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
 publish.retention  publish.prune  publish.rollback  publish.destinations  publish
-check.faults  check.client  check.expected  check.probes  check
+check.findings  check.client  check.judges  check.probes  check
 wiring
 store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi

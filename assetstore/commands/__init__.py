@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assetstore.commands import prune, publish, releases, rollback, serve, url
+from assetstore.commands import check, prune, publish, releases, rollback, serve, url
 from assetstore.commands.base import Command
 
-COMMANDS: tuple[Command, ...] = (serve, url, publish, releases, rollback, prune)
+COMMANDS: tuple[Command, ...] = (serve, url, publish, releases, rollback, prune, check)

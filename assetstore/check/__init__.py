@@ -1,0 +1,91 @@
+"""This module owns the proof that a release arrives through a CDN as it was published (guide section 12.3)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import assetstore.check.probes as probes
+from assetstore import paths
+from assetstore.backends.base import WritableBackend
+from assetstore.check.client import Client
+from assetstore.check.findings import Finding, Report
+from assetstore.errors import BackendUnavailable, PublishError, SettingsError
+from assetstore.manifest import Entry
+from assetstore.mounts import Mount
+from assetstore.publish.crew import Crew
+from assetstore.publish.recipe import Recipe
+from assetstore.publish.survey import survey
+
+#: Files that are asked for at once.
+WORKERS = 8
+
+
+def check(
+    base: str,
+    entries: Mapping[str, Entry],
+    *,
+    release: str = "",
+    public: bool = True,
+    sample: int | None = None,
+    place: WritableBackend | None = None,
+    workers: int = WORKERS,
+) -> Report:
+    """Ask for the files of a release through the CDN's own host, and judge every answer.
+
+    *base* is the URL below which they stand, *sample* how many files are asked for (all where it
+    is ``None``). With *place*, a file is written there for a moment, to see whether a missing name
+    is kept in a cache that does not say so.
+
+    Raises:
+        SettingsError: *base* is no full URL.
+        PublishError: there is nothing to check.
+        BackendUnavailable: the host does not answer at all.
+    """
+    if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
+        raise SettingsError(f"{base!r} is no URL that can be asked; a good one is 'https://cdn.example.com/'")
+    chosen = choose(list(entries.values()), sample)
+    if not chosen:
+        raise PublishError("the release has no files; there is nothing to check")
+    client = Client(base)
+    try:
+        first = client.get(paths.to_url(chosen[0].path))
+        if first.status == 0:
+            raise BackendUnavailable(f"{client.base} does not answer: {first.error}")
+        findings = list(_findings(client, chosen, public=public, place=place, workers=workers))
+    finally:
+        client.close()
+    return Report(client.base, release, len(chosen), client.requests, findings)
+
+
+def _findings(
+    client: Client, chosen: Sequence[Entry], *, public: bool, place: WritableBackend | None, workers: int
+) -> Sequence[Finding]:
+    findings: list[Finding] = []
+    for _, found in Crew(workers).run(chosen, lambda entry: probes.file(client, entry, public=public)):
+        findings += found
+    findings.append(probes.missing(client, chosen[0]))
+    if place is not None:
+        findings.append(probes.appearing(client, chosen[0], place))
+    return findings
+
+
+def choose(entries: Sequence[Entry], sample: int | None) -> list[Entry]:
+    """*sample* of *entries*: one of each extension first, as many as fit, then any."""
+    if sample is None or sample >= len(entries):
+        return list(entries)
+    shuffled = random.sample(list(entries), len(entries))
+    of_each = {paths.extension(each.path): each for each in shuffled}
+    rest = [each for each in shuffled if each is not of_each[paths.extension(each.path)]]
+    return [*of_each.values(), *rest][: max(0, sample)]
+
+
+def live_entries(mount: Mount) -> Mapping[str, Entry]:
+    """What *mount* serves right now, where nothing was published.
+
+    Raises:
+        PublishError: it has no files.
+        BackendError: its storage failed.
+    """
+    return {entry.path: entry for entry in survey(mount, Recipe.of(mount), None, Crew())}

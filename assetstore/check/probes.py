@@ -1,0 +1,108 @@
+"""This module owns what is asked for each file, and in which order."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+
+import assetstore.check.judges as judges
+from assetstore import fingerprint as fingerprints
+from assetstore import paths
+from assetstore.backends.base import StoredHeaders, WritableBackend
+from assetstore.check.client import Answer, Client
+from assetstore.check.findings import Finding, Item
+from assetstore.manifest import Entry
+from assetstore.publish.sources import MemorySource
+
+#: A cache counts its age in whole seconds, so the second look at a missing name comes after one.
+SECOND_LOOK_SECONDS = 1.2
+#: How long a new file may take to be seen by the origin itself (guide section 6: within a second).
+APPEAR_SECONDS = 5.0
+
+
+def file(client: Client, entry: Entry, *, public: bool) -> list[Finding]:
+    """Everything about one file, under both its names."""
+    found = list(plain(client, entry, public=public))
+    if entry.fingerprint is not None:
+        found += fingerprinted(client, entry, public=public)
+    return found
+
+
+def fingerprinted(client: Client, entry: Entry, *, public: bool) -> Iterator[Finding]:
+    """A file under its fingerprinted name."""
+    url_path = paths.to_url(entry.fingerprinted_path)
+    if judges.worth_compressing(entry):
+        # Asked first: a cache that ignores Vary then gives these bytes to the client below.
+        encoded = client.get(url_path, Accept_Encoding="gzip", Origin=judges.ORIGIN)
+        if encoded.status == 200:
+            yield from judges.compression(encoded, entry)
+    whole = client.get(url_path, Accept_Encoding="identity", Origin=judges.ORIGIN)
+    yield judges.status(whole)
+    if whole.status != 200:
+        return
+    yield judges.content(whole, entry)
+    yield judges.immutable(whole)
+    yield judges.content_type(whole, entry)
+    if public:
+        yield judges.cors(whole, entry)
+    if whole.size > 0:
+        start, stop = whole.size // 2, min(whole.size, whole.size // 2 + 100)
+        part = client.get(url_path, Accept_Encoding="identity", Range=f"bytes={start}-{stop - 1}")
+        yield judges.ranges(part, start, stop, whole)
+
+
+def plain(client: Client, entry: Entry, *, public: bool) -> Iterator[Finding]:
+    """A file under its plain name."""
+    url_path = paths.to_url(entry.path)
+    whole = client.get(url_path, Accept_Encoding="identity", Origin=judges.ORIGIN)
+    yield judges.status(whole)
+    if whole.status != 200:
+        return
+    yield judges.content(whole, entry)
+    yield judges.plain(whole)
+    if public and entry.fingerprint is None:
+        yield judges.cors(whole, entry)
+    since = whole.header("last-modified")
+    again = client.get(url_path, Accept_Encoding="identity", If_Modified_Since=since) if since else None
+    yield judges.modified(whole, again)
+
+
+def missing(client: Client, like: Entry) -> Finding:
+    """A name that does not exist, spelled as the names of such files are."""
+    url_path = paths.to_url(fingerprints.add(_unheard_of(like), secrets.token_hex(32)))
+    first = client.get(url_path)
+    time.sleep(SECOND_LOOK_SECONDS)
+    return judges.missing(first, client.get(url_path))
+
+
+def appearing(client: Client, like: Entry, place: WritableBackend) -> Finding:
+    """A name that is asked for, then written to *place*: a cache that kept the 404 does not show it.
+
+    The file is removed again. This sees what no header tells.
+    """
+    path = _unheard_of(like)
+    first = client.get(paths.to_url(path))
+    place.write(path, MemorySource(path, b"assetstore check\n"), StoredHeaders(like.content_type, "no-store"))
+    try:
+        until = time.monotonic() + APPEAR_SECONDS
+        while (then := client.get(paths.to_url(path))).status != 200 and time.monotonic() < until:
+            time.sleep(0.25)
+    finally:
+        place.delete(path)
+    return _appeared(first, then)
+
+
+def _appeared(first: Answer, then: Answer) -> Finding:
+    if first.status != 404 or then.status == 200:
+        return Finding(Item.MISSING, first.url)
+    return Finding(
+        Item.MISSING,
+        first.url,
+        f"still status {then.status} {APPEAR_SECONDS:.0f} s after the file was there",
+        "do not cache 404 (no negative TTL, and let the origin's no-store count), and check that the CDN looks here",
+    )
+
+
+def _unheard_of(like: Entry) -> str:
+    return f"assetstore-check-{secrets.token_hex(8)}{paths.extension(like.path)}"
