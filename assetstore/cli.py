@@ -45,5 +45,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"assetstore {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
-        command.add_parser(subparsers).set_defaults(run=command.run)
+        added = command.add_parser(subparsers)
+        about = (command.__doc__ or "").partition(": ")[2].strip()
+        added.description = about[:1].upper() + about[1:]
+        added.set_defaults(run=command.run)
     return top

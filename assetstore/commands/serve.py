@@ -15,7 +15,7 @@ from assetstore.servers.tree import Tree
 
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser("serve", help="serve a directory or an fsspec URL", description=__doc__)
+    parser = subparsers.add_parser("serve", help="serve a directory or an fsspec URL")
     parser.add_argument("root", metavar="ROOT", help="a directory, or a URL such as s3://bucket/prefix")
     _add_tree_options(parser.add_argument_group("what is served"))
     _add_server_options(parser.add_argument_group("the server"))

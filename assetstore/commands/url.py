@@ -16,7 +16,7 @@ from assetstore.store import AssetStore
 
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser("url", help="print an asset's URL", description=__doc__)
+    parser = subparsers.add_parser("url", help="print an asset's URL")
     parser.add_argument("name", metavar="NAME", help="the mount's name, as 'assets'")
     parser.add_argument("file", metavar="FILE", help="the asset's path below the mount's root, as 'css/app.css'")
     parser.add_argument(
@@ -41,7 +41,7 @@ def load(spelled: str) -> object:
     """
     module, _, attribute = spelled.partition(":")
     if not module or not attribute:
-        raise SettingsError(f"--app={spelled!r} must name a module and an attribute, as 'site:assets'")
+        raise SettingsError(f"--app={spelled!r} must name a module and an attribute, as 'shop:assets'")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
