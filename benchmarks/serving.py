@@ -26,6 +26,7 @@ def measure(options: Options) -> Iterator[Comparison]:
         print("skipped: wrk is not installed; on Debian and Ubuntu: apt-get install wrk", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory(prefix="assetstore-benchmark-") as scratch:
+        Path(scratch).chmod(0o755)  # nginx may work as another user
         root = Path(scratch) / "tree"
         tree.make(root)
         for server in ("uvicorn", "granian"):
