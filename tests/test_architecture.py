@@ -18,7 +18,7 @@ paths  media_types  headers  compress  digest
 references  stylesheets  scripts
 urls  settings
 backends.base  backends.readers  backends.held
-backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
+backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
 backends.http_errors  backends.http_facts  backends.ranged  backends.s3_errors  backends.s3_listing  backends.s3_client
 backends.s3_write  backends.s3  backends.s3_reader  backends.cdn  backends
 backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
@@ -65,6 +65,7 @@ DOORS = {
 
 # Sync below the door: only these may hold a coroutine.
 ASYNC = {
+    "backends.local_reader",
     "rewritten_reader",
     "backends.readers",
     "backends.s3_reader",

@@ -10,7 +10,9 @@ from contextlib import suppress
 
 from assetstore import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
+from assetstore.backends.local_reader import reader_for
 from assetstore.backends.local_root import LocalRoot, require_directory, translate
+from assetstore.backends.readers import Reader
 from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
 #: Bytes read at a time.
@@ -44,6 +46,10 @@ class LocalBackend:
             opened.close()
             raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
         return opened
+
+    def reader(self) -> Reader:
+        """How serving reads it: on the event loop while that cannot block."""
+        return reader_for(self, self.label)
 
     def walk(self) -> Iterator[FileStat]:
         return self._walk("", (os.path.realpath(self.label),))

@@ -1,0 +1,153 @@
+"""This module owns how serving reads a directory: on the event loop for as long as nothing can block it.
+
+Bytes that the page cache holds are copied out in a few microseconds, less than it takes to hand
+the work to a thread. Linux says at once whether it holds them (``preadv2(2)``, ``RWF_NOWAIT``);
+what it does not hold is read in a thread, and so is everything where the flag is missing. Looking
+at a file and opening it are done on the loop too, except on a file system that is a server's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Protocol
+
+from anyio import CapacityLimiter, to_thread
+
+from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
+from assetstore.backends.readers import MAX_THREADS, AsyncOpenFile, Reader, ThreadReader
+
+#: Bytes read at a time. Smaller pieces cost more calls, larger ones fresh pages of memory.
+PIECE_BYTES = 256 * 1024
+
+# File systems whose every call may wait for another machine or process.
+_FAR = {
+    "9p",
+    "afs",
+    "ceph",
+    "cifs",
+    "davfs",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "smb3",
+    "smbfs",
+    "virtiofs",
+}
+_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
+
+
+class DescriptorFile(OpenFile, Protocol):
+    """An opened file of this machine."""
+
+    def fileno(self) -> int:
+        """Its descriptor; negative once it is closed."""
+
+
+class LocalFiles(Backend, Protocol):
+    """A backend whose files are files of this machine."""
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> DescriptorFile:
+        """As :meth:`Backend.open`."""
+
+
+class LocalReader:
+    """Reads on the event loop; in a bounded number of threads what would block it."""
+
+    def __init__(self, backend: LocalFiles, *, max_threads: int = MAX_THREADS) -> None:
+        self._backend = backend
+        self._limiter = CapacityLimiter(max_threads)
+        self._cached = _CachedBytes()
+
+    async def stat(self, path: str) -> FileStat:
+        return self._backend.stat(path)
+
+    async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
+        opened = self._backend.open(path, span, validator=validator)
+        return _LocalOpenFile(opened, self._cached.read, self._limiter)
+
+    async def aclose(self) -> None:
+        """Nothing is held between calls."""
+
+
+class _LocalOpenFile:
+    __slots__ = ("_limiter", "_opened", "_read_cached", "stat")
+
+    def __init__(
+        self, opened: DescriptorFile, read_cached: Callable[[int, int, int], bytes], limiter: CapacityLimiter
+    ) -> None:
+        self.stat = opened.stat
+        self._opened = opened
+        self._read_cached = read_cached
+        self._limiter = limiter
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        while start < stop:
+            piece = self._read_cached(self._opened.fileno(), start, min(stop, start + PIECE_BYTES))
+            if not piece:  # not in memory, or at the end of a file that became shorter
+                piece = await to_thread.run_sync(self._wait, start, stop, limiter=self._limiter)
+            yield piece
+            start += len(piece)
+
+    def _wait(self, start: int, stop: int) -> bytes:
+        return next(iter(self._opened.chunks(start, min(stop, start + PIECE_BYTES))))
+
+    async def aclose(self) -> None:
+        self._opened.close()
+
+
+class _CachedBytes:
+    """Reads what the page cache holds. The buffer is kept, since a fresh one costs more than the copy out of it."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
+    def read(self, descriptor: int, start: int, stop: int) -> bytes:
+        """The bytes from *start* on that are in memory, at most up to *stop*; none if they would have to be waited for."""
+        if not _NO_WAIT:
+            return b""
+        buffer = self._buffer()
+        try:
+            read = os.preadv(descriptor, [buffer[: stop - start]], start, _NO_WAIT)
+        except OSError:  # not in memory; or a file system without the flag; or a fault that the thread will tell
+            return b""
+        return bytes(buffer[:read])
+
+    def _buffer(self) -> memoryview:
+        with suppress(AttributeError):
+            buffer: memoryview = self._of_thread.buffer
+            return buffer
+        self._of_thread.buffer = buffer = memoryview(bytearray(PIECE_BYTES))
+        return buffer
+
+
+def reader_for(backend: LocalFiles, directory: str) -> Reader:
+    """How to read *directory*: on the loop, or in threads where each call may wait for another machine."""
+    return ThreadReader(backend) if is_far(directory) else LocalReader(backend)
+
+
+def is_far(directory: str, mounts: str = "/proc/self/mounts") -> bool:
+    """Whether *directory* lies on a network's file system, or one that another process answers for.
+
+    *mounts* lists file systems as Linux does (``fstab(5)``); where there is no such list, none is known to be far.
+    """
+    kinds: dict[str, str] = {}
+    with suppress(OSError), open(mounts, encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            _, place, kind, *_ = line.split(" ")
+            kinds[_unescaped(place)] = kind
+    here = os.path.realpath(directory)
+    while here not in kinds and here != os.path.dirname(here):
+        here = os.path.dirname(here)
+    kind = kinds.get(here, "")
+    return kind in _FAR or kind.partition(".")[0] == "fuse"
+
+
+def _unescaped(place: str) -> str:
+    for character in " \t\n\\":
+        place = place.replace(f"\\{ord(character):03o}", character)
+    return place
