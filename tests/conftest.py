@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
+    "assetstore.testing",
     "servers.programs",
     "servers.processes",
     "servers.s3",

@@ -27,7 +27,7 @@ mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  pu
 html  integrity  modules  importmap  pages  pages_check
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http
-publish.sources  publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
+publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
 publish.retention  publish.prune  publish.rollback  publish.destinations  publish
 check.findings  check.client  check.judges  check.probes  check

@@ -17,6 +17,11 @@ class HeldFile:
         self.stat = stat
         self._data = data
 
+    @classmethod
+    def of(cls, path: str, data: bytes) -> HeldFile:
+        """*data* as what will be written under *path*."""
+        return cls(FileStat(path, len(data)), data)
+
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         """As :meth:`OpenFile.chunks`, in one piece."""
         if stop > len(self._data):

@@ -10,10 +10,10 @@ import assetstore.check.judges as judges
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.backends.base import StoredHeaders, WritableBackend
+from assetstore.backends.held import HeldFile
 from assetstore.check.client import Answer, Client
 from assetstore.check.findings import Finding, Item
 from assetstore.manifest import Entry
-from assetstore.publish.sources import MemorySource
 
 #: A cache counts its age in whole seconds, so the second look at a missing name comes after one.
 SECOND_LOOK_SECONDS = 1.2
@@ -83,7 +83,7 @@ def appearing(client: Client, like: Entry, place: WritableBackend) -> Finding:
     """
     path = _unheard_of(like)
     first = client.get(paths.to_url(path))
-    place.write(path, MemorySource(path, b"assetstore check\n"), StoredHeaders(like.content_type, "no-store"))
+    place.write(path, HeldFile.of(path, b"assetstore check\n"), StoredHeaders(like.content_type, "no-store"))
     try:
         until = time.monotonic() + APPEAR_SECONDS
         while (then := client.get(paths.to_url(path))).status != 200 and time.monotonic() < until:

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.held import HeldFile
 from assetstore.errors import AssetNotFound, PublishConflict
 from assetstore.manifest import StoredObject, instant
 from assetstore.publish.crew import Crew
 from assetstore.publish.ledger import HIDDEN
-from assetstore.publish.sources import MemorySource
 
 JOURNAL = HIDDEN + "journal.json"
 
@@ -73,7 +73,7 @@ class Arrivals:
         intents = {path: self.journal.intents[path] for path in kept if path in self.journal.intents}
         intents.update({each.path: (each.sha256, each.headers) for each in wanted})
         data = json.dumps({"at": datetime.now(UTC).isoformat(), "intents": intents}, separators=(",", ":")).encode()
-        self._target.write(JOURNAL, MemorySource(JOURNAL, data), StoredHeaders("application/json", "no-store"))
+        self._target.write(JOURNAL, HeldFile.of(JOURNAL, data), StoredHeaders("application/json", "no-store"))
 
     def _sha256(self, path: str) -> str:
         recorded = self._target.stat(path).sha256

@@ -13,10 +13,10 @@ from hashlib import sha256
 
 from assetstore import manifest as manifests
 from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.held import HeldFile
 from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
 from assetstore.manifest import Manifest
 from assetstore.publish.lock import Lock
-from assetstore.publish.sources import MemorySource
 
 #: Everything that publishing keeps for itself; a dotfile is never servable.
 HIDDEN = ".assetstore/"
@@ -107,7 +107,7 @@ class Ledger:
         data = manifests.dump(manifest)
         path = manifest_path(manifest.release)
         try:
-            self._target.write(path, MemorySource(path, data), _HEADERS, create_only=True)
+            self._target.write(path, HeldFile.of(path, data), _HEADERS, create_only=True)
         except PublishConflict:
             # A run that was killed just after it wrote this very manifest is being finished.
             if read_bytes(self._target, path) != data:
@@ -145,7 +145,7 @@ class Ledger:
             self._write(data)
 
     def _write(self, data: bytes, *, create_only: bool = False, if_validator: str | None = None) -> None:
-        source = MemorySource(CURRENT, data)
+        source = HeldFile.of(CURRENT, data)
         self._target.write(CURRENT, source, _HEADERS, create_only=create_only, if_validator=if_validator)
 
 

@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from assetstore.backends.base import StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.held import HeldFile
 from assetstore.errors import AssetNotFound, PublishConflict
-from assetstore.publish.sources import MemorySource
 
 #: After this long a lock counts as left behind: what it guards takes a second.
 STALE_SECONDS = 300.0
@@ -69,7 +69,7 @@ class Lock:
 
     def _taken(self) -> bool:
         mine = {"owner": publisher(), "host": socket.gethostname(), "pid": os.getpid(), "at": time.time()}
-        source = MemorySource(self._path, json.dumps(mine).encode())
+        source = HeldFile.of(self._path, json.dumps(mine).encode())
         try:
             self._target.write(self._path, source, _HEADERS, create_only=True)
         except PublishConflict:

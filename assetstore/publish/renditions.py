@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from assetstore import compress
 from assetstore.backends.base import Backend, OpenFile, read_bytes
+from assetstore.backends.held import HeldFile
 from assetstore.manifest import Entry, StoredObject
 from assetstore.publish.recipe import Recipe, Rendition
-from assetstore.publish.sources import MemorySource
 
 
 def smaller_renditions(backend: Backend, entry: Entry, known: Entry | None, recipe: Recipe) -> Mapping[str, Rendition]:
@@ -32,7 +32,7 @@ def open_stored(backend: Backend, entry: Entry, stored: StoredObject) -> OpenFil
     if stored.coding is None:
         return backend.open(entry.path)
     data = read_bytes(backend, entry.path)
-    return MemorySource(stored.path, compress.compress(data, stored.coding, thorough=True) or data)
+    return HeldFile.of(stored.path, compress.compress(data, stored.coding, thorough=True) or data)
 
 
 def _remembered(entry: Entry, known: Entry | None) -> dict[str, Rendition]:
