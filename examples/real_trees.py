@@ -24,7 +24,7 @@ from assetstore.servers.tree import Tree
 #: Where each package keeps its tree: below the package, or below the environment.
 TREES = {
     "django": "contrib/admin/static",
-    "swagger_ui_bundle": "vendor",
+    "swagger_ui": "static",
     "jupyterlab": "{prefix}/share/jupyter/lab/static",
 }
 
