@@ -11,6 +11,7 @@ from assetstore.backends.readers import Reader
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.fingerprint import Fingerprinter
 from assetstore.headers import HeaderRules
+from assetstore.hosts import NO_HOST, Hosts
 from assetstore.resolver import Resolver
 from assetstore.urls import MountUrl
 
@@ -28,6 +29,8 @@ class Mount:
     #: What names are made of; ``None`` where URLs carry no fingerprint.
     fingerprinter: Fingerprinter | None
     resolver: Resolver
+    #: Which host URLs name, beyond what :attr:`url` says.
+    hosts: Hosts = NO_HOST
     #: Extensions that may be served, lower case with their dot, ``""`` for none; empty allows all.
     allowed_ext: frozenset[str] = frozenset()
     #: Whether shared caches may keep the answers, and other origins read them.
@@ -108,6 +111,17 @@ class MountTable:
         self._places += [(mount.url.host, prefix, mount) for prefix in mount.url.prefixes]
         # A mount that asks for a host is the more particular one; then the longest prefix wins.
         self._places.sort(key=lambda place: (place[0] is None, -len(place[1])))
+
+    @property
+    def default(self) -> str:
+        """The name of the mount that is meant where none is named: ``assets``, else the first one.
+
+        Raises:
+            MountNotFound: no mount has a name.
+        """
+        if not self._named:
+            raise MountNotFound("assets", [])
+        return "assets" if "assets" in self._named else next(iter(self._named))
 
     def named(self, name: str) -> Mount:
         """The mount called *name*.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any, cast
 
 from assetstore import paths
 from assetstore.missing import MissingAssets
@@ -20,13 +22,17 @@ class Namer:
         self.mounts = mounts
         self._missing = missing
 
-    def url_for(self, name: str, file: str, *, root_path: str = "") -> str:
+    def url_for(
+        self, name: str, file: str, *, root_path: str = "", request: object | None = None, same_origin: bool = False
+    ) -> str:
         """The URL of *file* in the mount called *name*.
 
         Args:
             name: a mount's name.
             file: logical path, relative to the mount's root, without a leading slash.
             root_path: what stands before path-only URLs: the ASGI root path of the application.
+            request: what an ``asset_host`` that is a callable is given.
+            same_origin: whether to name this server whatever the CDN, as workers and service workers need.
 
         Raises:
             MountNotFound: no mount has that name; the message names the ones that exist.
@@ -38,7 +44,9 @@ class Namer:
         if asset is None or not mount.allows(file):
             self._missing.report(mount, file)
             asset = Asset(file)
-        return mount.url.join(asset.url_path, root_path)
+        if same_origin:
+            return mount.url.join_origin(asset.url_path, root_path)
+        return mount.hosts.of(file, request) + mount.url.join(asset.url_path, root_path)
 
     def find(self, name: str, file: str) -> Asset | None:
         """What is known of *file* in the mount called *name*; ``None`` if it is missing or not served.
@@ -49,3 +57,11 @@ class Namer:
         mount = self.mounts.named(name)
         asset = mount.resolver.find(_clean(file))
         return asset if asset is not None and mount.allows(file) else None
+
+
+def root_path_of(request: object | None) -> str:
+    """The ASGI root path of the application that *request* came to; ``""`` without a request."""
+    if request is None:
+        return ""
+    scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
+    return str(scope.get("app_root_path", scope.get("root_path", "")))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from assetstore.errors import SettingsError
@@ -44,6 +45,20 @@ _LINE_CONTINUATIONS = frozenset({"\n", "\r", "\r\n", "\u2028", "\u2029"})
 MAPPED = frozenset({"import", "export-from", "dynamic-import", "resolve"})
 #: The kinds that a browser fetches before the module runs.
 EAGER = frozenset({"import", "export-from"})
+
+
+def available() -> bool:
+    """Whether the lexer is installed; without it an import map still has its pins."""
+    return find_spec("tree_sitter") is not None and find_spec("tree_sitter_javascript") is not None
+
+
+def require() -> None:
+    """Find out now, not at the first page, whether the lexer is installed.
+
+    Raises:
+        SettingsError: it is not; the message says how to install it.
+    """
+    _grammar()
 
 
 @cache

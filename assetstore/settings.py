@@ -40,6 +40,9 @@ class Settings:
     IMPORT_MAP: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     #: Whether ``url_for`` raises for a missing file (tests, CI) instead of warning once.
     ASSETS_STRICT: bool = False
+    #: Whether tags and the import map carry ``integrity``. ``None``: where a mount's URLs name
+    #: another host, and where names come from a manifest; so a file that is being edited has none.
+    ASSETS_INTEGRITY: bool | None = None
 
     @classmethod
     def load(
@@ -128,13 +131,21 @@ def _import_map(value: object) -> Mapping[str, Any]:
     return MappingProxyType(dict(value))
 
 
-def _strict(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    raise SettingsError(f"ASSETS_STRICT={value!r} is neither true nor false; give 1 or 0")
+def _flag(name: str) -> Callable[[object], bool]:
+    def read(value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        text = str(value).strip().lower()
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        raise SettingsError(f"{name}={value!r} is neither true nor false; give 1 or 0")
+
+    return read
+
+
+def _flag_or_none(name: str) -> Callable[[object], bool | None]:
+    read = _flag(name)
+    return lambda value: None if value is None else read(value)
 
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
@@ -143,5 +154,6 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "STATIC_X_SENDFILE_SERVER": _sendfile_server,
     "STATIC_X_SENDFILE_MAP": _sendfile_map,
     "IMPORT_MAP": _import_map,
-    "ASSETS_STRICT": _strict,
+    "ASSETS_STRICT": _flag("ASSETS_STRICT"),
+    "ASSETS_INTEGRITY": _flag_or_none("ASSETS_INTEGRITY"),
 }

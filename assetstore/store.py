@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from os import PathLike
-from typing import Any, cast
+from typing import Any
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -14,11 +15,14 @@ from assetstore import wiring
 from assetstore.backends.base import Backend
 from assetstore.errors import SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
+from assetstore.hosts import HostChoice
+from assetstore.html import Markup
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
 from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
 from assetstore.mounts import Mount, MountTable
-from assetstore.namer import Namer
+from assetstore.namer import Namer, root_path_of
+from assetstore.pages import Pages
 from assetstore.publish import Published, publish
 from assetstore.publish.destinations import destinations
 from assetstore.settings import Settings
@@ -43,6 +47,8 @@ class AssetStore:
         self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
         self._route = AssetRoute(self._namer)
         self._root_files: list[BaseRoute] = []
+        #: What templates call: tags, preloads, the import map.
+        self.pages = Pages(self._namer, self.settings)
 
     def static(
         self,
@@ -61,6 +67,7 @@ class AssetStore:
         headers: Mapping[str, Mapping[str, str]] | None = None,
         shared_cache: str = "",
         references: str | None = None,
+        asset_host: HostChoice | None = None,
         manifest: str | PathLike[str] | Manifest | None = None,
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
@@ -81,6 +88,8 @@ class AssetStore:
             shared_cache: for plain files, what shared caches may do: ``"s-maxage=60"``.
             references: ``"rewrite"`` writes fingerprints into the references of style sheets, and warns
                 of those that are missing; ``"strict"`` refuses the missing.
+            asset_host: the host that URLs name, where *url* is a path: ``"https://cdn.example.com"``, a list
+                over which files are spread, or a callable that gets the request.
             manifest: the path or URL of what ``assetstore publish`` wrote; names come from it alone.
 
         Raises:
@@ -102,6 +111,7 @@ class AssetStore:
             headers=headers,
             shared_cache=shared_cache,
             references=references,
+            asset_host=asset_host,
             manifest=manifest,
         )
         mount = wiring.wire(given)
@@ -142,25 +152,30 @@ class AssetStore:
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:
-        """Pass as ``lifespan=`` to release connections at shutdown. Not required."""
+        """Pass as ``lifespan=`` to release connections at shutdown, and to have the import map whole from
+        the first page on. Not required.
+        """
+        threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True).start()
         try:
             yield
         finally:
             for mount in self._mounts:
                 await mount.reader.aclose()
 
-    def url_for(self, name: str, *, file: str, request: object | None = None) -> str:
+    def url_for(self, name: str, *, file: str, request: object | None = None, same_origin: bool = False) -> str:
         """The URL of *file* in the mount called *name*: path-only, or absolute on a CDN.
 
         Args:
             name: a mount's name.
             file: logical path, relative to the mount's root, without a leading slash.
             request: a Starlette request, to put its application's root path before path-only URLs.
+            same_origin: whether to name this server whatever the CDN, as workers and service workers need.
 
         Raises:
             MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.namer.Namer.url_for>`.
         """
-        return self._namer.url_for(name, file, root_path=root_path_of(request))
+        root_path = root_path_of(request)
+        return self._namer.url_for(name, file, root_path=root_path, request=request, same_origin=same_origin)
 
     def publish(
         self,
@@ -185,10 +200,20 @@ class AssetStore:
         targets = destinations(self._mounts, mounts, to, storage_options)
         return [publish(mount, target, **options) for mount, target in targets]
 
+    def render_importmap(self, *, nonce: str | None = None, request: object | None = None) -> Markup:
+        """The import map as a script element, for a page's head, before its first module script (guide section 5.3).
 
-def root_path_of(request: object | None) -> str:
-    """The ASGI root path of the application that *request* came to; ``""`` without a request."""
-    if request is None:
-        return ""
-    scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
-    return str(scope.get("app_root_path", scope.get("root_path", "")))
+        Raises:
+            MountNotFound: a pin names a mount that is none.
+            AssetNotFound: a pin names a missing file, and the store is strict.
+        """
+        return self.pages.importmap(request).tag(nonce)
+
+    def importmap_csp_hash(self, *, request: object | None = None) -> str:
+        """``'sha256-…'`` for the ``script-src`` of a page that is cached or static, and so can have no nonce."""
+        return self.pages.importmap(request).csp_hash
+
+    @property
+    def version(self) -> str:
+        """32 hex digits that change when any asset's name does."""
+        return self.pages.version

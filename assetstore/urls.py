@@ -49,6 +49,10 @@ class MountUrl:
         """The URL of a percent-encoded path, below *root_path* where the URL names no host."""
         return self.base + url_path if not root_path or self.absolute else root_path.rstrip("/") + self.base + url_path
 
+    def join_origin(self, url_path: str, root_path: str = "") -> str:
+        """The same, at the path where this very server answers."""
+        return root_path.rstrip("/") + self.origin + url_path
+
     @classmethod
     def parse(cls, url: str, *, host: str | None = None, origin_path: str = ORIGIN_PATH) -> MountUrl:
         """Read the ``url`` of a mount: a path prefix, or a full URL.

@@ -18,6 +18,7 @@ from assetstore.backends.readers import Reader, reader_of
 from assetstore.errors import SettingsError
 from assetstore.fingerprint import Fingerprinter, fingerprinter
 from assetstore.headers import HeaderRules, shared_policy
+from assetstore.hosts import HostChoice, Hosts, hosts
 from assetstore.manifest import Manifest
 from assetstore.mounts import Mount, allowed_extensions
 from assetstore.published import ManifestResolver, PublishedFingerprint, scheme
@@ -45,6 +46,7 @@ class MountOptions:
     headers: Mapping[str, Mapping[str, str]] | None
     shared_cache: str
     references: str | None
+    asset_host: HostChoice | None
     manifest: str | PathLike[str] | Manifest | None
 
 
@@ -61,12 +63,14 @@ def wire(given: MountOptions) -> Mount:
         made_of = PublishedFingerprint(manifest, made_of)
     stored = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
     backend = rewritten(stored, made_of, given.references)
+    url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
     return Mount(
         name=_name(given.name),
-        url=MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path),
+        url=url,
         backend=backend,
         reader=_reader(backend),
         fingerprinter=made_of,
+        hosts=_hosts(given.asset_host, url),
         resolver=_resolver(backend, made_of, manifest),
         allowed_ext=allowed_extensions(given.allowed_ext),
         public=public,
@@ -74,6 +78,13 @@ def wire(given: MountOptions) -> Mount:
         headers=HeaderRules(given.headers),
         shared_cache=shared_policy(given.shared_cache, public=public),
     )
+
+
+def _hosts(choice: HostChoice | None, url: MountUrl) -> Hosts:
+    """Which host URLs name; a URL that names one itself leaves no choice."""
+    if choice is not None and url.absolute:
+        raise SettingsError(f"asset_host={choice!r} and a url that names a host, {url.base!r}; give url a path")
+    return hosts(choice)
 
 
 def _reader(backend: Backend) -> Reader:

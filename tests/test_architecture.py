@@ -24,7 +24,7 @@ backends.s3_write  backends.s3  backends.s3_reader  backends.cdn  backends
 backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
 backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  published  hosts  mounts  missing  namer
-html  integrity  modules  importmap  pages  pages_check
+soon  html  addresses  integrity  importmap  modules  named  mapped  pages  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey

@@ -1,0 +1,116 @@
+"""This module owns the graph of own modules: which file imports which, found without touching a byte.
+
+A browser resolves ``import "./dep.js"`` against the URL of the importing module, and looks the
+result up in the import map. So for each such import the map gets the plain URL of the
+dependency, which stands for its fingerprinted one: a changed module changes one URL and the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from assetstore import scripts
+from assetstore.backends.base import FileStat, read_bytes
+from assetstore.mounts import Mount
+from assetstore.paths import extension
+from assetstore.references import OutsideMount, Reference, target
+from assetstore.soon import Soon
+
+#: How many modules one graph holds, and how many bytes of one are read.
+MAX_MODULES = 500
+MAX_BYTES = 2 * 1024 * 1024
+_MODULE_EXTENSIONS = frozenset({".js", ".mjs"})
+
+
+def is_module(path: str) -> bool:
+    """Whether *path* names a JavaScript file."""
+    return extension(path) in _MODULE_EXTENSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One file of one mount."""
+
+    mount: Mount
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import of a module: ``module`` is what it means, ``None`` for what is no file of a mount."""
+
+    reference: Reference
+    module: Module | None
+    #: ``?query#fragment`` as written.
+    suffix: str = ""
+
+
+#: Gives the module that a bare specifier is mapped to.
+Lookup = Callable[[str], Module | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    mount: Mount
+    path: str
+    #: What tells one version from the next: the backend's facts, or the fingerprint that a manifest has.
+    facts: FileStat | str | None
+
+    def __str__(self) -> str:
+        return f"{self.path!r} in {self.mount.backend.label}"
+
+
+class ModuleGraph:
+    """Reads modules for their imports, and remembers what each version says.
+
+    Where no lexer is installed (extra ``js``) no module has imports that are known.
+    """
+
+    def __init__(self) -> None:
+        self._reads = scripts.available()
+        self._scans: Soon[_Version, tuple[Reference, ...]] = Soon(_scan)
+
+    def imports(self, module: Module, lookup: Lookup) -> list[Import]:
+        """What *module* imports through the import map, in order; nothing if it is missing or not read yet."""
+        asset = module.mount.resolver.find(module.path) if self._reads and is_module(module.path) else None
+        if asset is None or (asset.stat is not None and asset.stat.size > MAX_BYTES):
+            return []
+        references = self._scans.get(_Version(module.mount, module.path, asset.stat or asset.fingerprint)) or ()
+        return [_meaning(module, each, lookup) for each in references if each.kind in scripts.MAPPED]
+
+    def walk(
+        self, entries: Iterable[Module], lookup: Lookup, *, eager: bool = False
+    ) -> Iterator[tuple[Module, list[Import]]]:
+        """Each module that *entries* reach, with its imports, nearest first; at most :data:`MAX_MODULES`.
+
+        With *eager*, only through imports that a browser fetches before the importing module runs.
+        """
+        queue = list(dict.fromkeys(entries))[:MAX_MODULES]
+        seen = set(queue)
+        for module in queue:  # grows while it is walked
+            imports = self.imports(module, lookup)
+            yield module, imports
+            for each in imports:
+                followed = not eager or each.reference.kind in scripts.EAGER
+                if followed and each.module and each.module not in seen and len(queue) < MAX_MODULES:
+                    seen.add(each.module)
+                    queue.append(each.module)
+
+    def settle(self) -> None:
+        """Wait until every module that was asked for is read."""
+        self._scans.settle()
+
+
+def _scan(version: _Version) -> tuple[Reference, ...]:
+    return tuple(scripts.scan(read_bytes(version.mount.backend, version.path)))
+
+
+def _meaning(module: Module, reference: Reference, lookup: Lookup) -> Import:
+    if not reference.url.startswith(("./", "../")):
+        return Import(reference, lookup(reference.url))
+    try:
+        meant = target(module.path, reference.url)
+    except OutsideMount:
+        return Import(reference, None)
+    return Import(reference, Module(module.mount, meant.path), meant.suffix)
