@@ -20,10 +20,11 @@ urls  settings
 backends.base  backends.readers  backends.held
 backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
 backends.http_errors  backends.http_facts  backends.ranged  backends.s3_errors  backends.s3_listing  backends.s3_client
-backends.s3_write  backends.s3  backends.s3_reader  backends.cdn  backends
+backends.s3_place  backends.s3_write  backends.s3_presign  backends.s3_reader  backends.s3  backends.cdn  backends
 backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
 backends.cached.disk  backends.cached.reader  backends.cached
-mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  manifest  published  hosts  mounts  missing  namer
+mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  index_table  index
+manifest  published  hosts  mounts  missing  namer
 soon  html  addresses  integrity  importmap  modules  named  mapped  pages  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http

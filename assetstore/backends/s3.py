@@ -10,6 +10,7 @@ from assetstore import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
 from assetstore.backends.http_facts import stat_of
 from assetstore.backends.ranged import Arrival, arriving, open_ranged, range_header
+from assetstore.backends.readers import Reader, ThreadReader
 from assetstore.backends.s3_client import Client, S3Options
 from assetstore.backends.s3_errors import translate
 from assetstore.backends.s3_listing import stats
@@ -87,6 +88,19 @@ class S3Backend:
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def reader(self) -> Reader:
+        """How serving reads: aiohttp over presigned URLs, else boto3 in threads of its own."""
+        if self.options.reader != "threads":
+            try:
+                from assetstore.backends.s3_reader import S3Reader
+            except ImportError as error:
+                if self.options.reader == "aiohttp":
+                    raise SettingsError("reader='aiohttp' needs aiohttp; run: pip install 'assetstore[s3]'") from error
+            else:
+                return S3Reader(self)
+        # Never more threads than pooled connections: boto3 would throw the surplus ones away.
+        return ThreadReader(self, max_threads=self.options.max_connections)
 
     def write(
         self,

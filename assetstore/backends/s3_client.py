@@ -60,6 +60,8 @@ class S3Options:
     attempts: int = 3
     #: The mount's role may not list, so S3 says 403 for what is merely missing: call it missing.
     forbidden_is_missing: bool = False
+    #: How serving reads: ``aiohttp``, ``threads`` (boto3), or ``auto``: aiohttp where it is installed.
+    reader: str = "auto"
     #: Further arguments of every PutObject, such as ``{"ServerSideEncryption": "aws:kms"}``.
     put_arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,6 +80,8 @@ class S3Options:
         parsed = cls(**given)
         if parsed.addressing_style not in {"auto", "virtual", "path"}:
             raise SettingsError(f"addressing_style is {parsed.addressing_style!r}; give 'auto', 'virtual' or 'path'")
+        if parsed.reader not in {"auto", "aiohttp", "threads"}:
+            raise SettingsError(f"storage_options['reader'] is {parsed.reader!r}; give 'auto', 'aiohttp' or 'threads'")
         for name in ("max_connections", "connect_timeout_seconds", "read_timeout_seconds", "attempts"):
             if not getattr(parsed, name) > 0:
                 raise SettingsError(f"storage_options[{name!r}] is {getattr(parsed, name)!r}; it must be above zero")

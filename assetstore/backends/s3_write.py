@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any
 
-from assetstore.backends.base import FileStat, OpenFile, StoredHeaders
+from assetstore.backends.base import OpenFile, StoredHeaders
 from assetstore.backends.http_facts import SHA256_KEY
-from assetstore.backends.s3_client import S3Options
+from assetstore.backends.s3_place import Place
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-T = TypeVar("T")
 
 #: From this size on an object goes in parts, so that memory holds one part and never the whole.
 PART_BYTES = 16 * 1024 * 1024
@@ -28,21 +23,6 @@ _STORABLE = {
     "content-disposition": "ContentDisposition",
     "content-language": "ContentLanguage",
 }
-
-
-class Place(Protocol):
-    """What an upload needs of its backend."""
-
-    bucket: str
-    prefix: str
-    label: str
-
-    @property
-    def options(self) -> S3Options: ...
-
-    def stat(self, path: str) -> FileStat: ...
-
-    def call(self, path: str, operation: Callable[[S3Client], T]) -> T: ...
 
 
 class Upload:

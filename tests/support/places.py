@@ -15,10 +15,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fsspec.asyn import sync
 
 from assetstore.backends import open_backend
-from assetstore.backends.base import Backend
+from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
+from assetstore.backends.readers import AsyncOpenFile, Reader, reader_of
 from servers.s3 import S3Bucket, S3Server, bucket_on
 
 Files = Mapping[str, bytes]
@@ -166,13 +168,62 @@ def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Plac
 
 
 @contextlib.contextmanager
-def s3_over_a_socket(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+def s3_over_a_socket(files: Files, request: pytest.FixtureRequest, **options: Any) -> Iterator[Place]:
     server: S3Server = request.getfixturevalue("moto_server")
     with bucket_on(server) as bucket:
-        backend = open_backend(f"s3://{bucket.name}/pre", server.options)
+        backend = open_backend(f"s3://{bucket.name}/pre", {**server.options, **options})
         with _in_bucket(files, bucket, backend) as place:
             yield place
         backend.client.close()  # type: ignore[attr-defined]
+
+
+class ReadThrough:
+    """A backend whose stat and open go through a reader, so that readers keep the same promises."""
+
+    def __init__(self, backend: Any, reader: Reader, portal: BlockingPortal) -> None:
+        self._backend, self._reader, self._portal = backend, reader, portal
+        self.label, self.remote, self.walk = backend.label, backend.remote, backend.walk
+
+    def stat(self, path: str) -> FileStat:
+        return self._portal.call(self._reader.stat, path)
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        opened = self._portal.call(partial(self._reader.open, path, span, validator=validator))
+        return _ReadThroughFile(opened, self._portal)
+
+
+class _ReadThroughFile:
+    def __init__(self, opened: AsyncOpenFile, portal: BlockingPortal) -> None:
+        self.stat, self._opened, self._portal = opened.stat, opened, portal
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        chunks = self._opened.chunks(start, stop)
+        with contextlib.suppress(StopAsyncIteration):
+            while True:
+                yield self._portal.call(chunks.__anext__)
+
+    def close(self) -> None:
+        self._portal.call(self._opened.aclose)
+
+
+@contextlib.contextmanager
+def _through_a_reader(files: Files, request: pytest.FixtureRequest, kind: str) -> Iterator[Place]:
+    with s3_over_a_socket(files, request, reader=kind) as place, start_blocking_portal() as portal:
+        reader = reader_of(place.backend)
+        yield Place(ReadThrough(place.backend, reader, portal), place.put, place.remove)
+        portal.call(reader.aclose)
+
+
+@contextlib.contextmanager
+def s3_by_aiohttp(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    with _through_a_reader(files, request, "aiohttp") as place:
+        yield place
+
+
+@contextlib.contextmanager
+def s3_by_threads(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+    with _through_a_reader(files, request, "threads") as place:
+        yield place
 
 
 @contextlib.contextmanager
@@ -200,5 +251,7 @@ PLACES = {
     "cdn": cdn,
     "s3 in process": s3_in_process,
     "s3 over a socket": s3_over_a_socket,
+    "s3 by aiohttp": s3_by_aiohttp,
+    "s3 by threads": s3_by_threads,
     "s3fs": s3fs,
 }
