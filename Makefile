@@ -54,7 +54,8 @@ clean:
 # to speak of errors only.
 $(VENV)/.%: pyproject.toml | $(VENV)/bin/python
 	@echo "installing assetstore[$*] into $(VENV) ..."
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[$*]'
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[$*]' || \
+	    { echo "could not install assetstore[$*]; without a network, name a folder of wheels: PIP_FIND_LINKS=... PIP_NO_INDEX=1" >&2; exit 1; }
 	@touch $@
 
 .venv-swift/.ready: localstack/swift-requirements.txt

@@ -1,0 +1,1 @@
+"""Runnable examples of assetstore; each says at its top how it is run."""
