@@ -67,6 +67,10 @@ class ManifestResolver:
         return fingerprints.add(path, fingerprint) in self._vouched
 
 
+def _asset(entry: Entry) -> Asset:
+    return Asset(entry.path, entry.fingerprint, integrity=entry.integrity, sha256=entry.sha256)
+
+
 class PublishedFingerprint:
     """The fingerprint that a manifest gave to these very bytes; else what *otherwise* makes of them.
 

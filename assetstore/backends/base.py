@@ -139,6 +139,8 @@ class WritableBackend(Backend, Protocol):
     ) -> FileStat:
         """Write the whole of *source* as *path*, atomically: readers see the old or the new bytes.
 
+        What is returned are the facts of the new version; its time may be missing.
+
         Raises:
             PublishConflict: *create_only* and it exists, or it is no longer *if_validator*.
             BodyTruncated: the storage received other bytes than *sha256* names.

@@ -113,8 +113,7 @@ class S3Backend:
         sha256: str | None = None,
     ) -> FileStat:
         paths.clean(path, hidden=True)
-        Upload(self, path, headers, create_only=create_only, if_validator=if_validator).send(source, sha256)
-        return self.stat(path)
+        return Upload(self, path, headers, create_only=create_only, if_validator=if_validator).send(source, sha256)
 
     def delete(self, path: str) -> None:
         paths.clean(path, hidden=True)

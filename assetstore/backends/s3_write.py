@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from assetstore.backends.base import OpenFile, StoredHeaders
-from assetstore.backends.http_facts import SHA256_KEY
+from assetstore.backends.base import FileStat, OpenFile, StoredHeaders
+from assetstore.backends.http_facts import FINGERPRINT_KEY, SHA256_KEY, strong
 from assetstore.backends.s3_place import Place
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
@@ -41,28 +41,36 @@ class Upload:
         elif if_validator is not None:
             self._condition = {"IfMatch": f'"{if_validator}"'}
 
-    def send(self, source: OpenFile, sha256: str | None) -> None:
-        """Write the whole of *source*.
+    def send(self, source: OpenFile, sha256: str | None) -> FileStat:
+        """Write the whole of *source*; what is returned is what the storage answered, without a time.
 
         Raises:
             PublishConflict: the name is taken, or is no longer the version that was to be replaced.
             BodyTruncated: the bytes are not those that *sha256* names, here or at the storage.
         """
         try:
-            if source.stat.size <= PART_BYTES:
-                self._put(source, sha256)
-            else:
-                self._put_in_parts(source, sha256)
+            etag = self._put(source, sha256) if source.stat.size <= PART_BYTES else self._put_in_parts(source, sha256)
         except VersionChanged as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
         except AssetNotFound as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} is gone") from error
+        metadata, coding = self._headers.metadata, self._headers.content_encoding
+        recorded = sha256 or metadata.get(SHA256_KEY)
+        fingerprint = metadata.get(FINGERPRINT_KEY)
+        return FileStat(
+            self._path,
+            source.stat.size,
+            validator=strong(etag),
+            sha256=recorded,
+            published_fingerprint=fingerprint,
+            coding=coding,
+        )
 
-    def _put(self, source: OpenFile, sha256: str | None) -> None:
+    def _put(self, source: OpenFile, sha256: str | None) -> str:
         body = b"".join(source.chunks(0, source.stat.size))
         digest = hashlib.sha256(body)
         self._check(digest.hexdigest(), sha256, len(body), source.stat.size)
-        self._place.call(
+        answer = self._place.call(
             self._path,
             lambda s3: s3.put_object(
                 **self._target,
@@ -72,8 +80,9 @@ class Upload:
                 ChecksumSHA256=_base64(digest.digest()),
             ),
         )
+        return answer.get("ETag", "")
 
-    def _put_in_parts(self, source: OpenFile, sha256: str | None) -> None:
+    def _put_in_parts(self, source: OpenFile, sha256: str | None) -> str:
         arguments = self._arguments(sha256)
         begun = self._place.call(
             self._path,
@@ -82,7 +91,7 @@ class Upload:
         upload = {**self._target, "UploadId": begun["UploadId"]}
         try:
             parts = self._send_parts(source, sha256, upload)
-            self._place.call(
+            answer = self._place.call(
                 self._path,
                 lambda s3: s3.complete_multipart_upload(**upload, **self._condition, MultipartUpload={"Parts": parts}),
             )
@@ -90,6 +99,7 @@ class Upload:
             with suppress(AssetStoreError):  # what went wrong first is what must be told
                 self._place.call(self._path, lambda s3: s3.abort_multipart_upload(**upload))
             raise
+        return answer.get("ETag", "")
 
     def _send_parts(self, source: OpenFile, sha256: str | None, upload: dict[str, Any]) -> list[Any]:
         digest = hashlib.sha256()
