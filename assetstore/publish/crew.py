@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from assetstore.errors import BackendThrottled
@@ -41,18 +41,28 @@ class Crew:
 
         The first failure is raised; jobs that already run are waited for, no further one is begun.
         """
+        failures: list[BaseException] = []
         with ThreadPoolExecutor(self.workers, thread_name_prefix="assetstore-publish") as threads:
             waiting: deque[tuple[Job, Future[Result]]] = deque()
             try:
                 for job in jobs:
-                    waiting.append((job, threads.submit(self._do, work, job)))
+                    waiting.append((job, threads.submit(self._do_unless, failures, work, job)))
                     if len(waiting) >= 2 * self.workers:
-                        yield _first(waiting)
+                        yield _first(waiting, failures)
                 while waiting:
-                    yield _first(waiting)
+                    yield _first(waiting, failures)
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    def _do_unless(self, failures: list[BaseException], work: Callable[[Job], Result], job: Job) -> Result:
+        if failures:
+            raise CancelledError
+        try:
+            return self._do(work, job)
+        except BaseException as error:
+            failures.append(error)
+            raise
 
     def _do(self, work: Callable[[Job], Result], job: Job) -> Result:
         for attempt in range(1, ATTEMPTS + 1):
@@ -106,9 +116,12 @@ class Pace:
             self._changed.notify()
 
 
-def _first(waiting: deque[tuple[Job, Future[Result]]]) -> tuple[Job, Result]:
+def _first(waiting: deque[tuple[Job, Future[Result]]], failures: list[BaseException]) -> tuple[Job, Result]:
     job, future = waiting.popleft()
-    return job, future.result()
+    try:
+        return job, future.result()
+    except CancelledError:
+        raise failures[0] from None
 
 
 def _wait_seconds(attempt: int, asked_for: float | None) -> float:

@@ -16,6 +16,7 @@ from assetstore.errors import SettingsError
 from assetstore.publish.ledger import Ledger, Record, ReleaseNote
 
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
+_NO_TIME = timedelta(0)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -24,7 +25,7 @@ class Keep:
     """The rule: the last *count* releases, and every one younger than *younger_than*."""
 
     count: int = 1
-    younger_than: timedelta = timedelta(0)
+    younger_than: timedelta = _NO_TIME
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -33,7 +34,8 @@ class Keep:
     def split(self, record: Record, now: datetime) -> tuple[tuple[ReleaseNote, ...], tuple[ReleaseNote, ...]]:
         """The releases that are kept, and those that are not; both oldest first."""
         last = {each.id for each in record.releases[-self.count :]} | {record.current.release}
-        young = {each.id for each in record.releases if now - each.published_at < self.younger_than}
+        # A release of a machine whose clock runs ahead counts as made just now.
+        young = {each.id for each in record.releases if max(now - each.published_at, _NO_TIME) < self.younger_than}
         kept = tuple(each for each in record.releases if each.id in last | young)
         return kept, tuple(each for each in record.releases if each.id not in last | young)
 

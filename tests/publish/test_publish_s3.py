@@ -1,0 +1,269 @@
+"""This module proves publishing to a real S3 server over a socket: its requests, its headers, its races, and being killed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assetstore.backends import open_backend
+from assetstore.backends.base import WritableBackend, read_bytes
+from assetstore.backends.s3 import S3Backend
+from assetstore.errors import PublishConflict, PublishError
+from assetstore.fingerprint import split
+from assetstore.mounts import Mount
+from assetstore.publish import publish
+from assetstore.publish.ledger import CURRENT, Ledger
+from assetstore.publish.plan import Reason
+from assetstore.store import AssetStore
+from servers.processes import PROJECT
+from servers.s3 import S3Bucket
+
+
+@pytest.fixture
+def s3_target(moto_bucket: S3Bucket) -> Iterator[S3Backend]:
+    backend = open_backend(f"{moto_bucket.url}/site", moto_bucket.server.options)
+    assert isinstance(backend, S3Backend)
+    yield backend
+    backend.client.close()
+
+
+@pytest.fixture
+def requests(s3_target: S3Backend) -> list[str]:
+    """The name of each operation that is sent to the server, from now on."""
+    sent: list[str] = []
+    s3_target.client.get().meta.events.register(
+        "before-send.s3", lambda request, event_name, **_: sent.append(event_name)
+    )
+    return sent
+
+
+def operations(sent: list[str]) -> Counter[str]:
+    return Counter(name.rpartition(".")[2] for name in sent)
+
+
+def test_a_run_without_changes_is_two_requests(mount: Mount, s3_target: S3Backend, requests: list[str]) -> None:
+    first = publish(mount, s3_target)
+    assert operations(requests) == {"GetObject": 2, "ListObjectsV2": 1, "PutObject": first.new + 3}
+    requests.clear()
+    second = publish(mount, s3_target)
+    assert operations(requests) == {"GetObject": 1, "ListObjectsV2": 1}
+    assert not second.released
+
+
+def test_objects_carry_the_headers_that_a_cdn_needs(
+    make_mount: Callable[..., Mount], s3_target: S3Backend, moto_bucket: S3Bucket
+) -> None:
+    mount = make_mount(headers={"*.svg": {"Content-Disposition": "inline"}})
+    entry = publish(mount, s3_target).manifest.entries["images/grüße.svg"]
+
+    def head(path: str) -> Any:
+        return moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"site/{path}")
+
+    named, plain = head(entry.fingerprinted_path), head(entry.path)
+    assert named["CacheControl"] == "max-age=31536000, public, immutable"
+    assert plain["CacheControl"] == "max-age=0, public, must-revalidate"
+    for each in (named, plain):
+        assert each["ContentType"] == "image/svg+xml; charset=utf-8"
+        assert each["ContentDisposition"] == "inline"
+        assert each["Metadata"] == {"assetstore-sha256": entry.sha256, "assetstore-fingerprint": entry.fingerprint}
+
+
+def test_the_server_is_given_a_checksum_to_verify(mount: Mount, s3_target: S3Backend) -> None:
+    checksums: list[str] = []
+
+    def note(request: Any, **_: Any) -> None:
+        if request.method == "PUT":
+            checksums.append(request.headers.get("x-amz-checksum-sha256", b"").decode())
+
+    s3_target.client.get().meta.events.register("before-send.s3.PutObject", note)
+    done = publish(mount, s3_target)
+    assert all(checksums)
+    assert len(checksums) == done.new + 3
+
+
+def test_encoded_siblings_and_encoded_files_are_marked_as_such(
+    make_mount: Callable[..., Mount], world: Path, s3_target: S3Backend, moto_bucket: S3Bucket
+) -> None:
+    (world / "css/app.css").write_text("a { color: red }\n" * 200)
+    entry = publish(make_mount(), s3_target, siblings=("br", "gzip")).manifest.entries["css/app.css"]
+    for suffix, coding in ((".br", "br"), (".gz", "gzip")):
+        stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"site/{entry.fingerprinted_path}{suffix}")
+        assert stored["ContentEncoding"] == coding
+        assert stored["ContentType"] == "text/css; charset=utf-8"
+        assert stored["ContentLength"] < entry.size
+    entry = publish(make_mount(), s3_target, coding="gzip").manifest.entries["css/app.css"]
+    stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"site/{entry.fingerprinted_path}")
+    assert stored["ContentEncoding"] == "gzip"
+    assert publish(make_mount(), s3_target, coding="gzip").new == 0
+
+
+def test_the_pointer_is_moved_by_a_conditional_write(
+    mount: Mount, world: Path, s3_target: S3Backend, moto_bucket: S3Bucket
+) -> None:
+    publish(mount, s3_target)
+    seen = Ledger(s3_target).require()
+    (world / "robots.txt").write_text("by somebody else")
+    publish(mount, s3_target)
+    with pytest.raises(PublishConflict, match="somebody else changed the live release"):
+        Ledger(s3_target).move(seen, seen)
+    keys = {row["Key"] for row in moto_bucket.client.list_objects_v2(Bucket=moto_bucket.name)["Contents"]}
+    assert "site/.assetstore/lock.json" not in keys
+
+
+def test_an_object_that_was_overwritten_by_others_is_noticed_in_the_listing(
+    mount: Mount, world: Path, s3_target: S3Backend, moto_bucket: S3Bucket
+) -> None:
+    publish(mount, s3_target)
+    size = (world / "css/app.css").stat().st_size
+    moto_bucket.put({"site/css/app.css": b"z" * size})
+    done = publish(mount, s3_target)
+    assert [row.stored.path for row in done.plan.rows if row.reason is Reason.CHANGED] == ["css/app.css"]
+    assert read_bytes(s3_target, "css/app.css") == (world / "css/app.css").read_bytes()
+
+
+def test_many_publishers_at_once_leave_one_whole_live_release(
+    make_mount: Callable[..., Mount], moto_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    def run(number: int) -> None:
+        root = tmp_path / f"build{number}"
+        root.mkdir()
+        for name in ("a.css", "b.css", "c.css"):
+            (root / name).write_text(f"{name} of build {number}")
+        mount = AssetStore({}).static("/assets/", root=root, fingerprint="content")
+        backend = open_backend(f"{moto_bucket.url}/race", moto_bucket.server.options)
+        assert isinstance(backend, WritableBackend)
+        barrier.wait()
+        try:
+            publish(mount, backend, workers=2)
+            won.append(number)
+        except PublishConflict:
+            pass
+
+    barrier, won = threading.Barrier(4), list[int]()
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    target = open_backend(f"{moto_bucket.url}/race", moto_bucket.server.options)
+    assert isinstance(target, WritableBackend)
+    record = Ledger(target).require()
+    assert len(record.releases) == len(won) >= 1
+    live = {read_bytes(target, entry.fingerprinted_path).decode()[-1] for entry in record.current.entries.values()}
+    assert len(live) == 1
+
+
+SCRIPT = """
+import json, sys
+from assetstore.backends import open_backend
+from assetstore.publish import publish
+from assetstore.store import AssetStore
+
+root, to, options = sys.argv[1:]
+mount = AssetStore({}).static("/assets/", root=root, name="assets", fingerprint="content")
+target = open_backend(to, json.loads(options) or None, must_exist=False)
+print("ready", flush=True)
+publish(mount, target, workers=4)
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("place", ["folder", "s3"])
+@pytest.mark.timeout(180)
+def test_a_publish_that_is_killed_at_any_moment_leaves_the_live_site_whole_and_is_finished_by_the_next(
+    place: str, moto_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    import json
+
+    to = str(tmp_path / "target") if place == "folder" else f"{moto_bucket.url}/killed"
+    options = {} if place == "folder" else moto_bucket.server.options
+    root = tmp_path / "assets"
+    root.mkdir()
+    target = open_backend(to, options or None, must_exist=False)
+    assert isinstance(target, WritableBackend)
+    write(root, "first")
+    mount = AssetStore({}).static("/assets/", root=root, name="assets", fingerprint="content")
+    live = publish(mount, target).manifest
+    argv = [sys.executable, "-c", SCRIPT, str(root), to, json.dumps(options)]
+    rng, killed = random.Random(5), 0
+    full = duration(argv, root, "second")
+    for attempt in range(6):
+        write(root, f"build {attempt}")
+        process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(full * rng.random())
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+        now = Ledger(target).require().current
+        assert_whole(target, now, plain=False)
+        assert_whole(target, live, plain=False)  # what pages that are already out refer to
+        live = now
+    assert killed >= 3
+    last = publish(AssetStore({}).static("/assets/", root=root, name="assets", fingerprint="content"), target)
+    assert_whole(target, last.manifest, plain=True)
+    again = publish(AssetStore({}).static("/assets/", root=root, name="assets", fingerprint="content"), target)
+    assert (again.new, again.released) == (0, False)
+
+
+def write(root: Path, build: str) -> None:
+    for number in range(40):
+        (root / f"file{number}.js").write_text(f"// {number}, {build}\n" * 50)
+
+
+def duration(argv: list[str], root: Path, build: str) -> float:
+    """How long a whole publish takes after its imports."""
+    write(root, build)
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    began = time.monotonic()
+    assert process.stdout.readline() == b"done\n"
+    process.stdout.close()
+    process.wait()
+    return time.monotonic() - began
+
+
+def assert_whole(target: WritableBackend, manifest: Any, *, plain: bool) -> None:
+    for each in manifest.objects():
+        if plain or split(each.path)[1] is not None:
+            assert hashlib.sha256(read_bytes(target, each.path)).hexdigest() == each.sha256, each.path
+
+
+def test_what_arrived_before_a_kill_is_not_sent_again(mount: Mount, s3_target: S3Backend, requests: list[str]) -> None:
+    sent = 0
+
+    def die(**_: Any) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == 8:
+            raise ConnectionError("killed")
+
+    events = s3_target.client.get().meta.events
+    events.register("before-parameter-build.s3.PutObject", die)
+    with pytest.raises(PublishError, match="what arrived is not sent again"):
+        publish(mount, s3_target, workers=1)
+    events.unregister("before-parameter-build.s3.PutObject", die)
+    requests.clear()
+    done = publish(mount, s3_target, workers=1)
+    arrived = 6  # of eight requests the first was the journal, and the last failed
+    assert operations(requests)["PutObject"] == len(done.plan.rows) - arrived + 3
+    assert operations(requests)["HeadObject"] == arrived
+    assert read_bytes(s3_target, CURRENT)
