@@ -22,6 +22,7 @@ from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
 from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer, root_path_of
+from assetstore.page import Page
 from assetstore.pages import Pages
 from assetstore.publish import Published, publish
 from assetstore.publish.destinations import destinations
@@ -212,6 +213,10 @@ class AssetStore:
     def importmap_csp_hash(self, *, request: object | None = None) -> str:
         """``'sha256-…'`` for the ``script-src`` of a page that is cached or static, and so can have no nonce."""
         return self.pages.importmap(request).csp_hash
+
+    def page(self, request: object | None = None, *, nonce: str | None = None) -> Page:
+        """What the page of *request* says of assets, with its *nonce* on every tag."""
+        return Page(self._namer, self.pages, request, nonce)
 
     @property
     def version(self) -> str:

@@ -25,7 +25,7 @@ backends.cached.counters  backends.cached.breaker  backends.cached.guard  backen
 backends.cached.disk  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  index_table  index
 manifest  published  hosts  mounts  missing  namer
-soon  html  addresses  integrity  importmap  modules  named  mapped  pages  inspection
+soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey

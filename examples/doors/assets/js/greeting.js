@@ -1,0 +1,1 @@
+export const greet = (whom) => `Hello ${whom}`
