@@ -125,3 +125,10 @@ def test_a_server_that_raises_for_a_client_that_has_left_is_no_fault() -> None:
         raise OSError("gone")
 
     asyncio.run(deliver(WHOLE, Held(b"01234", b"56789"), stays, send))
+
+
+def test_a_harness_that_repeats_the_request_for_ever_is_not_listened_to_for_ever() -> None:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    assert len(sent_of(WHOLE, Held(b"01234", b"56789"), receive)) == 3
