@@ -21,8 +21,11 @@ backends.base  backends.readers  backends.held
 backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
 backends.http_errors  backends.http_facts  backends.ranged  backends.s3_errors  backends.s3_listing  backends.s3_client
 backends.s3_place  backends.s3_write  backends.s3_presign  backends.s3_reader  backends.s3  backends.cdn  backends
-backends.cached.counters  backends.cached.breaker  backends.cached.guard  backends.cached.flight  backends.cached.memory
-backends.cached.disk  backends.cached.reader  backends.cached
+backends.cached.settings  backends.cached.counters  backends.cached.memory  backends.cached.versions
+backends.cached.breaker  backends.cached.retries  backends.cached.deadline  backends.cached.flight
+backends.cached.attempts  backends.cached.guard  backends.cached.streams
+backends.cached.disk_budget  backends.cached.disk  backends.cached.shelf
+backends.cached.known  backends.cached.blocks  backends.cached.facts  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  index_table  index
 manifest  published  hosts  mounts  missing  namer
 soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
@@ -69,6 +72,15 @@ ASYNC = {
     "backends.local_reader",
     "rewritten_reader",
     "backends.readers",
+    "backends.cached.deadline",
+    "backends.cached.flight",
+    "backends.cached.attempts",
+    "backends.cached.guard",
+    "backends.cached.streams",
+    "backends.cached.shelf",
+    "backends.cached.blocks",
+    "backends.cached.facts",
+    "backends.cached.reader",
     "backends.s3_reader",
     "http.versions",
     "http.variants",

@@ -13,7 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
+
+#: How a cache came by what it gives. ``hit``: it was held; ``miss``: the storage was asked;
+#: ``collapsed``: another was already asking (RFC 9211); ``stale``: it is old, and the storage did
+#: not answer.
+Outcome = Literal["hit", "miss", "collapsed", "stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFacts:
+    """What a cache says of what it gives."""
+
+    outcome: Outcome
+    #: For a stale one: seconds since the storage last said that this version is the current one.
+    age_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,8 @@ class FileStat:
     published_fingerprint: str | None = None
     #: Content coding of the stored bytes (``br``, ``gzip``, ``zstd``), where recorded.
     coding: str | None = None
+    #: How a cache came by these facts; ``None`` where none stands between. No part of equality.
+    cache: CacheFacts | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

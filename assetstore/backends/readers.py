@@ -7,7 +7,7 @@ coalescing and deadlines are readers around readers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
@@ -50,6 +50,20 @@ class HasReader(Protocol):
 
     def reader(self) -> Reader:
         """A new reader over the same place."""
+
+
+@runtime_checkable
+class HoldsVersions(Protocol):
+    """A reader that keeps what it has read."""
+
+    def held(self, path: str, validator: str) -> FileStat | None:
+        """The facts of that version of *path*, if opening it needs no storage; ``None`` else.
+
+        A version never changes, so this holds however long ago it was read.
+        """
+
+    def forget(self, paths: Iterable[str] | None = None) -> None:
+        """Something was published: believe nothing about *paths*, or about any path, until asked again."""
 
 
 #: Threads that one mount may occupy at once.

@@ -1,0 +1,68 @@
+"""This module owns waiting for no longer than a time, even for work that cannot be interrupted.
+
+A call in a thread cannot be cancelled. So the work runs in a task of its own: when its time is
+over the caller goes on, and the task is left to end by itself and to give back what it opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from assetstore.errors import BackendTimeout
+
+T = TypeVar("T")
+
+#: Closes a result that comes too late for anybody to have it.
+Dispose = Callable[[T], Awaitable[None]]
+
+
+class Deadlines:
+    """Runs work within a time, and holds on to what was left behind until it has ended.
+
+    Args:
+        label: how errors name the storage.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._late: set[asyncio.Task[Any]] = set()
+
+    async def within(
+        self, seconds: float, path: str, work: Coroutine[Any, Any, T], dispose: Dispose[T] | None = None
+    ) -> T:
+        """What *work*, which is about *path*, returns.
+
+        Raises:
+            BackendTimeout: it took longer than *seconds*.
+        """
+        task = asyncio.create_task(work)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds))
+        except asyncio.CancelledError:
+            self._leave(task, dispose)
+            raise
+        if not done:
+            self._leave(task, dispose)
+            raise BackendTimeout(f"{self._label} did not go on with {path!r} within {seconds:.1f} s", path=path)
+        return task.result()
+
+    async def aclose(self) -> None:
+        """Wait for what is still ending, a moment at most; threads may outlast it."""
+        if self._late:
+            await asyncio.wait(self._late, timeout=1)
+
+    def _leave(self, task: asyncio.Task[T], dispose: Dispose[T] | None) -> None:
+        task.cancel()
+        ending = asyncio.create_task(_end(task, dispose))
+        self._late.add(ending)
+        ending.add_done_callback(self._late.discard)
+
+
+async def _end(task: asyncio.Task[T], dispose: Dispose[T] | None) -> None:
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None and dispose is not None:
+        with suppress(Exception):
+            await dispose(task.result())

@@ -1,0 +1,101 @@
+"""This module owns what is remembered of each path: its facts, since when, and that it is missing.
+
+Nothing here asks anybody: a look says whether the storage has to be asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from assetstore.backends.base import CacheFacts, FileStat
+from assetstore.backends.cached.memory import Lru
+from assetstore.backends.cached.settings import CacheSettings
+
+HIT = CacheFacts("hit")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The facts of the version that was current at ``checked_at`` (monotonic seconds)."""
+
+    stat: FileStat
+    checked_at: float
+
+
+class Known:
+    """Facts and misses of one mount's paths, both bounded in number.
+
+    Args:
+        immutable: whether a path names one version for ever (a fingerprinted one).
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: CacheSettings,
+        immutable: Callable[[str], bool],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.now = clock
+        self._settings = settings
+        self._immutable = immutable
+        self._facts: Lru[str, Held] = Lru(settings.max_paths)
+        self._misses: Lru[str, float] = Lru(settings.max_paths)
+        #: Grows with each :meth:`forget`, so that an answer asked for before it is not believed after it.
+        self.generation = 0
+
+    def held(self, path: str) -> Held | None:
+        """What is remembered of *path*, however old."""
+        return self._facts.get(path)
+
+    def fresh(self, held: Held) -> bool:
+        """Whether *held* may be given out without asking."""
+        return self._immutable(held.stat.path) or self.now() - held.checked_at < self._settings.ttl_seconds
+
+    def may_be_stale(self, held: Held) -> bool:
+        """Whether *held* may be given out while the storage does not answer."""
+        window = self._settings.ttl_seconds + self._settings.stale_seconds
+        return self._immutable(held.stat.path) or self.now() - held.checked_at < window
+
+    def missing(self, path: str) -> bool:
+        """Whether *path* was missing a moment ago."""
+        until = self._misses.get(path)
+        return until is not None and self.now() < until
+
+    def put(self, stat: FileStat, checked_at: float, generation: int) -> Held:
+        """Remember *stat*, which was asked for at *checked_at*, in *generation*.
+
+        If that was before a :meth:`forget`, it is good enough for who asked, but not for the next.
+        """
+        hit = replace(stat, cache=HIT)
+        held = Held(hit, checked_at)
+        if generation == self.generation:
+            self._misses.drop(stat.path)
+            self._facts.put(stat.path, held)
+        return held
+
+    def miss(self, path: str, generation: int) -> None:
+        """Remember that *path* is missing, and that what was held of it is gone."""
+        self._facts.drop(path)
+        if self._settings.miss_seconds > 0 and generation == self.generation:
+            self._misses.put(path, self.now() + self._settings.miss_seconds)
+
+    def drop(self, path: str) -> None:
+        """Believe nothing of *path* any more."""
+        self._facts.drop(path)
+
+    def forget(self, paths: Iterable[str] | None = None) -> None:
+        """Something was published: ask again for *paths*, or for all. Old copies still serve an outage."""
+        self.generation += 1
+        for path in list(self._misses) if paths is None else paths:
+            self._misses.drop(path)
+        for path in list(self._facts) if paths is None else paths:
+            held = self._facts.get(path)
+            if held is not None:
+                self._facts.put(path, replace(held, checked_at=min(held.checked_at, self._expired_at())))
+
+    def _expired_at(self) -> float:
+        return self.now() - self._settings.ttl_seconds
