@@ -26,7 +26,8 @@ backends.cached.breaker  backends.cached.retries  backends.cached.deadline  back
 backends.cached.attempts  backends.cached.guard  backends.cached.streams
 backends.cached.disk_budget  backends.cached.disk  backends.cached.shelf
 backends.cached.known  backends.cached.blocks  backends.cached.facts  backends.cached.reader  backends.cached
-mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver  index_table  index
+mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver
+background  index_fingerprints  index_table  index_lazy  index  indexing
 manifest  published  hosts  mounts  missing  namer
 soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation  http.answer

@@ -1,0 +1,129 @@
+"""This module owns a listing held small: about 36 bytes and its path for each file, not an object per row."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+
+from assetstore.backends.base import FileStat
+
+#: Stands for a modified time that is not known.
+_NO_TIME = -(1 << 63)
+#: Length of an MD5, which most ETags are.
+_TAG_BYTES = 16
+
+
+class Table:
+    """What was listed, ordered by path, in a few flat columns; appended to by one thread, read by many.
+
+    Object storage lists in the order of UTF-8 bytes, so a table can be asked while it still grows.
+    """
+
+    def __init__(self) -> None:
+        self._paths = bytearray()
+        self._ends = array("I", [0])
+        self._sizes = array("Q")
+        self._times = array("q")
+        self._tags = bytearray()
+        #: Validators that are no plain MD5 (of uploads in parts, say), by row.
+        self._other_tags: dict[int, str] = {}
+        self._last = b""
+        self._count = 0
+
+    @classmethod
+    def of(cls, stats: Iterable[FileStat]) -> Table:
+        """A table of *stats*, in whatever order they come."""
+        table = cls()
+        rest = iter(stats)
+        for stat in rest:
+            if not table.append(stat):
+                rows = sorted([*table, stat, *rest], key=lambda each: each.path.encode())
+                table = cls()
+                for row in rows:
+                    table.append(row)
+                break
+        return table
+
+    def append(self, stat: FileStat) -> bool:
+        """Add a row; false, and nothing is done, if it does not belong behind the last one."""
+        path = stat.path.encode()
+        if path <= self._last and self._count:
+            return path == self._last
+        self._last = path
+        self._paths += path
+        self._ends.append(len(self._paths))
+        self._sizes.append(stat.size)
+        self._times.append(_NO_TIME if stat.mtime_ns is None else stat.mtime_ns)
+        tag = _md5(stat.validator)
+        if tag is None:
+            tag = bytes(_TAG_BYTES)
+            if stat.validator is not None:
+                self._other_tags[self._count] = stat.validator
+        self._tags += tag
+        self._count += 1  # last: from here on readers see the row
+        return True
+
+    def find(self, path: str) -> FileStat | None:
+        """What was listed of *path*; ``None`` if it was not."""
+        wanted = path.encode(errors="surrogatepass")
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            here = self._paths[self._ends[middle] : self._ends[middle + 1]]
+            if here == wanted:
+                return self._row(middle, path)
+            if here < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return None
+
+    def __iter__(self) -> Iterator[FileStat]:
+        for row in range(self._count):
+            yield self._row(row, self._paths[self._ends[row] : self._ends[row + 1]].decode())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Table):
+            return NotImplemented
+        if self is other:
+            return True
+        return (
+            self._count == other._count
+            and self._tags == other._tags
+            and self._times == other._times
+            and self._sizes == other._sizes
+            and self._ends == other._ends
+            and self._other_tags == other._other_tags
+            and self._paths == other._paths
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the rows take."""
+        columns = (self._ends, self._sizes, self._times)
+        return len(self._paths) + len(self._tags) + sum(len(each) * each.itemsize for each in columns)
+
+    def _row(self, row: int, path: str) -> FileStat:
+        moment = self._times[row]
+        tag = self._tags[row * _TAG_BYTES : (row + 1) * _TAG_BYTES]
+        return FileStat(
+            path,
+            self._sizes[row],
+            None if moment == _NO_TIME else moment,
+            self._other_tags.get(row) or (tag.hex() if any(tag) else None),
+        )
+
+
+def _md5(validator: str | None) -> bytes | None:
+    if validator is None or len(validator) != 2 * _TAG_BYTES:
+        return None
+    try:
+        tag = bytes.fromhex(validator)
+    except ValueError:
+        return None
+    return tag if any(tag) and tag.hex() == validator else None
