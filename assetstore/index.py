@@ -82,6 +82,10 @@ class IndexResolver:
         """Whether :meth:`find` answers from knowledge: before the listing is whole, ``None`` does not mean missing."""
         return self._full.is_set()
 
+    def start(self) -> None:
+        """Begin listing, if that has not begun."""
+        self._background.start()
+
     def wait_until_full(self, seconds: float) -> bool:
         """Wait for the first listing, at most so long; whether it is whole. Not for the event loop."""
         self._background.start()

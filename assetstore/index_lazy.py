@@ -70,6 +70,9 @@ class LazyResolver:
         """Whether :meth:`find` answers from knowledge: before that, ``None`` does not mean missing."""
         return path in self._known
 
+    def start(self) -> None:
+        """There is nothing to learn before a name is asked for."""
+
     def refresh(self) -> None:
         """Learn every known name anew, soon; the old answers stand until then."""
         with self._lock:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.mounts import Mount
+from assetstore.resolver import Learning
 
 _log = logging.getLogger("assetstore")
 
@@ -30,6 +31,8 @@ class MissingAssets:
         Raises:
             AssetNotFound: only where the store is strict.
         """
+        if isinstance(mount.resolver, Learning) and not mount.resolver.knows(path):
+            return  # not known yet is not missing
         key = (mount.label, path)
         if not self._strict and key in self._said:
             return

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
@@ -67,6 +67,24 @@ class Resolver(Protocol):
 
     def vouches(self, path: str, fingerprint: str) -> bool:
         """Whether a file stored under ``add(path, fingerprint)`` is known to be that very version."""
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """A resolver that learns its names in the background, so that it may not know one yet."""
+
+    def start(self) -> None:
+        """Begin to learn, if that has not begun."""
+
+    def knows(self, path: str) -> bool:
+        """Whether ``find`` answers from knowledge: before that, ``None`` does not mean missing."""
+
+    def refresh(self) -> None:
+        """Learn anew.
+
+        Raises:
+            BackendError: storage failed; the names that were known stay.
+        """
 
 
 class LiveResolver:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from os import PathLike
 from typing import Any
 
@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 
 from assetstore import wiring
 from assetstore.backends.base import Backend
-from assetstore.errors import SettingsError, UnsafePath
+from assetstore.errors import BackendError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.hosts import HostChoice
 from assetstore.html import Markup
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
+from assetstore.indexing import Index
 from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
 from assetstore.mounts import Mount, MountTable
@@ -26,6 +27,7 @@ from assetstore.page import Page
 from assetstore.pages import Pages
 from assetstore.publish import Published, publish
 from assetstore.publish.destinations import destinations
+from assetstore.resolver import Learning
 from assetstore.settings import Settings
 from assetstore.urls import ORIGIN_PATH
 
@@ -70,6 +72,7 @@ class AssetStore:
         references: str | None = None,
         asset_host: HostChoice | None = None,
         manifest: str | PathLike[str] | Manifest | None = None,
+        index: str | Index = "listing",
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
 
@@ -91,6 +94,7 @@ class AssetStore:
                 of those that are missing; ``"strict"`` refuses the missing.
             asset_host: the host that URLs name, where *url* is a path: ``"https://cdn.example.com"``, a list
                 over which files are spread, or a callable that gets the request.
+            index: how the names of a remote root are learnt: ``"listing"``, ``"lazy"``, or an ``Index``.
             manifest: the path or URL of what ``assetstore publish`` wrote; names come from it alone.
 
         Raises:
@@ -114,6 +118,7 @@ class AssetStore:
             references=references,
             asset_host=asset_host,
             manifest=manifest,
+            index=index,
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)
@@ -157,6 +162,9 @@ class AssetStore:
         the first page on. Not required.
         """
         threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True).start()
+        for mount in self._mounts:
+            if isinstance(mount.resolver, Learning):
+                mount.resolver.start()
         try:
             yield
         finally:
@@ -199,7 +207,20 @@ class AssetStore:
             PublishError, BackendError: as :func:`assetstore.publish.publish`.
         """
         targets = destinations(self._mounts, mounts, to, storage_options)
-        return [publish(mount, target, **options) for mount, target in targets]
+        published = [publish(mount, target, **options) for mount, target in targets]
+        with suppress(BackendError):  # what is published is published; the names come a little later
+            self.refresh()
+        return published
+
+    def refresh(self) -> None:
+        """Learn the names of all remote mounts anew, and return when they are known. Not for the event loop.
+
+        Raises:
+            BackendError: storage failed; the names that were known stay.
+        """
+        for mount in self._mounts:
+            if isinstance(mount.resolver, Learning):
+                mount.resolver.refresh()
 
     def render_importmap(self, *, nonce: str | None = None, request: object | None = None) -> Markup:
         """The import map as a script element, for a page's head, before its first module script (guide section 5.3).

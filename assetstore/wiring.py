@@ -19,6 +19,7 @@ from assetstore.errors import SettingsError
 from assetstore.fingerprint import Fingerprinter, fingerprinter
 from assetstore.headers import HeaderRules, shared_policy
 from assetstore.hosts import HostChoice, Hosts, hosts
+from assetstore.indexing import Index
 from assetstore.manifest import Manifest
 from assetstore.mounts import Mount, allowed_extensions
 from assetstore.published import ManifestResolver, PublishedFingerprint, scheme
@@ -48,6 +49,7 @@ class MountOptions:
     references: str | None
     asset_host: HostChoice | None
     manifest: str | PathLike[str] | Manifest | None
+    index: str | Index
 
 
 def wire(given: MountOptions) -> Mount:
@@ -71,7 +73,7 @@ def wire(given: MountOptions) -> Mount:
         reader=_reader(backend),
         fingerprinter=made_of,
         hosts=_hosts(given.asset_host, url),
-        resolver=_resolver(backend, made_of, manifest),
+        resolver=_resolver(backend, made_of, manifest, Index.parse(given.index)),
         allowed_ext=allowed_extensions(given.allowed_ext),
         public=public,
         defaults=_defaults(given.defaults),
@@ -92,9 +94,11 @@ def _reader(backend: Backend) -> Reader:
     return reader_of(backend)
 
 
-def _resolver(backend: Backend, made_of: Fingerprinter | None, manifest: Manifest | None) -> Resolver:
-    """Where names come from."""
-    return LiveResolver(backend, made_of) if manifest is None else ManifestResolver(manifest)
+def _resolver(backend: Backend, made_of: Fingerprinter | None, manifest: Manifest | None, index: Index) -> Resolver:
+    """Where names come from: a manifest, an index of what is far away, or a look at what is near."""
+    if manifest is not None:
+        return ManifestResolver(manifest)
+    return index.resolver(backend, made_of) if backend.remote else LiveResolver(backend, made_of)
 
 
 def _manifest(given: MountOptions) -> Manifest | None:
