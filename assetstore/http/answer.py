@@ -108,6 +108,6 @@ def _cut(chosen: Representation, part: Part) -> tuple[Piece, ...]:
 
 def plain(status: int, headers: Headers, text: str, *, head: bool = False) -> Answer:
     """A short answer in words, which tell nothing but the status."""
-    body = f"{text}\n".encode("ascii")
+    body = text.encode("ascii")
     about = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
     return Answer(status, (*headers, *raw(about)), () if head else (body,))

@@ -55,7 +55,7 @@ def test_the_same_request_has_the_same_answer() -> None:
 
 
 def test_a_short_answer_in_words_has_its_length() -> None:
-    assert dict(plain(404, (), "Not Found").headers)[b"content-length"] == b"10"
+    assert dict(plain(404, (), "Not Found").headers)[b"content-length"] == b"9"
     assert plain(404, (), "Not Found", head=True).headers == plain(404, (), "Not Found").headers
 
 

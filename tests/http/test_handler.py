@@ -209,7 +209,7 @@ def test_a_mount_without_fingerprints_verifies_none(serve: Callable[..., Ask]) -
 def test_a_missing_file_is_not_kept_whatever_its_name(get: Ask) -> None:
     for path in ("gone.css", named("gone.css")):
         reply = get(path)
-        assert (reply.status, reply.body) == (404, b"Not Found\n")
+        assert (reply.status, reply.body) == (404, b"Not Found")
         assert reply.headers["cache-control"] == "no-store"
         assert reply.headers["access-control-allow-origin"] == "*"
 

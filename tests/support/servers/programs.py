@@ -48,7 +48,8 @@ def _file(place: str) -> str | None:
     return place if Path(place).is_file() else None
 
 
-def _give_up(name: str, how: str) -> None:
+def give_up(name: str, how: str) -> None:
+    """Skip the test that asks and say what it needs; under ``CI=true`` fail it."""
     reason = f"needs {name}, which is not on this machine; {how}"
     if os.environ.get("CI", "").lower() in {"true", "1"}:
         pytest.fail(reason, pytrace=False)
@@ -59,7 +60,7 @@ def need_program(name: str) -> Path:
     """Where the program is; else the test that asks skips, or fails under ``CI=true``."""
     found = find_program(name)
     if found is None:
-        _give_up(name, HOW_TO_GET.get(name, f"apt-get install {name}"))
+        give_up(name, HOW_TO_GET.get(name, f"apt-get install {name}"))
         raise AssertionError("unreachable")
     return found
 
@@ -69,7 +70,7 @@ def need_package(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        _give_up(name, f"pip install {name}")
+        give_up(name, f"pip install {name}")
         raise
 
 
