@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-DOORS = Path(__file__).parent.parent / "examples" / "doors"
+DOORS = Path(__file__).parents[2] / "examples" / "doors"
 
 
 @pytest.fixture
