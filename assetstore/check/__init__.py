@@ -11,6 +11,7 @@ from assetstore import paths
 from assetstore.backends.base import WritableBackend
 from assetstore.check.client import Client
 from assetstore.check.findings import Finding, Report
+from assetstore.check.probes import Expect
 from assetstore.errors import BackendUnavailable, PublishError, SettingsError
 from assetstore.manifest import Entry
 from assetstore.mounts import Mount
@@ -19,7 +20,9 @@ from assetstore.publish.recipe import Recipe
 from assetstore.publish.survey import survey
 
 #: Files that are asked for at once.
-WORKERS = 8
+WORKERS = 4
+#: What is expected unless told otherwise: a public bucket behind the CDN.
+A_BUCKET = Expect()
 
 
 def check(
@@ -27,7 +30,7 @@ def check(
     entries: Mapping[str, Entry],
     *,
     release: str = "",
-    public: bool = True,
+    expect: Expect = A_BUCKET,
     sample: int | None = None,
     place: WritableBackend | None = None,
     workers: int = WORKERS,
@@ -53,19 +56,19 @@ def check(
         first = client.get(paths.to_url(chosen[0].path))
         if first.status == 0:
             raise BackendUnavailable(f"{client.base} does not answer: {first.error}")
-        findings = list(_findings(client, chosen, public=public, place=place, workers=workers))
+        findings = list(_findings(client, chosen, expect, place, workers))
     finally:
         client.close()
     return Report(client.base, release, len(chosen), client.requests, findings)
 
 
 def _findings(
-    client: Client, chosen: Sequence[Entry], *, public: bool, place: WritableBackend | None, workers: int
+    client: Client, chosen: Sequence[Entry], expect: Expect, place: WritableBackend | None, workers: int
 ) -> Sequence[Finding]:
     findings: list[Finding] = []
-    for _, found in Crew(workers).run(chosen, lambda entry: probes.file(client, entry, public=public)):
+    for _, found in Crew(workers).run(chosen, lambda entry: probes.file(client, entry, expect)):
         findings += found
-    findings.append(probes.missing(client, chosen[0]))
+    findings += probes.configuration(client, chosen[0])
     if place is not None:
         findings.append(probes.appearing(client, chosen[0], place))
     return findings

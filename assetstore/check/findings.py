@@ -16,9 +16,13 @@ class Item(Enum):
     PLAIN = "plain files revalidated"
     TYPE = "content type"
     CORS = "CORS intact"
+    ISOLATION = "nosniff and resource policy intact"
+    ETAG = "ETag and If-None-Match"
     MODIFIED = "Last-Modified and If-Modified-Since"
     COMPRESSION = "compression of text"
     RANGES = "ranges"
+    KEPT = "kept by the cache"
+    MIXED = "304 kept apart from 200"
     MISSING = "missing names not cached"
 
 

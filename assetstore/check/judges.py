@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -13,9 +14,15 @@ from assetstore.check.findings import Finding, Item
 from assetstore.headers import YEAR_SECONDS
 from assetstore.manifest import Entry
 
+#: Text from this size on should come compressed.
+TEXT_BYTES = 2048
+
 #: The origin that asks, so that CORS has to be answered.
 ORIGIN = "https://assetstore-check.invalid"
 
+#: The headers by which caches tell what they did (RFC 9211, and what came before it).
+_STATUS_HEADERS = ("cache-status", "x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "cdn-cache")
+_HIT = re.compile(r"(?i)(?<![a-z])hit(?![a-z-])")
 _FONTS = ("font/", "application/vnd.ms-fontobject")
 
 
@@ -101,6 +108,47 @@ def cors(answer: Answer, entry: Entry) -> Finding:
     return _fault(Item.CORS, answer, f"Access-Control-Allow-Origin: {said}" if said else "no CORS header", change)
 
 
+def isolation(answer: Answer) -> Finding:
+    """Whether the headers came through by which a browser neither guesses types nor refuses to embed."""
+    wanted = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "cross-origin"}
+    lost = [f"{name}: {value}" for name, value in wanted.items() if answer.header(name).lower() != value]
+    if not lost:
+        return Finding(Item.ISOLATION, answer.url)
+    change = f"pass {' and '.join(lost)} through, as the origin sends it"
+    return _fault(Item.ISOLATION, answer, f"lost {', '.join(lost)}", change)
+
+
+def etag(answer: Answer, again: Answer | None) -> Finding:
+    """Whether there is an ETag, and asking *again* with it gives 304."""
+    if not answer.header("etag"):
+        return _fault(Item.ETAG, answer, "no ETag", "pass the origin's ETag through")
+    if again is not None and again.status == 304:
+        return Finding(Item.ETAG, answer.url)
+    saw = f"status {again.status if again else 0} to If-None-Match"
+    return _fault(Item.ETAG, answer, saw, "let the CDN answer If-None-Match itself, or pass it to the origin")
+
+
+def mixed(conditional: Answer, then: Answer) -> Finding:
+    """Whether a client that asks without conditions gets the file, although one with a condition came first."""
+    if then.status == 200 or conditional.status not in {200, 304}:
+        return Finding(Item.MIXED, then.url)
+    change = (
+        "do not pass clients' If-None-Match and If-Modified-Since to the origin from a cached location, nor keep a 304"
+    )
+    return _fault(Item.MIXED, then, f"status {then.status} after a conditional request of somebody else", change)
+
+
+def kept(answer: Answer) -> Finding | None:
+    """Whether an answer to a repeated request came from the cache; ``None`` where the cache does not say."""
+    if came_from_cache(answer):
+        return Finding(Item.KEPT, answer.url)
+    said = [f"{name}: {answer.header(name)}" for name in (*_STATUS_HEADERS, "age") if answer.header(name)]
+    if not said:
+        return None
+    change = "let the CDN keep fingerprinted files for as long as their Cache-Control says"
+    return _fault(Item.KEPT, answer, f"asked twice, and the cache did not have it ({', '.join(said)})", change)
+
+
 def modified(answer: Answer, again: Answer | None) -> Finding:
     """Whether a plain file has Last-Modified, and asking *again* with it gives 304."""
     if not answer.header("last-modified"):
@@ -108,7 +156,11 @@ def modified(answer: Answer, again: Answer | None) -> Finding:
     if again is not None and again.status == 304:
         return Finding(Item.MODIFIED, answer.url)
     saw = f"status {again.status if again else 0} to If-Modified-Since"
-    return _fault(Item.MODIFIED, answer, saw, "let the CDN answer If-Modified-Since itself, or pass it to the origin")
+    change = (
+        "let the CDN answer If-Modified-Since itself, or pass it to the origin; nginx drops it for what it may not "
+        "keep: shared_cache='s-maxage=60' on the mount lets it keep plain files for a minute"
+    )
+    return _fault(Item.MODIFIED, answer, saw, change)
 
 
 def compression(answer: Answer, entry: Entry) -> Iterator[Finding]:
@@ -169,9 +221,9 @@ def came_from_cache(answer: Answer) -> str:
     """The header by which a cache says that it had the answer; empty where none does."""
     if _seconds(answer.header("age")) > 0:
         return f"Age: {answer.header('age')}"
-    for name in ("cache-status", "x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "cdn-cache"):
+    for name in _STATUS_HEADERS:
         said = answer.header(name)
-        if "hit" in said.lower().replace("-", " ").replace("_", " ").split(";")[0].split() or "; hit" in said.lower():
+        if _HIT.search(said):
             return f"{name}: {said}"
     # Varnish names two transactions where the second answers from the first.
     varnish = answer.header("x-varnish").split()
@@ -180,7 +232,7 @@ def came_from_cache(answer: Answer) -> str:
 
 def worth_compressing(entry: Entry) -> bool:
     """Whether a client should get the file compressed."""
-    return media_types.compressible(entry.path) and entry.size >= 2048
+    return media_types.compressible(entry.path) and entry.size >= TEXT_BYTES
 
 
 def _seconds(text: str | None, absent: int = 0) -> int:

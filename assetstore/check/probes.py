@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import assetstore.check.judges as judges
 from assetstore import fingerprint as fingerprints
@@ -21,15 +22,25 @@ SECOND_LOOK_SECONDS = 1.2
 APPEAR_SECONDS = 5.0
 
 
-def file(client: Client, entry: Entry, *, public: bool) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What depends on who stands behind the CDN."""
+
+    #: Whether other origins may use the files.
+    public: bool = True
+    #: Whether the origin is the application, which sends headers that a bucket cannot.
+    application: bool = False
+
+
+def file(client: Client, entry: Entry, expect: Expect) -> list[Finding]:
     """Everything about one file, under both its names."""
-    found = list(plain(client, entry, public=public))
+    found = list(plain(client, entry, expect))
     if entry.fingerprint is not None:
-        found += fingerprinted(client, entry, public=public)
+        found += fingerprinted(client, entry, expect)
     return found
 
 
-def fingerprinted(client: Client, entry: Entry, *, public: bool) -> Iterator[Finding]:
+def fingerprinted(client: Client, entry: Entry, expect: Expect) -> Iterator[Finding]:
     """A file under its fingerprinted name."""
     url_path = paths.to_url(entry.fingerprinted_path)
     if judges.worth_compressing(entry):
@@ -41,31 +52,58 @@ def fingerprinted(client: Client, entry: Entry, *, public: bool) -> Iterator[Fin
     yield judges.status(whole)
     if whole.status != 200:
         return
-    yield judges.content(whole, entry)
+    yield from _body(whole, entry)
     yield judges.immutable(whole)
-    yield judges.content_type(whole, entry)
-    if public:
-        yield judges.cors(whole, entry)
+    yield from _cross_origin(whole, entry, expect)
+    etag = whole.header("etag")
+    yield judges.etag(whole, client.get(url_path, Accept_Encoding="identity", If_None_Match=etag) if etag else None)
     if whole.size > 0:
         start, stop = whole.size // 2, min(whole.size, whole.size // 2 + 100)
         part = client.get(url_path, Accept_Encoding="identity", Range=f"bytes={start}-{stop - 1}")
         yield judges.ranges(part, start, stop, whole)
 
 
-def plain(client: Client, entry: Entry, *, public: bool) -> Iterator[Finding]:
+def plain(client: Client, entry: Entry, expect: Expect) -> Iterator[Finding]:
     """A file under its plain name."""
     url_path = paths.to_url(entry.path)
     whole = client.get(url_path, Accept_Encoding="identity", Origin=judges.ORIGIN)
     yield judges.status(whole)
     if whole.status != 200:
         return
-    yield judges.content(whole, entry)
+    yield from _body(whole, entry)
     yield judges.plain(whole)
-    if public and entry.fingerprint is None:
-        yield judges.cors(whole, entry)
+    yield from _cross_origin(whole, entry, expect)
     since = whole.header("last-modified")
     again = client.get(url_path, Accept_Encoding="identity", If_Modified_Since=since) if since else None
     yield judges.modified(whole, again)
+
+
+def _body(whole: Answer, entry: Entry) -> Iterator[Finding]:
+    yield judges.content(whole, entry)
+    yield judges.content_type(whole, entry)
+
+
+def _cross_origin(whole: Answer, entry: Entry, expect: Expect) -> Iterator[Finding]:
+    if expect.public:
+        yield judges.cors(whole, entry)
+    if expect.public and expect.application:
+        yield judges.isolation(whole)
+
+
+def configuration(client: Client, like: Entry) -> Iterator[Finding]:
+    """What is the same for every file, so that one is enough."""
+    yield missing(client, like)
+    url_path = paths.to_url(like.fingerprinted_path)
+    first = client.get(url_path, Accept_Encoding="identity")
+    if first.status != 200:
+        return
+    again = client.get(url_path, Accept_Encoding="identity")
+    if like.fingerprint is not None and (found := judges.kept(again)) is not None:
+        yield found
+    # A query that nobody asked with makes a URL that no cache has yet.
+    unseen = f"{url_path}?assetstore-check={secrets.token_hex(8)}"
+    conditional = client.get(unseen, Accept_Encoding="identity", If_None_Match=first.header("etag") or "*")
+    yield judges.mixed(conditional, client.get(unseen, Accept_Encoding="identity"))
 
 
 def missing(client: Client, like: Entry) -> Finding:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from assetstore.backends.base import WritableBackend
 from assetstore.check import WORKERS, check, live_entries
 from assetstore.check.findings import Item, Report
+from assetstore.check.probes import Expect
 from assetstore.commands.base import Subparsers
 from assetstore.commands.serve import storage_options
 from assetstore.commands.target import add_storage_option, mounts_of, say_json, say_table
@@ -49,7 +50,7 @@ class _Subject:
     base: str
     entries: Mapping[str, Entry]
     release: str
-    public: bool
+    expect: Expect
     place: WritableBackend | None
 
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         subject.base,
         subject.entries,
         release=subject.release,
-        public=subject.public,
+        expect=subject.expect,
         sample=args.sample,
         place=subject.place if args.write else None,
         workers=args.workers,
@@ -80,8 +81,8 @@ def _subject(args: argparse.Namespace) -> _Subject:
     base = args.where if url else _base(mount)
     own = mount.backend if mount is not None and isinstance(mount.backend, WritableBackend) else None
     entries = manifest.entries if manifest is not None else live_entries(mount) if mount is not None else {}
-    public = mount is None or mount.public
-    return _Subject(base, entries, "" if manifest is None else manifest.release, public, target or own)
+    expect = Expect(public=mount is None or mount.public, application=mount is not None and target is None)
+    return _Subject(base, entries, "" if manifest is None else manifest.release, expect, target or own)
 
 
 def _mount(args: argparse.Namespace) -> Mount | None:
