@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from assetstore import paths
 from assetstore.backends.base import Backend
+from assetstore.backends.cached import Remote
 from assetstore.backends.readers import Reader
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.fingerprint import Fingerprinter
@@ -31,6 +32,8 @@ class Mount:
     resolver: Resolver
     #: Which host URLs name, beyond what :attr:`url` says.
     hosts: Hosts = NO_HOST
+    #: What stands between serving and a storage behind a network; ``None`` for local files.
+    remote: Remote | None = None
     #: Extensions that may be served, lower case with their dot, ``""`` for none; empty allows all.
     allowed_ext: frozenset[str] = frozenset()
     #: Whether shared caches may keep the answers, and other origins read them.

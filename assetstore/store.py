@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from assetstore import wiring
 from assetstore.backends.base import Backend
+from assetstore.backends.cached import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.hosts import HostChoice
@@ -73,6 +74,8 @@ class AssetStore:
         asset_host: HostChoice | None = None,
         manifest: str | PathLike[str] | Manifest | None = None,
         index: str | Index = "listing",
+        cache: CacheSettings | None = None,
+        limits: RemoteLimits | None = None,
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
 
@@ -96,6 +99,8 @@ class AssetStore:
                 over which files are spread, or a callable that gets the request.
             index: how the names of a remote root are learnt: ``"listing"``, ``"lazy"``, or an ``Index``.
             manifest: the path or URL of what ``assetstore publish`` wrote; names come from it alone.
+            cache: what is kept of a remote root, in memory and on disk, and for how long.
+            limits: how long and how often a remote root is asked.
 
         Raises:
             SettingsError: an argument is malformed, or the name or prefix is taken.
@@ -119,6 +124,8 @@ class AssetStore:
             asset_host=asset_host,
             manifest=manifest,
             index=index,
+            cache=cache,
+            limits=limits,
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)

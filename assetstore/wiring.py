@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
 
+from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.backends import open_backend
 from assetstore.backends.base import Backend
-from assetstore.backends.readers import Reader, reader_of
+from assetstore.backends.cached import CacheSettings, Remote, RemoteLimits, remote
+from assetstore.backends.readers import reader_of
 from assetstore.errors import SettingsError
 from assetstore.fingerprint import Fingerprinter, fingerprinter
 from assetstore.headers import HeaderRules, shared_policy
@@ -50,6 +52,8 @@ class MountOptions:
     asset_host: HostChoice | None
     manifest: str | PathLike[str] | Manifest | None
     index: str | Index
+    cache: CacheSettings | None
+    limits: RemoteLimits | None
 
 
 def wire(given: MountOptions) -> Mount:
@@ -66,11 +70,13 @@ def wire(given: MountOptions) -> Mount:
     stored = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
     backend = rewritten(stored, made_of, given.references)
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
+    far = _remote(backend, given)
     return Mount(
         name=_name(given.name),
         url=url,
         backend=backend,
-        reader=_reader(backend),
+        reader=reader_of(backend) if far is None else far.reader,
+        remote=far,
         fingerprinter=made_of,
         hosts=_hosts(given.asset_host, url),
         resolver=_resolver(backend, made_of, manifest, Index.parse(given.index)),
@@ -89,9 +95,21 @@ def _hosts(choice: HostChoice | None, url: MountUrl) -> Hosts:
     return hosts(choice)
 
 
-def _reader(backend: Backend) -> Reader:
-    """How serving reads: the backend's own way where it has one, else in threads."""
-    return reader_of(backend)
+def _remote(backend: Backend, given: MountOptions) -> Remote | None:
+    """The guard and the cache around a storage behind a network; local files need neither."""
+    if backend.remote:
+        return remote(
+            reader_of(backend), backend.label, cache=given.cache, limits=given.limits, immutable=_is_one_version
+        )
+    for setting, value in (("cache", given.cache), ("limits", given.limits)):
+        if value is not None:
+            raise SettingsError(f"{setting}={value!r} is for remote storage, and {backend.label} is on this machine")
+    return None
+
+
+def _is_one_version(path: str) -> bool:
+    """Whether *path* names one version for ever: publishing never writes a fingerprinted name twice."""
+    return fingerprints.split(path)[1] is not None
 
 
 def _resolver(backend: Backend, made_of: Fingerprinter | None, manifest: Manifest | None, index: Index) -> Resolver:

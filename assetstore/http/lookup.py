@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.backends.base import FileStat, Span
-from assetstore.backends.readers import AsyncOpenFile
+from assetstore.backends.readers import AsyncOpenFile, HoldsVersions
 from assetstore.errors import AssetNotFound, RangeNotSatisfiable
 from assetstore.http.versions import Versions
 from assetstore.mounts import Mount
+from assetstore.resolver import Asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Lookup:
     def __init__(self, mount: Mount, versions: Versions) -> None:
         self._mount = mount
         self._versions = versions
+        self._keeper = mount.reader if isinstance(mount.reader, HoldsVersions) else None
 
     async def find(self, file: str, span: Span | None) -> Found:
         """What *file*, the path inside the mount as the client spelled it, means.
@@ -67,7 +69,7 @@ class Lookup:
         """
         known = self._mount.resolver.find(logical)
         if known is not None and known.fingerprint == fingerprint:
-            found = await self._take_current(logical, fingerprint, span)
+            found = await self._take_current(known, fingerprint, span)
             if found is not None:
                 return found
         try:
@@ -78,16 +80,27 @@ class Lookup:
             current = await self._versions.is_current(found.stat, fingerprint)
         return Found(found.stat, found.opened, logical, verified=current, current=current)
 
-    async def _take_current(self, logical: str, fingerprint: str, span: Span | None) -> Found | None:
+    async def _take_current(self, asset: Asset, fingerprint: str, span: Span | None) -> Found | None:
         try:
-            found = await self._take(logical, logical, span)
+            found = await self._take_held(asset, span) or await self._take(asset.path, asset.path, span)
         except AssetNotFound:
             return None
         async with _closing_on_error(found):
             if await self._versions.is_current(found.stat, fingerprint):
-                return Found(found.stat, found.opened, logical, verified=True)
+                return Found(found.stat, found.opened, asset.path, verified=True)
         await found.aclose()
         return None
+
+    async def _take_held(self, asset: Asset, span: Span | None) -> Found | None:
+        """The very version that the fingerprint names, if it was kept: that needs no word from the storage."""
+        validator = None if asset.stat is None else asset.stat.validator
+        if self._keeper is None or validator is None:
+            return None
+        stat = self._keeper.held(asset.path, validator)
+        if stat is None or span is None:
+            return None if stat is None else Found(stat, None, asset.path)
+        opened = await self._mount.reader.open(asset.path, span, validator=validator)
+        return Found(opened.stat, opened, asset.path)
 
     async def _take_retained(self, path: str, logical: str, fingerprint: str, span: Span | None) -> Found:
         found = await self._take(path, logical, span)

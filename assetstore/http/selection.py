@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from assetstore import media_types
 from assetstore.backends.base import FileStat
 from assetstore.backends.readers import AsyncOpenFile
+from assetstore.http.cache_status import told
 from assetstore.http.lookup import Found
 from assetstore.http.policy import Policy
 from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
@@ -62,7 +63,7 @@ class Selector:
         return Facts(
             media_type=media_types.of(found.logical),
             cache_control=self._policy.cache_control(immutable=found.verified, current=found.current),
-            extra=self._policy.of(found.logical),
+            extra=self._policy.of(found.logical) | told(found.stat.cache),
             modified=modified_seconds(found.stat, now),
         )
 
