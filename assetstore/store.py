@@ -170,6 +170,8 @@ class AssetStore:
         """
         threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True).start()
         for mount in self._mounts:
+            if mount.remote is not None:
+                mount.remote.reader.forget()
             if isinstance(mount.resolver, Learning):
                 mount.resolver.start()
         try:
@@ -226,6 +228,8 @@ class AssetStore:
             BackendError: storage failed; the names that were known stay.
         """
         for mount in self._mounts:
+            if mount.remote is not None:
+                mount.remote.reader.forget()
             if isinstance(mount.resolver, Learning):
                 mount.resolver.refresh()
 

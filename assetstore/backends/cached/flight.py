@@ -87,7 +87,7 @@ class Flights(Generic[T]):
         def end(ended: asyncio.Task[T]) -> None:
             self._tasks.discard(ended)
             if self._flights.get(key) is ended:
-                del self._flights[key]
+                self._flights.pop(key, None)  # another thread may have been told to forget
             if not ended.cancelled():
                 ended.exception()  # so that one whom nobody waited for is not reported as lost
 

@@ -44,6 +44,7 @@ class Known:
         self._immutable = immutable
         self._facts: Lru[str, Held] = Lru(settings.max_paths)
         self._misses: Lru[str, float] = Lru(settings.max_paths)
+        self._believed_from = float("-inf")
         #: Grows with each :meth:`forget`, so that an answer asked for before it is not believed after it.
         self.generation = 0
 
@@ -53,7 +54,9 @@ class Known:
 
     def fresh(self, held: Held) -> bool:
         """Whether *held* may be given out without asking."""
-        return self._immutable(held.stat.path) or self.now() - held.checked_at < self._settings.ttl_seconds
+        if self._immutable(held.stat.path):
+            return True
+        return held.checked_at >= self._believed_from and self.now() - held.checked_at < self._settings.ttl_seconds
 
     def may_be_stale(self, held: Held) -> bool:
         """Whether *held* may be given out while the storage does not answer."""
@@ -88,14 +91,18 @@ class Known:
         self._facts.drop(path)
 
     def forget(self, paths: Iterable[str] | None = None) -> None:
-        """Something was published: ask again for *paths*, or for all. Old copies still serve an outage."""
+        """Something was published: ask again for *paths*, or for all. Old copies still serve an outage.
+
+        Other threads than the one that reads may call this.
+        """
         self.generation += 1
-        for path in list(self._misses) if paths is None else paths:
+        if paths is None:
+            self._believed_from = self.now()
+            self._misses = Lru(self._settings.max_paths)
+            return
+        for path in paths:
             self._misses.drop(path)
-        for path in list(self._facts) if paths is None else paths:
             held = self._facts.get(path)
             if held is not None:
-                self._facts.put(path, replace(held, checked_at=min(held.checked_at, self._expired_at())))
-
-    def _expired_at(self) -> float:
-        return self.now() - self._settings.ttl_seconds
+                expired_at = self.now() - self._settings.ttl_seconds
+                self._facts.put(path, replace(held, checked_at=min(held.checked_at, expired_at)))
