@@ -78,3 +78,5 @@ $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON); name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c "$$LOOK_AT_PYTHON"
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+	@# Debian's pip gives up on, or takes minutes for, what botocore's many releases ask of it.
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip || true

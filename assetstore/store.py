@@ -18,6 +18,7 @@ from assetstore.errors import BackendError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.hosts import HostChoice
 from assetstore.html import Markup
+from assetstore.http.offload import offload_of
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
 from assetstore.indexing import Index
 from assetstore.manifest import Manifest
@@ -49,7 +50,7 @@ class AssetStore:
         self.settings = Settings.load(settings, keywords)
         self._mounts = MountTable()
         self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
-        self._route = AssetRoute(self._namer)
+        self._route = AssetRoute(self._namer, offload_of(self.settings))
         self._root_files: list[BaseRoute] = []
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)

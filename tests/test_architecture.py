@@ -30,8 +30,8 @@ mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver
 background  index_fingerprints  index_table  index_lazy  index  indexing
 manifest  published  hosts  mounts  missing  namer
 soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
-http.ranges  http.dates  http.conditional  http.encoding  http.offload  http.request  http.policy  http.representation
-http.answer  http.cache_status
+http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
+http.answer  http.cache_status  http.offload
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages

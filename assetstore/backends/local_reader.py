@@ -85,6 +85,11 @@ class _LocalOpenFile:
         self._read_cached = read_cached
         self._limiter = limiter
 
+    @property
+    def real_path(self) -> str | None:
+        """Where the bytes are on this machine's disk, if they are."""
+        return getattr(self._opened, "real_path", None)
+
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         while start < stop:
             piece = self._read_cached(self._opened.fileno(), start, min(stop, start + PIECE_BYTES))

@@ -99,6 +99,11 @@ class _ThreadOpenFile:
     def stat(self) -> FileStat:
         return self._opened.stat
 
+    @property
+    def real_path(self) -> str | None:
+        """Where the bytes are on this machine's disk, if they are."""
+        return getattr(self._opened, "real_path", None)
+
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         iterator = iter(self._opened.chunks(start, stop))
         try:

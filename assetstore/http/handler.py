@@ -19,6 +19,7 @@ from assetstore.http.answer import Answer, plain, plan
 from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver
 from assetstore.http.failures import CHANGED_MEANWHILE, Failure, failure_of
 from assetstore.http.lookup import Found, Lookup
+from assetstore.http.offload import Offload
 from assetstore.http.policy import ALLOW, Policy
 from assetstore.http.request import AssetRequest
 from assetstore.http.selection import Selection, Selector
@@ -32,8 +33,9 @@ _log = logging.getLogger("assetstore")
 class AssetHandler:
     """The ASGI application of one mount; the path comes as ``scope["path_params"]["file"]``."""
 
-    def __init__(self, mount: Mount) -> None:
+    def __init__(self, mount: Mount, offload: Offload | None = None) -> None:
         self._mount = mount
+        self._offload = None if offload is None else offload.for_mount(mount)
         self._policy = Policy(mount.public, mount.url.cross_origin, mount.headers, mount.shared_cache)
         versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
         variants = Variants(mount.backend, mount.reader, mount.resolver)
@@ -67,6 +69,8 @@ class AssetHandler:
 
     async def _try(self, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
         answer, selection = await self._plan(file, request)
+        if self._offload is not None:
+            answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
         try:
             await deliver(answer, selection.opened, receive, send)
         finally:

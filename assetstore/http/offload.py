@@ -14,10 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes
 
+from assetstore.backends.local import LocalBackend
+from assetstore.backends.readers import AsyncOpenFile
 from assetstore.errors import SettingsError
-
-#: As a server takes them: lower-case name, value.
-Headers = tuple[tuple[bytes, bytes], ...]
+from assetstore.http.answer import Answer
+from assetstore.http.policy import Headers
+from assetstore.http.representation import Representation
+from assetstore.http.request import AssetRequest
+from assetstore.mounts import Mount
+from assetstore.settings import Settings
 
 #: No spelling carries these through every server and proxy, so such files are streamed.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -58,18 +63,23 @@ class Dialect:
     #: Headers that the proxy would treat wrongly, so they are told as ``X-Offload-<name>`` and its
     #: configuration gives them their names back (``examples/proxies``).
     apart: frozenset[bytes] = frozenset()
+    #: Headers that the proxy adds by itself.
+    adds: frozenset[bytes] = frozenset()
     #: Headers with which a file must not go this way at all.
     never: frozenset[bytes] = frozenset()
 
 
 _CACHE_CONTROL, _CONTENT_ENCODING = frozenset({b"cache-control"}), frozenset({b"content-encoding"})
+_ACCEPT_RANGES = frozenset({b"accept-ranges"})
 
 #: By the header, and the name of the server; the empty name is whoever understands the header.
 DIALECTS: Mapping[tuple[str, str], Dialect] = {
-    ("X-Accel-Redirect", ""): Dialect("X-Accel-Redirect", _quoted, mapped=True),
+    ("X-Accel-Redirect", ""): Dialect("X-Accel-Redirect", _quoted, mapped=True, adds=_ACCEPT_RANGES),
     # nginx keeps our Cache-Control on its own 404 when the file has just gone.
-    ("X-Accel-Redirect", "nginx"): Dialect("X-Accel-Redirect", _quoted, mapped=True, apart=_CACHE_CONTROL),
-    ("X-Accel-Redirect", "caddy"): Dialect("X-Accel-Redirect", _quoted, mapped=True),
+    ("X-Accel-Redirect", "nginx"): Dialect(
+        "X-Accel-Redirect", _quoted, mapped=True, adds=_ACCEPT_RANGES, apart=_CACHE_CONTROL
+    ),
+    ("X-Accel-Redirect", "caddy"): Dialect("X-Accel-Redirect", _quoted, mapped=True, adds=_ACCEPT_RANGES),
     # Apache or Lighttpd, not known which: only what both treat alike; the rest is streamed.
     ("X-Sendfile", ""): Dialect("X-Sendfile", _same_in_both, never=_CONTENT_ENCODING),
     # mod_xsendfile deletes Content-Encoding.
@@ -116,11 +126,30 @@ class Offload:
             offload = offload._with(directory, prefix)
         return offload
 
-    def with_mount(self, name: str | None, directory: str) -> Offload:
-        """The same, knowing a mount: its files are at ``/_accel/<name>/`` unless the map covers them."""
-        if not self.dialect.mapped or name is None or self._uri(_real(directory)) is not None:
+    def for_mount(self, mount: Mount) -> Offload:
+        """The same, knowing *mount*: its files are at ``/_accel/<name>/`` unless the map covers them."""
+        backend = getattr(mount.backend, "inner", mount.backend)
+        if not isinstance(backend, LocalBackend) or not self.dialect.mapped or mount.name is None:
             return self
-        return self._with(directory, f"{INTERNAL_PREFIX}{quote_from_bytes(name.encode())}/")
+        if self._uri(_real(backend.label)) is not None:
+            return self
+        return self._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
+
+    def answer(
+        self, answer: Answer, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
+    ) -> Answer:
+        """*answer*, or where it would send a file of this disk, one that leaves that to the proxy.
+
+        The proxy cuts the one part that is asked for by itself, from a 200: a 206 of ours it would
+        misread. A Range header that is to be ignored it might take up, so then nothing is left to it.
+        """
+        real_path: str | None = getattr(opened, "real_path", None)
+        if real_path is None or not answer.needs_file or len(answer.body) != 1:
+            return answer
+        if request.has_range != (answer.status == 206):
+            return answer
+        headers = self.headers(chosen.full, real_path)
+        return answer if headers is None else Answer(200, headers)
 
     def headers(self, whole: Headers, real_path: str) -> Headers | None:
         """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.
@@ -133,10 +162,9 @@ class Offload:
         value = self._uri(real_path) if self.dialect.mapped else self.dialect.spell(path)
         if value is None:
             return None
+        left_out = self.dialect.adds | {b"content-length"}  # the length is the file's
         apart = self.dialect.apart
-        kept = (
-            (b"x-offload-" + name if name in apart else name, told) for name, told in whole if name != b"content-length"
-        )
+        kept = ((b"x-offload-" + name if name in apart else name, told) for name, told in whole if name not in left_out)
         return (*kept, (b"content-length", b"0"), (self.dialect.header.lower().encode(), value))
 
     def _with(self, directory: str, prefix: str) -> Offload:
@@ -159,3 +187,14 @@ class Offload:
 
 def _real(directory: str) -> str:
     return os.path.join(os.path.realpath(os.path.expanduser(directory)), "")
+
+
+def offload_of(settings: Settings) -> Offload | None:
+    """What the settings say of a proxy in front; ``None`` without one.
+
+    Raises:
+        SettingsError: they do not go together.
+    """
+    return Offload.parse(
+        settings.STATIC_X_SENDFILE_HEADER, settings.STATIC_X_SENDFILE_SERVER, settings.STATIC_X_SENDFILE_MAP
+    )

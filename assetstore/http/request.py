@@ -36,6 +36,8 @@ class AssetRequest:
     #: The wanted ranges; ``None`` for the whole, and always for HEAD (RFC 9110 section 14.2).
     ranges: RangeSet | None = None
     accepted: AcceptEncoding = AcceptEncoding()
+    #: Whether it bears a Range header at all, even one that is to be ignored.
+    has_range: bool = False
 
     @classmethod
     def from_headers(cls, method: str, headers: RawHeaders) -> AssetRequest:
@@ -55,7 +57,7 @@ class AssetRequest:
             return _PLAIN_HEAD if head else _PLAIN_GET
         ranges = None if head or "range" not in found else RangeSet.from_header(found["range"])
         accepted = AcceptEncoding.from_header(found.get("accept-encoding"))
-        return cls(head, Preconditions.from_headers(found), ranges, accepted)
+        return cls(head, Preconditions.from_headers(found), ranges, accepted, "range" in found)
 
     @property
     def conditional(self) -> bool:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.http.handler import AssetHandler
+from assetstore.http.offload import Offload
 from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
 
@@ -84,8 +85,9 @@ def _file_of(path_params: Mapping[str, Any]) -> str | None:
 class AssetRoute(AssetNames):
     """Answers every request that is for a mount."""
 
-    def __init__(self, namer: Namer) -> None:
+    def __init__(self, namer: Namer, offload: Offload | None = None) -> None:
         super().__init__(namer)
+        self._offload = offload
         self._handlers: dict[Mount, AssetHandler] = {}
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -110,7 +112,7 @@ class AssetRoute(AssetNames):
     def _handler(self, mount: Mount) -> AssetHandler:
         handler = self._handlers.get(mount)
         if handler is None:
-            handler = self._handlers[mount] = AssetHandler(mount)
+            handler = self._handlers[mount] = AssetHandler(mount, self._offload)
         return handler
 
     def _claims(self, mount: Mount, file: str, scope: Scope) -> bool:

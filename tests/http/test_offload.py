@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assetstore import AssetStore
 from assetstore.errors import SettingsError
+from assetstore.http.answer import Answer, Part
 from assetstore.http.offload import DIALECTS, Offload
+from assetstore.http.representation import Facts
+from assetstore.http.request import AssetRequest
 
 
 def told(who: Offload, path: str) -> bytes | None:
@@ -22,6 +28,18 @@ def offload(header: str, server: str = "", places: dict[str, str] | None = None)
     found = Offload.parse(header, server, places)
     assert found is not None
     return found
+
+
+REPRESENTATION = Facts("text/css", "no-cache", {}).represent(10, "tag", varies=False)
+WHOLE = Answer(200, REPRESENTATION.full, (Part(0, 10),))
+PART = Answer(206, REPRESENTATION.partial, (Part(2, 4),))
+
+
+@dataclass
+class OnDisk:
+    """An opened file, as far as this room looks at it."""
+
+    real_path: str | None = "/srv/site/a.css"
 
 
 NGINX = offload("X-Accel-Redirect", "nginx", {"/srv/site": "/_accel/"})
@@ -81,6 +99,40 @@ def test_a_coded_file_goes_to_no_proxy_that_might_be_apache() -> None:
     assert EITHER.headers(CODED, "/srv/a.js.br") is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "ranged"),
+    [
+        pytest.param(WHOLE, False, id="a whole file"),
+        pytest.param(PART, True, id="one part, which the proxy cuts"),
+    ],
+)
+def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Answer, ranged: bool) -> None:
+    left = NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, OnDisk())  # type: ignore[arg-type]
+    assert (left.status, left.body) == (200, ())
+    assert left.headers[-1] == (b"x-accel-redirect", b"/_accel/a.css")
+    assert (b"etag", b'"tag"') in left.headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "ranged", "opened"),
+    [
+        pytest.param(Answer(304, REPRESENTATION.not_modified), False, OnDisk(), id="a 304"),
+        pytest.param(Answer(404, (), (b"Not Found",)), False, OnDisk(), id="a 404"),
+        pytest.param(Answer(412, (), (b"no",)), False, OnDisk(), id="a 412"),
+        pytest.param(Answer(416, (), (b"no",)), True, OnDisk(), id="a 416"),
+        pytest.param(Answer(200, REPRESENTATION.full, (b"coded",)), False, None, id="a variant in memory"),
+        pytest.param(Answer(200, REPRESENTATION.full), False, None, id="a HEAD"),
+        pytest.param(Answer(206, (), (b"--x", Part(0, 1), b"--x", Part(5, 6))), True, OnDisk(), id="several parts"),
+        pytest.param(WHOLE, True, OnDisk(), id="a Range header that is to be ignored"),
+        pytest.param(WHOLE, False, OnDisk(None), id="a file that is not on this disk"),
+        pytest.param(WHOLE, False, object(), id="an object of a bucket"),
+        pytest.param(WHOLE, False, OnDisk("/elsewhere/a.css"), id="a file that the map does not cover"),
+    ],
+)
+def test_everything_else_is_sent_as_without_a_proxy(answer: Answer, ranged: bool, opened: Any) -> None:
+    assert NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, opened) is answer
+
+
 def test_no_header_means_no_offload() -> None:
     assert Offload.parse("") is None
 
@@ -93,9 +145,10 @@ def test_the_longest_directory_of_the_map_wins() -> None:
 
 def test_a_mount_has_a_place_of_its_own_unless_the_map_covers_it(tmp_path: Path) -> None:
     root = os.path.realpath(tmp_path)
-    plain = offload("X-Accel-Redirect").with_mount("my assets", str(tmp_path))
+    mount = AssetStore().static("/assets/", root=tmp_path, name="my assets")
+    plain = offload("X-Accel-Redirect").for_mount(mount)
     assert told(plain, f"{root}/a.css") == b"/_accel/my%20assets/a.css"
-    mapped = offload("X-Accel-Redirect", places={str(tmp_path): "/x/"}).with_mount("assets", str(tmp_path))
+    mapped = offload("X-Accel-Redirect", places={str(tmp_path): "/x/"}).for_mount(mount)
     assert told(mapped, f"{root}/a.css") == b"/x/a.css"
 
 
