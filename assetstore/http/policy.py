@@ -6,7 +6,7 @@ The headers are finished when the mount is wired, as the tuples that go to the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assetstore.headers import HeaderRules, cache_control
 
@@ -18,7 +18,8 @@ ALLOW = "GET, HEAD, OPTIONS"
 
 _DAY_SECONDS = 86_400
 _NOTHING: Mapping[str, str] = {}
-_NO_STORE = (b"cache-control", b"no-store")
+#: What an answer says that no cache may keep.
+NO_STORE = (b"cache-control", b"no-store")
 
 # What a script of another origin may send and read beyond the few that are always allowed
 # (Fetch standard, "CORS-safelisted" request and response headers).
@@ -54,18 +55,24 @@ class Policy:
     rules: HeaderRules = HeaderRules()
     #: What shared caches may do with plain files.
     shared_cache: str = ""
+    #: What stands on every answer.
+    common: Headers = field(init=False)
 
-    def common(self) -> dict[str, str]:
-        """The headers that stand on every answer, by lower-case name."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "common", raw(self._common()))
+
+    def _common(self) -> dict[str, str]:
         return {
             "x-content-type-options": "nosniff",
             **(_PUBLIC if self.public else {}),
             **({"timing-allow-origin": "*"} if self.public and self.cross_origin else {}),
         }
 
-    def of(self, path: str) -> dict[str, str]:
-        """The same, for one file: with the headers that the rules give it."""
-        return self.common() | {name.lower(): value for name, value in self.rules.of(path).items()}
+    def of(self, path: str) -> Headers:
+        """What stands on every answer about one file: with the headers that the rules give it."""
+        if not self.rules:
+            return self.common
+        return raw(self._common() | {name.lower(): value for name, value in self.rules.of(path).items()})
 
     def cache_control(self, *, immutable: bool, current: bool) -> str:
         """The cache policy of a file; only a URL that is *current* is for shared caches to keep."""
@@ -75,8 +82,8 @@ class Policy:
 
     def refusal(self, further: Mapping[str, str] = _NOTHING) -> Headers:
         """The headers of an answer that carries no file and must not be kept."""
-        return (*raw(self.common()), _NO_STORE, *raw(further))
+        return (*self.common, NO_STORE, *raw(further))
 
     def preflight(self) -> Headers:
         """The headers of a 204 to OPTIONS; a private mount allows other origins nothing."""
-        return raw({**self.common(), "allow": ALLOW, **(_PREFLIGHT if self.public else {})})
+        return (*self.common, *raw({"allow": ALLOW, **(_PREFLIGHT if self.public else {})}))

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from assetstore.backends.base import FileStat
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.dates import write_date
-from assetstore.http.policy import Headers, raw
+from assetstore.http.policy import NO_STORE, Headers
 from assetstore.mtimes import is_pinned
 
 _SECOND_NS = 1_000_000_000
 # Of a digest's 64 digits; 128 bits are enough to tell versions apart.
 _ETAG_DIGITS = 32
+_VARY = (b"vary", b"Accept-Encoding")
+_RANGES = (b"accept-ranges", b"bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,17 @@ class Representation:
     partial: Headers
     #: Headers of a 304 (section 15.4.5).
     not_modified: Headers
-    #: Headers of a 412 or 416: what a cache must not keep.
-    refused: Headers
+    #: What stands on every answer, whatever its status.
+    always: Headers
     #: Content coding; ``None`` for the plain bytes.
     coding: str | None = None
     #: The bytes, where they are in memory; else they are in the file.
     content: bytes | None = None
+
+    @property
+    def refused(self) -> Headers:
+        """Headers of a 412 or 416: what a cache must not keep."""
+        return (*self.always, NO_STORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,8 @@ class Facts:
 
     media_type: str
     cache_control: str
-    #: Headers of the mount and its rules, by lower-case name.
-    extra: dict[str, str]
+    #: Headers of the mount and its rules.
+    extra: Headers
     #: Modified time in whole seconds since the epoch, where it tells something.
     modified: int | None = None
 
@@ -61,21 +68,21 @@ class Facts:
         *varies* says whether another Accept-Encoding may give another representation.
         """
         tag = None if etag is None else ETag(etag)
-        validators = Validators(tag, self.modified)
-        always = self.extra | ({"vary": "Accept-Encoding"} if varies else {})
-        tagged = {} if tag is None else {"etag": tag.to_header()}
-        kept = always | {"cache-control": self.cache_control} | tagged
-        dated = {} if self.modified is None else {"last-modified": write_date(self.modified)}
-        coded = {} if coding is None else {"content-encoding": coding}
-        partial = kept | dated | coded | {"accept-ranges": "bytes"}
+        always = (*self.extra, _VARY) if varies else self.extra
+        tagged = () if tag is None else ((b"etag", tag.to_header().encode("latin-1")),)
+        kept = (*always, (b"cache-control", self.cache_control.encode("ascii")), *tagged)
+        dated = () if self.modified is None else ((b"last-modified", write_date(self.modified).encode("ascii")),)
+        coded = () if coding is None else ((b"content-encoding", coding.encode("ascii")),)
+        partial = (*kept, *dated, *coded, _RANGES)
+        about = ((b"content-type", self.media_type.encode("ascii")), (b"content-length", b"%d" % size))
         return Representation(
             size=size,
-            validators=validators,
+            validators=Validators(tag, self.modified),
             media_type=self.media_type,
-            full=raw(partial | {"content-type": self.media_type, "content-length": str(size)}),
-            partial=raw(partial),
-            not_modified=raw(kept),
-            refused=raw(always | {"cache-control": "no-store"}),
+            full=(*partial, *about),
+            partial=partial,
+            not_modified=kept,
+            always=always,
             coding=coding,
             content=content,
         )

@@ -14,7 +14,7 @@ NOW = 1_700_000_000.0
 
 
 def representation(content: bytes | None = None, size: int = len(CONTENT)) -> Representation:
-    return Facts("a/b", "max-age=9", {}, 10**9).represent(size, "t", varies=False, content=content)
+    return Facts("a/b", "max-age=9", (), 10**9).represent(size, "t", varies=False, content=content)
 
 
 def get(**headers: str) -> AssetRequest:
