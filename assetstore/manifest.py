@@ -171,7 +171,7 @@ def from_document(found: Mapping[str, Any], where: str) -> Manifest:
             published_at=instant(found["published_at"]),
             mount=found["mount"],
             entries={path: _read_entry(path, facts) for path, facts in found["entries"].items()},
-            retained=frozenset(found["retained"]),
+            retained=frozenset(map(_text, _list(found["retained"]))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ManifestError(
@@ -193,6 +193,20 @@ def _text(value: object) -> str:
     return value
 
 
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is no list")
+    return value
+
+
+def _read_stored(
+    path: object, size: object, sha256: object, headers: object, coding: str | None, validator: str | None
+) -> StoredObject:
+    if not isinstance(size, int):
+        raise ValueError(f"{size!r} is no size")
+    return StoredObject(_text(path), size, _text(sha256), _text(headers), coding, validator)
+
+
 def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
     entry = Entry(
         path=paths.clean(path),
@@ -202,7 +216,7 @@ def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
         integrity=_text(facts["integrity"]),
         content_type=_text(facts["content_type"]),
         mtime_ns=facts["mtime_ns"],
-        stored=tuple(StoredObject(*each) for each in facts["stored"]),
+        stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
     )
     if entry.fingerprint is not None and fingerprints.split(entry.fingerprinted_path) != (path, entry.fingerprint):
         raise ValueError(f"{path!r} has the fingerprint {entry.fingerprint!r}")
