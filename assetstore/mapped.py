@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from assetstore import html, scripts
-from assetstore.addresses import Address, File
+from assetstore.addresses import File
 from assetstore.html import Markup
 from assetstore.importmap import ImportMap, Pin, PinAll
 from assetstore.modules import MAX_MODULES, Import, Module, ModuleGraph, is_module
@@ -101,10 +101,14 @@ class ImportMaps:
 
     def entries(self) -> list[Module]:
         """Every own module that the setting names."""
+        return [module for module in dict.fromkeys(module for _, module in self.pinned()) if is_module(module.path)]
+
+    def pinned(self) -> list[tuple[str, Module]]:
+        """Each pin, in a scope or not, with the file that it means; the entries stand for themselves."""
         pins = [*self._pins(), *(pin for scope in self._setting.scopes for pin in self._expanded(scope.pins))]
-        addresses: list[Address] = [*self._setting.entries, *(pin.address for pin in pins)]
-        modules = dict.fromkeys(filter(None, map(self._names.module, addresses)))
-        return [module for module in modules if is_module(module.path)]
+        pins += (Pin(entry.path, entry) for entry in self._setting.entries)
+        found = ((pin.specifier, self._names.module(pin.address)) for pin in pins)
+        return [(specifier, module) for specifier, module in found if module is not None]
 
     def walk(self, entries: Iterable[Module], *, eager: bool = False) -> Iterator[tuple[Module, list[Import]]]:
         """Each module that *entries* reach, with its imports; *eager* as :meth:`ModuleGraph.walk`."""
@@ -146,7 +150,9 @@ class ImportMaps:
         owner = self._names.name(_file(module), draft.request).url
         for each in imports:
             if each.module is None or not each.reference.url.startswith(("./", "../")):
-                continue
+                continue  # a bare specifier, which a pin answers for
+            if each.reference.kind not in scripts.MAPPED:
+                continue  # new URL() does not ask the map
             if each.module.mount.resolver.find(each.module.path) is None:
                 continue
             named = self._names.name(_file(each.module), draft.request)

@@ -14,7 +14,7 @@ from assetstore import scripts
 from assetstore.backends.base import FileStat, read_bytes
 from assetstore.mounts import Mount
 from assetstore.paths import extension
-from assetstore.references import OutsideMount, Reference, target
+from assetstore.references import OutsideMount, Reference, is_relative, target
 from assetstore.soon import Soon
 
 #: How many modules one graph holds, and how many bytes of one are read.
@@ -38,7 +38,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import of a module: ``module`` is what it means, ``None`` for what is no file of a mount."""
+    """One import of a module, or a URL beside it: ``module`` is what it means, ``None`` for what is no file of ours."""
 
     reference: Reference
     module: Module | None
@@ -72,12 +72,12 @@ class ModuleGraph:
         self._scans: Soon[_Version, tuple[Reference, ...]] = Soon(_scan)
 
     def imports(self, module: Module, lookup: Lookup) -> list[Import]:
-        """What *module* imports through the import map, in order; nothing if it is missing or not read yet."""
+        """What *module* refers to, in order; nothing if it is missing or not read yet."""
         asset = module.mount.resolver.find(module.path) if self._reads and is_module(module.path) else None
         if asset is None or (asset.stat is not None and asset.stat.size > MAX_BYTES):
             return []
         references = self._scans.get(_Version(module.mount, module.path, asset.stat or asset.fingerprint)) or ()
-        return [_meaning(module, each, lookup) for each in references if each.kind in scripts.MAPPED]
+        return [_meaning(module, each, lookup) for each in references if each.kind != "source-map"]
 
     def walk(
         self, entries: Iterable[Module], lookup: Lookup, *, eager: bool = False
@@ -92,7 +92,7 @@ class ModuleGraph:
             imports = self.imports(module, lookup)
             yield module, imports
             for each in imports:
-                followed = not eager or each.reference.kind in scripts.EAGER
+                followed = each.reference.kind in (scripts.EAGER if eager else scripts.MAPPED)
                 if followed and each.module and each.module not in seen and len(queue) < MAX_MODULES:
                     seen.add(each.module)
                     queue.append(each.module)
@@ -107,8 +107,10 @@ def _scan(version: _Version) -> tuple[Reference, ...]:
 
 
 def _meaning(module: Module, reference: Reference, lookup: Lookup) -> Import:
-    if not reference.url.startswith(("./", "../")):
-        return Import(reference, lookup(reference.url))
+    # Unlike an import, new URL("x", import.meta.url) needs no dot to mean a neighbour.
+    neighbour = reference.url.startswith(("./", "../")) or (reference.kind == "url" and is_relative(reference.url))
+    if not neighbour:
+        return Import(reference, None if reference.kind == "url" else lookup(reference.url))
     try:
         meant = target(module.path, reference.url)
     except OutsideMount:

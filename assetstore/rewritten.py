@@ -114,6 +114,15 @@ class RewrittenBackend:
                 continue
             yield stat if known is None else known.stat
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Every reference to a missing file, in any style sheet: where it stands, and what it says."""
+        listed = {stat.path: stat for stat in self._inner.walk()}
+        for path, stat in listed.items():
+            if sheets.is_sheet(path) and stat.size <= MAX_SHEET_BYTES:
+                with self._lock:
+                    source = self._source(path, stat)
+                yield from sheets.broken(source, listed.get)
+
     def reader(self) -> Reader:
         """How serving reads: style sheets from here, everything else as the backend below is read best."""
         return RewrittenReader(self._inner, self, lambda path: sheets.is_sheet(_described(path) or path))
@@ -191,7 +200,7 @@ class RewrittenBackend:
         return self._sources.keep(path, source)
 
     def _report(self, sources: Mapping[str, Source], made_of: Mapping[str, FileStat | None]) -> None:
-        faults = [fault for path in sources for fault in sheets.broken(sources[path], made_of.get)]
+        faults = [": ".join(fault) for source in sources.values() for fault in sheets.broken(source, made_of.get)]
         if faults and self._strict:
             raise BrokenReference(f"in {self.label}: " + "; ".join(faults))
         for fault in faults:

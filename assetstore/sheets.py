@@ -135,13 +135,11 @@ def _next(sources: Mapping[str, Source], path: str) -> set[str]:
     return {meant.path for _, meant in sources[path].targets() if meant and meant.path in sources}
 
 
-def broken(source: Source, look: Look) -> list[str]:
-    """What *source* refers to in vain, each with file, line and column."""
-    faults = []
+def broken(source: Source, look: Look) -> Iterator[tuple[str, str]]:
+    """What *source* refers to in vain: file, line and column of each, and what is wrong with it."""
     for reference, meant in source.targets():
-        where = f"{source.stat.path}:{reference.place}: {reference.kind} of {reference.url!r}"
+        where, said = f"{source.stat.path}:{reference.place}", f"{reference.kind} of {reference.url!r}"
         if meant is None:
-            faults.append(f"{where} leads out of the mount")
+            yield where, f"{said} leads out of the mount"
         elif look(meant.path) is None:
-            faults.append(f"{where} means {meant.path!r}, which is not there")
-    return faults
+            yield where, f"{said} means {meant.path!r}, which is not there"

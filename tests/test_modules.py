@@ -60,7 +60,7 @@ def test_an_import_keeps_its_suffix_and_one_that_leaves_the_mount_means_nothing(
         ("js/a.js", "?v=1#x"),
     ]
     second = graph.imports(Module(mount, "js/b.js"), lambda specifier: None)
-    assert [each.module and each.module.path for each in second] == ["js/gone.js", None, None]
+    assert [each.module and each.module.path for each in second] == ["js/gone.js", None, None, "js/w.js"]
 
 
 def test_the_graph_is_bounded(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_names_do_not_depend_on_where_the_reading_began() -> None:
 
 def test_faults_have_file_line_and_column() -> None:
     source = Source.read(FileStat("css/app.css", 1), b"a{}\n b{c:url(gone.png)} d{e:url(../../up.png)}")
-    assert sheets.broken(source, lambda path: None) == [
-        "css/app.css:2:6: url of 'gone.png' means 'css/gone.png', which is not there",
-        "css/app.css:2:25: url of '../../up.png' leads out of the mount",
+    assert list(sheets.broken(source, lambda path: None)) == [
+        ("css/app.css:2:6", "url of 'gone.png' means 'css/gone.png', which is not there"),
+        ("css/app.css:2:25", "url of '../../up.png' leads out of the mount"),
     ]

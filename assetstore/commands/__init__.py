@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assetstore.commands import check, prune, publish, releases, rollback, serve, url
+from assetstore.commands import check, importmap, prune, publish, releases, rollback, serve, url
 from assetstore.commands.base import Command
 
-COMMANDS: tuple[Command, ...] = (serve, url, publish, releases, rollback, prune, check)
+COMMANDS: tuple[Command, ...] = (serve, url, importmap, publish, releases, rollback, prune, check)
