@@ -66,10 +66,18 @@ def open_ranged(
     try:
         arrival = fetch(path, span, validator)
     except RangeNotSatisfiable as error:
-        if error.size != 0:
+        if error.size:
             raise
         arrival = fetch(path, WHOLE, validator)
+        if size := arrival.stat.size:  # not empty after all: the server had not said
+            arrival.body.close()
+            raise not_satisfiable(path, size) from error
     return RangedFile(fetch, arrival, fault)
+
+
+def not_satisfiable(path: str, size: int) -> RangeNotSatisfiable:
+    """The error for a span that starts past the end of a file of *size* bytes."""
+    return RangeNotSatisfiable(f"{path!r} has only {size} bytes", path=path, size=size)
 
 
 def same_version(one: FileStat, two: FileStat) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -93,6 +94,9 @@ EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
 }
 
 
+_OUT_OF_TIME = re.compile(r"\bexpired\b|not yet valid", re.IGNORECASE)
+
+
 def kind_of_response(status: int, code: str = "") -> type[AssetStoreError]:
     """The class for an answer of *status* whose body named *code*; ``""`` where there was no body."""
     if code in CODES:
@@ -112,6 +116,13 @@ def kind_of(error: BaseException) -> type[AssetStoreError]:
     return BackendUnavailable
 
 
+def is_not_implemented(error: BaseException | None) -> bool:
+    """Whether a server said that it has no such feature: some have no conditional writes."""
+    return isinstance(error, boto.ClientError) and (
+        _code_of(error.response) == "NotImplemented" or _status_of(error.response) == 501
+    )
+
+
 def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
     """Our error for one that boto3 raised; its own message is for the operator's log."""
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
@@ -126,6 +137,8 @@ def translate_response(status: int, headers: Mapping[str, str], body: bytes, pat
     with suppress(ElementTree.ParseError):
         tree = ElementTree.fromstring(body)
         code, size = tree.findtext(".//{*}Code") or "", tree.findtext(".//{*}ActualObjectSize") or ""
+        if code == "AccessDenied" and _OUT_OF_TIME.search(tree.findtext(".//{*}Message") or ""):
+            code = "RequestExpired"  # what S3 calls a presigned URL past its end, or signed by a wrong clock
     return make(kind_of_response(status, code), path, label, f"{status} {code}".rstrip(), headers, size)
 
 

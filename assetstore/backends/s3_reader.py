@@ -18,7 +18,7 @@ from yarl import URL
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.http_facts import stat_of
-from assetstore.backends.ranged import CHUNK_BYTES, arriving, range_header, same_version
+from assetstore.backends.ranged import CHUNK_BYTES, arriving, not_satisfiable, range_header, same_version
 from assetstore.backends.s3_client import S3Options
 from assetstore.backends.s3_errors import translate, translate_response
 from assetstore.backends.s3_place import Place
@@ -60,9 +60,12 @@ class S3Reader:
         try:
             arrival = await self.fetch(path, span, validator)
         except RangeNotSatisfiable as error:
-            if error.size != 0:
+            if error.size:
                 raise
             arrival = await self.fetch(path, WHOLE, validator)  # an empty object has no ranges
+            if size := arrival.stat.size:  # not empty after all: the server had not said
+                arrival.close()
+                raise not_satisfiable(path, size) from error
         return S3AsyncFile(self, arrival)
 
     async def fetch(self, path: str, span: Span, validator: str | None) -> Arriving:
@@ -108,7 +111,7 @@ class S3Reader:
             response = await session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False)
             if response.status in {200, 206}:
                 return response
-            body = await response.content.read(ERROR_BYTES)
+            body = await _beginning(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _translate(error, path, self.label) from error
         response.close()
@@ -243,6 +246,13 @@ class S3AsyncFile:
         arrival, self._arrival = self._arrival, None
         if arrival is not None:
             arrival.close()
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while len(body) < ERROR_BYTES and (chunk := await response.content.read(ERROR_BYTES)):
+        body += chunk
+    return body
 
 
 def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:

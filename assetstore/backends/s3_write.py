@@ -10,8 +10,16 @@ from typing import Any
 
 from assetstore.backends.base import FileStat, OpenFile, StoredHeaders
 from assetstore.backends.http_facts import FINGERPRINT_KEY, SHA256_KEY, strong
+from assetstore.backends.s3_errors import is_not_implemented
 from assetstore.backends.s3_place import Place
-from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
+from assetstore.errors import (
+    AssetNotFound,
+    AssetStoreError,
+    BackendUnavailable,
+    BodyTruncated,
+    PublishConflict,
+    VersionChanged,
+)
 
 #: From this size on an object goes in parts, so that memory holds one part and never the whole.
 PART_BYTES = 16 * 1024 * 1024
@@ -35,6 +43,8 @@ class Upload:
         self._path = path
         self._headers = headers
         self._target: dict[str, Any] = {"Bucket": place.bucket, "Key": place.prefix + path}
+        #: The ETag that must be there; ``None`` for nothing at all.
+        self._replaces = None if create_only else if_validator
         self._condition: dict[str, Any] = {}
         if create_only:
             self._condition = {"IfNoneMatch": "*"}
@@ -49,7 +59,13 @@ class Upload:
             BodyTruncated: the bytes are not those that *sha256* names, here or at the storage.
         """
         try:
-            etag = self._put(source, sha256) if source.stat.size <= PART_BYTES else self._put_in_parts(source, sha256)
+            try:
+                etag = self._send(source, sha256)
+            except BackendUnavailable as error:
+                if not (self._condition and is_not_implemented(error.__cause__)):
+                    raise
+                self._look_first()
+                etag = self._send(source, sha256)
         except VersionChanged as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
         except AssetNotFound as error:
@@ -65,6 +81,20 @@ class Upload:
             published_fingerprint=fingerprint,
             coding=coding,
         )
+
+    def _send(self, source: OpenFile, sha256: str | None) -> str:
+        small = source.stat.size <= PART_BYTES
+        return self._put(source, sha256) if small else self._put_in_parts(source, sha256)
+
+    def _look_first(self) -> None:
+        """For servers without conditional writes: a look before the write, which two writers at once can outrun."""
+        found = None
+        with suppress(AssetNotFound):
+            answer = self._place.call(self._path, lambda s3: s3.head_object(**self._target))
+            found = strong(answer.get("ETag", ""))
+        if found != self._replaces:
+            raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced")
+        self._condition = {}
 
     def _put(self, source: OpenFile, sha256: str | None) -> str:
         body = b"".join(source.chunks(0, source.stat.size))

@@ -33,14 +33,14 @@ SEEN = {path for path in FILES if not path.startswith(".")}
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """For the tests that change something."""
-    with PLACES[request.param](FILES, request) as place:
+    with request.param(FILES, request) as place:
         yield place
 
 
 @pytest.fixture(scope="module", params=PLACES)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """For the tests that only read."""
-    with PLACES[request.param](FILES, request) as place:
+    with request.param(FILES, request) as place:
         yield place.backend
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat, Span
-from assetstore.backends.ranged import Arrival, RangedFile, arriving, range_header
-from assetstore.errors import BackendError, BodyTruncated, VersionChanged
+from assetstore.backends.ranged import Arrival, RangedFile, arriving, open_ranged, range_header
+from assetstore.errors import BackendError, BodyTruncated, RangeNotSatisfiable, VersionChanged
 
 DATA = bytes(range(200))
 
@@ -76,3 +76,15 @@ def test_a_body_that_breaks_off_is_truncated() -> None:
     file, _ = opened(data=DATA[:100])
     with pytest.raises(BodyTruncated):
         list(file.chunks(0, 200))
+
+
+@pytest.mark.parametrize("told", [None, 5])
+def test_a_server_that_does_not_tell_the_size_is_asked_for_it(told: int | None) -> None:
+    def fetch(path: str, span: Span, validator: str | None) -> Arrival:
+        if span != Span():
+            raise RangeNotSatisfiable("no", size=told)
+        return Arrival(FileStat(path, 5, 1, "1"), 0, 5, io.BytesIO(b"12345"))
+
+    with pytest.raises(RangeNotSatisfiable) as caught:
+        open_ranged(fetch, "a", Span(7, 9), None, lambda error: BackendError(str(error)))
+    assert caught.value.size == 5

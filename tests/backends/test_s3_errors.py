@@ -114,6 +114,8 @@ def test_the_facts_of_an_answer_are_kept() -> None:
             BackendUnavailable,
         ),
         (400, b"<Error><Code>ExpiredToken</Code></Error>", BackendCredentials),
+        (403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>", BackendForbidden),
+        (403, b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>", BackendCredentials),
         (503, b"", BackendThrottled),
         (500, b"<html>not xml", BackendUnavailable),
         (416, b"<Error><Code>InvalidRange</Code><ActualObjectSize>5</ActualObjectSize></Error>", RangeNotSatisfiable),

@@ -168,10 +168,12 @@ def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Plac
 
 
 @contextlib.contextmanager
-def s3_over_a_socket(files: Files, request: pytest.FixtureRequest, **options: Any) -> Iterator[Place]:
-    server: S3Server = request.getfixturevalue("moto_server")
-    with bucket_on(server) as bucket:
-        backend = open_backend(f"s3://{bucket.name}/pre", {**server.options, **options})
+def s3_over_a_socket(
+    files: Files, request: pytest.FixtureRequest, *, server: str = "moto", **options: Any
+) -> Iterator[Place]:
+    where: S3Server = request.getfixturevalue(f"{server}_server")
+    with bucket_on(where) as bucket:
+        backend = open_backend(f"s3://{bucket.name}/pre", {**where.options, **options})
         with _in_bucket(files, bucket, backend) as place:
             yield place
         backend.client.close()  # type: ignore[attr-defined]
@@ -207,23 +209,11 @@ class _ReadThroughFile:
 
 
 @contextlib.contextmanager
-def _through_a_reader(files: Files, request: pytest.FixtureRequest, kind: str) -> Iterator[Place]:
-    with s3_over_a_socket(files, request, reader=kind) as place, start_blocking_portal() as portal:
+def _through_a_reader(files: Files, request: pytest.FixtureRequest, **options: Any) -> Iterator[Place]:
+    with s3_over_a_socket(files, request, **options) as place, start_blocking_portal() as portal:
         reader = reader_of(place.backend)
         yield Place(ReadThrough(place.backend, reader, portal), place.put, place.remove)
         portal.call(reader.aclose)
-
-
-@contextlib.contextmanager
-def s3_by_aiohttp(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
-    with _through_a_reader(files, request, "aiohttp") as place:
-        yield place
-
-
-@contextlib.contextmanager
-def s3_by_threads(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
-    with _through_a_reader(files, request, "threads") as place:
-        yield place
 
 
 @contextlib.contextmanager
@@ -244,14 +234,26 @@ def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
             sync(backend._fs.loop, backend._fs._s3.close)
 
 
-PLACES = {
+_HERE = {
     "local": local,
     "memory": memory,
     "zip": zipped,
     "cdn": cdn,
     "s3 in process": s3_in_process,
     "s3 over a socket": s3_over_a_socket,
-    "s3 by aiohttp": s3_by_aiohttp,
-    "s3 by threads": s3_by_threads,
+    "s3 by aiohttp": partial(_through_a_reader, reader="aiohttp"),
+    "s3 by threads": partial(_through_a_reader, reader="threads"),
     "s3fs": s3fs,
+    "s3 on Swift": partial(s3_over_a_socket, server="swift"),
+    "s3 on Swift by aiohttp": partial(_through_a_reader, server="swift", reader="aiohttp"),
 }
+_ON_LOCALSTACK = {
+    "s3 on LocalStack": partial(s3_over_a_socket, server="localstack"),
+    "s3 on LocalStack by aiohttp": partial(_through_a_reader, server="localstack", reader="aiohttp"),
+}
+
+#: As parameters of a fixture.
+PLACES = [
+    *(pytest.param(place, id=name) for name, place in _HERE.items()),
+    *(pytest.param(place, id=name, marks=pytest.mark.localstack) for name, place in _ON_LOCALSTACK.items()),
+]
