@@ -144,7 +144,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
 
 def test_the_map_names_every_room_once() -> None:
     rows = re.findall(r"^\| `([^`]+)/` \| [^|]+ \|([^|]*)\|$", section("The rooms"), re.MULTILINE)
-    folders = {folder: "" if folder == "assetstore" else f"{folder}." for folder, _ in rows}
+    folders = {folder: "" if folder == "assetstore" else folder.replace("/", ".") + "." for folder, _ in rows}
     named = [folders[folder] + name for folder, names in rows for name in re.findall(r"`(\w+)`", names)]
     package = PROJECT / "assetstore"
     real = {

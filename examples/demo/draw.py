@@ -68,6 +68,8 @@ UNIT = 100
 #: The side of a dot; the rest of the unit is the gap.
 DOT = 92
 BASELINE_ROW = 7
+#: The time that the font says it was made at, in seconds since 1904 as fonts count.
+FIRST_DAY = 3_850_000_000
 
 
 def draw_font(path: Path) -> None:
@@ -86,6 +88,8 @@ def draw_font(path: Path) -> None:
     builder.setupNameTable({"familyName": "Demo Dots", "styleName": "Regular"})
     builder.setupOS2(sTypoAscender=8 * UNIT, sTypoDescender=-2 * UNIT, usWinAscent=8 * UNIT, usWinDescent=2 * UNIT)
     builder.setupPost()
+    builder.updateHead(created=FIRST_DAY, modified=FIRST_DAY)  # so that drawing it again gives the same bytes
+    builder.font.recalcTimestamp = False
     builder.font.flavor = "woff2"
     builder.save(path)
 
@@ -165,6 +169,12 @@ def _ground(x: int, y: int, threshold: float) -> str | None:
     return None
 
 
+def draw_cover(picture: Path, path: Path) -> None:
+    """The part of the picture that other sites show when the page is linked to."""
+    with Image.open(picture) as whole:
+        whole.crop((180, 200, 180 + 1200, 200 + 630)).quantize(len(INKS)).save(path, optimize=True)
+
+
 ICON = """
 .######.
 ########
@@ -188,4 +198,5 @@ def draw_icon(path: Path) -> None:
 if __name__ == "__main__":
     draw_font(HERE / "assets/fonts/dots.woff2")
     draw_picture(HERE / "media/dunes.webp")
+    draw_cover(HERE / "media/dunes.webp", HERE / "og/cover.png")
     draw_icon(HERE / "assets/favicon.ico")

@@ -1,4 +1,4 @@
-"""This module owns the site of the demo: two mounts, one page, and a panel that asks what they are called.
+"""This module owns the site of the demo: three mounts, one page, and a panel that asks what they are called.
 
 Nothing here knows which of the two addresses it is for: that is ``ASSETS_URL``, and it comes from outside.
 """
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from assetstore import AssetStore
+from assetstore.integrations.jinja import install
 from examples.demo.bucket import Bucket
 
 HERE = Path(__file__).parent
@@ -37,7 +38,7 @@ class Address:
 
 
 def make_store(assets_url: str, bucket: Bucket) -> AssetStore:
-    """The mounts: ``assets`` on disk and ``media`` in the bucket, both at or beside *assets_url*."""
+    """The mounts: ``assets`` and ``og`` on disk, ``media`` in the bucket; all at *assets_url* or beside it."""
     store = AssetStore({}, ASSETS_URL=assets_url, IMPORT_MAP=IMPORT_MAP)
     store.static(
         store.settings.ASSETS_URL,
@@ -52,9 +53,16 @@ def make_store(assets_url: str, bucket: Bucket) -> AssetStore:
         root=bucket.root,
         storage_options=bucket.storage_options,
         name="media",
-        fingerprint=False,
         allowed_ext=[".jpg", ".webp", ".png"],
         headers=said_by("bucket"),
+    )
+    store.static(
+        urljoin(store.settings.ASSETS_URL, "/og/"),
+        origin_path="/og/",
+        root=HERE / "og",
+        name="og",
+        fingerprint=False,  # other sites remember this URL, so it stays the same
+        headers=said_by("disk"),
     )
     store.root_files("favicon.ico", "robots.txt", "humans.txt")
     return store
@@ -69,7 +77,7 @@ def make_site(assets_url: str, bucket: Bucket, here: Address, addresses: list[Ad
     """The application at one address."""
     store = make_store(assets_url, bucket)
     templates = Jinja2Templates(HERE / "templates")
-    templates.env.globals["render_importmap"] = store.render_importmap
+    install(templates, store)
 
     def page(request: Request) -> Response:
         return templates.TemplateResponse(
@@ -83,6 +91,7 @@ def make_site(assets_url: str, bucket: Bucket, here: Address, addresses: list[Ad
                 "assets_url": assets_url,
                 "bucket": bucket.root,
                 "folder": shown(ASSETS),
+                "cover": urljoin(here.url, store.url_for("og", file="cover.png")),
                 "sheet": urljoin(here.url, store.url_for("assets", file="styles/site.css")),
             },
         )

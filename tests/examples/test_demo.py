@@ -178,8 +178,10 @@ def test_root_files_are_found_at_either_address(demo: Demo, address: str, file: 
 
 @pytest.mark.parametrize("address", ["site", "cdn"])
 def test_the_picture_comes_from_the_bucket(demo: Demo, address: str) -> None:
-    status, headers, body = fetch(getattr(demo, address) + "media/dunes.webp")
-    assert (status, headers["x-backend"], headers["content-type"]) == (200, "bucket", "image/webp")
+    url = urljoin(getattr(demo, address), demo.panel()["dunes.webp"])
+    assert re.search(r"/media/dunes-[0-9a-f]{64}\.webp$", url)
+    status, headers, body = fetch(url)
+    assert (status, headers["x-backend"], headers["cache-control"]) == (200, "bucket", FOREVER)
     assert body == (PROJECT / "examples/demo/media/dunes.webp").read_bytes()
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -32,7 +33,7 @@ from assetstore.cli import main
 from assetstore.errors import SettingsError, UnsafePath
 
 SECTIONS = """
-    1 2 3 4 5 5.1 5.2 5.3 5.4 5.5 6 6.1 6.2 6.3 7 7.1 7.2 7.3 7.4 8 9 10 11 12 12.1 12.2 12.3 12.4 12.5
+    1 2 3 4 5 5.1 5.2 5.3 5.4 5.5 6 6.1 6.2 6.3 7 7.1 7.2 7.3 7.4 8 9 10 11 12 12.1 12.2 12.3 12.4 12.5 13
 """.split()
 
 FOREVER = "max-age=31536000, public, immutable"
@@ -514,3 +515,27 @@ def test_12_5_a_first_pull_needs_no_step_and_starts_no_scan(make: Make, serve: S
     store = make(ASSETS_URL=CDN)
     first = serve(store).get(urlsplit(store.url_for("assets", file="styles/base.css")).path)
     assert (first.status_code, first.headers["cache-control"]) == (200, FOREVER)
+
+
+def test_13_what_jx_components_declare_becomes_fingerprinted_tags(
+    make: Make, tmp_path: Path, assets: Path, package: Callable[[str], ModuleType]
+) -> None:
+    package("jx")
+    from assetstore.integrations.jx import Catalog
+
+    for path in ("card.css", "card-anim.css", "card.js"):
+        save(assets / path, path)
+    save(
+        tmp_path / "components/card.jinja",
+        '{#css "card.css", "card-anim.css" #}\n{#js "card.js" #}\n{#def title #}\n<div class="card">{{ content }}</div>',
+    )
+    save(
+        tmp_path / "components/layout.jinja",
+        '{#import "./card.jinja" as Card #}\n{{ assets.render() }}\n<Card title="x">one</Card><Card title="y">two</Card>',
+    )
+    for assets_url in ("/assets/", CDN):
+        page = Catalog(make(ASSETS_URL=assets_url), tmp_path / "components").render("layout.jinja")
+        found = re.findall(r'(?:href|src)="([^"]+)"', page)
+        wanted = [rf"card-{FINGERPRINT}\.css", rf"card-anim-{FINGERPRINT}\.css", rf"card-{FINGERPRINT}\.js"]
+        assert len(found) == len(wanted)
+        assert all(re.fullmatch(assets_url + each, url) for each, url in zip(wanted, found, strict=True))
