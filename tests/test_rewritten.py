@@ -11,6 +11,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from assetstore import AssetStore, sheets
 from assetstore.backends.base import Backend, read_bytes
@@ -237,3 +239,70 @@ def test_style_sheets_of_real_packages_are_rewritten(
             assert meant.path.endswith(".map") or fingerprint == (
                 stats[logical].fingerprint or ContentFingerprint().of(stats[logical], inner)
             )
+
+
+def test_publishing_stores_what_serving_gives(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assets = AssetStore()
+    mount = assets.static("/assets/", root=root, name="assets", fingerprint="content", references="rewrite")
+    bucket = tmp_path_factory.mktemp("bucket")
+    [published] = assets.publish(bucket)
+    for path in FILES:
+        name = assets.url_for("assets", file=path).removeprefix("/assets/")
+        assert published.manifest.entries[path].fingerprinted_path == name
+        assert (bucket / name).read_bytes() == (bucket / path).read_bytes() == read_bytes(mount.backend, path)
+    for path in ("css/app.css", "css/base.css"):
+        found = sheets.Source.read(mount.backend.stat(path), (bucket / path).read_bytes())
+        assert all(meant is not None and (bucket / meant.path).is_file() for _, meant in found.targets())
+
+
+def test_a_changed_image_publishes_the_sheet_anew(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assets = AssetStore()
+    assets.static("/assets/", root=root, name="assets", fingerprint="content", references="rewrite")
+    bucket = tmp_path_factory.mktemp("bucket")
+    [first] = assets.publish(bucket)
+    save(root / "img/a.png", "other")
+    time.sleep(0.5)
+    [second] = assets.publish(bucket)
+    changed = {path for path in FILES if first.manifest.entries[path] != second.manifest.entries[path]}
+    assert changed == {"img/a.png", "css/app.css"}
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_the_bytes_under_a_fingerprinted_url_are_immutable_and_rewritten(root: Path, coding: str) -> None:
+    (root / "css/app.css").write_text(FILES["css/app.css"] + "/* filler */" * 400)
+    assets = AssetStore()
+    assets.static("/assets/", root=root, name="assets", references="rewrite")
+    client = TestClient(Starlette(routes=assets.routes))
+    url = assets.url_for("assets", file="css/app.css")
+    answer = client.get(url, headers={"accept-encoding": coding})
+    assert answer.headers["cache-control"] == "max-age=31536000, public, immutable"
+    assert answer.headers.get("content-encoding", "identity") == coding
+    assert "url(../img/a-" in answer.text
+    assert (
+        client.get(url, headers={"if-none-match": answer.headers["etag"], "accept-encoding": coding}).status_code == 304
+    )
+    part = client.get(url, headers={"range": "bytes=9-17", "accept-encoding": "identity"})
+    assert (part.status_code, part.text) == (206, answer.text[9:18])
+    head = client.head(url, headers={"accept-encoding": coding})
+    assert head.headers["etag"] == answer.headers["etag"]
+
+
+def test_an_old_url_after_the_image_changed_is_not_immutable(root: Path) -> None:
+    assets = AssetStore()
+    assets.static("/assets/", root=root, name="assets", references="rewrite")
+    client = TestClient(Starlette(routes=assets.routes))
+    old = assets.url_for("assets", file="css/app.css")
+    save(root / "img/a.png", "other")
+    time.sleep(0.95)
+    assert assets.url_for("assets", file="css/app.css") != old
+    assert "immutable" not in client.get(old).headers["cache-control"]
+
+
+def test_a_rewritten_sheet_is_never_handed_to_the_proxy_as_a_file(root: Path) -> None:
+    assets = AssetStore(STATIC_X_SENDFILE_HEADER="X-Accel-Redirect")
+    assets.static("/assets/", root=root, name="assets", references="rewrite")
+    client = TestClient(Starlette(routes=assets.routes))
+    sheet = client.get(assets.url_for("assets", file="css/app.css"))
+    assert "x-accel-redirect" not in sheet.headers
+    assert "url(../img/a-" in sheet.text
+    assert "x-accel-redirect" in client.get(assets.url_for("assets", file="img/a.png")).headers
