@@ -42,7 +42,8 @@ store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
 servers.listen  servers.tree  servers.uvicorn  servers.granian  servers
-commands.base  commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
+commands.base  commands.application
+commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
 commands.rollback  commands.check  commands
 cli
 __init__  __main__
@@ -54,7 +55,7 @@ DOORS = {
     "boto3": {"backends.s3_client"},
     "botocore": {"backends.s3_client", "backends.s3_errors"},
     "aiohttp": {"backends.s3_reader"},
-    "starlette": {"http.handler", "http.routes", "store", "servers.tree", "commands.url"},
+    "starlette": {"http.handler", "http.routes", "store", "servers.tree"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
     "rich": {"publish.bar"},
