@@ -100,6 +100,16 @@ def test_what_is_missing_is_a_404(bucket: Ask, path: str) -> None:
     assert bucket(path).status == 404
 
 
+def test_a_retained_object_that_a_publish_recorded_is_immutable(stored: S3Bucket, bucket: Ask) -> None:
+    old, unknown = fingerprint.add("css/app.css", "0" * 64), fingerprint.add("css/app.css", "1" * 64)
+    stored.put({old: b"old"}, Metadata={"assetstore-fingerprint": "0" * 64})
+    stored.put({unknown: b"whose?"})
+    reply = bucket(old)
+    assert (reply.body, reply.headers["cache-control"]) == (b"old", "max-age=31536000, public, immutable")
+    reply = bucket(unknown)
+    assert (reply.body, reply.headers["cache-control"]) == (b"whose?", "max-age=0, public, must-revalidate")
+
+
 @pytest.mark.parametrize("bucket", ["without a cache"], indirect=True)
 @pytest.mark.parametrize(
     ("headers", "requests"),
