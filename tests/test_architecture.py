@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "assetstore"
 ORDER = """
 errors
 paths  media_types  headers  compress  digest
-references  stylesheets  scripts
+references  stylesheets  scripts  recent
 urls  settings
 backends.base  backends.readers  backends.held
 backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
