@@ -343,6 +343,7 @@ def test_a_private_mount_is_for_its_own_origin(serve: Callable[..., Ask]) -> Non
 def test_a_cdn_shows_its_timings(serve: Callable[..., Ask]) -> None:
     ask = serve(url="https://cdn.example.com/")
     assert ask("data.bin").headers["timing-allow-origin"] == "*"
+    assert serve(asset_host="https://cdn.example.com")("data.bin").headers["timing-allow-origin"] == "*"
     assert "timing-allow-origin" not in serve()("data.bin").headers
 
 
