@@ -38,8 +38,7 @@ class Reference:
 
     kind: str
     url: str
-    #: ``0:0`` where a manifest tells of it, which has no places.
-    place: Place = Place(0, 0)
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

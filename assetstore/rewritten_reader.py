@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from assetstore.backends.base import WHOLE, Backend, FileStat, Span
-from assetstore.backends.readers import AsyncOpenFile, Reader, ThreadReader, reader_of
+from assetstore.backends.readers import AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 
 
 class RewrittenReader:
@@ -17,6 +17,7 @@ class RewrittenReader:
 
     def __init__(self, inner: Backend, outer: Backend, is_rewritten: Callable[[str], bool]) -> None:
         self._others = reader_of(inner)
+        self._marking = self._others if isinstance(self._others, MarkingReader) else None
         self._sheets = ThreadReader(outer)
         self._is_rewritten = is_rewritten
 
@@ -25,6 +26,13 @@ class RewrittenReader:
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         return await self._for(path).open(path, span, validator=validator)
+
+    def mark(self, path: str) -> Mark | None:
+        """As :meth:`MarkingReader.mark`; a style sheet follows other files, so nothing of its own tells."""
+        return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
+
+    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
+        return self._marking.read_now(path, mark, start, stop) if self._marking else None
 
     async def aclose(self) -> None:
         await self._others.aclose()

@@ -43,6 +43,8 @@ class Settings:
     #: Whether tags and the import map carry ``integrity``. ``None``: where a mount's URLs name
     #: another host, and where names come from a manifest; so a file that is being edited has none.
     ASSETS_INTEGRITY: bool | None = None
+    #: Bytes of memory for the files that are asked for most, in each process; 0 reads every file anew.
+    ASSETS_MEMORY_BYTES: int = 64 * 1024 * 1024
 
     @classmethod
     def load(
@@ -148,6 +150,13 @@ def _flag_or_none(name: str) -> Callable[[object], bool | None]:
     return lambda value: None if value is None else read(value)
 
 
+def _memory_bytes(value: object) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit():
+        raise SettingsError(f"ASSETS_MEMORY_BYTES={value!r} is no number of bytes; give 67108864 for 64 MB, 0 for none")
+    return int(text)
+
+
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "ASSETS_URL": _assets_url,
     "STATIC_X_SENDFILE_HEADER": _sendfile_header,
@@ -156,4 +165,5 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "IMPORT_MAP": _import_map,
     "ASSETS_STRICT": _flag("ASSETS_STRICT"),
     "ASSETS_INTEGRITY": _flag_or_none("ASSETS_INTEGRITY"),
+    "ASSETS_MEMORY_BYTES": _memory_bytes,
 }

@@ -18,6 +18,7 @@ from assetstore.errors import BackendError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.hosts import HostChoice
 from assetstore.html import Markup
+from assetstore.http.memory import Memory
 from assetstore.http.offload import offload_of
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
 from assetstore.indexing import Index
@@ -50,7 +51,8 @@ class AssetStore:
         self.settings = Settings.load(settings, keywords)
         self._mounts = MountTable()
         self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
-        self._route = AssetRoute(self._namer, offload_of(self.settings))
+        self._memory = Memory(self.settings.ASSETS_MEMORY_BYTES)
+        self._route = AssetRoute(self._namer, offload_of(self.settings), self._memory)
         self._root_files: list[BaseRoute] = []
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)
@@ -130,6 +132,7 @@ class AssetStore:
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)
+        self._memory.start_over(by_host=any(each.url.host is not None for each in self._mounts))
         return mount
 
     def root_files(self, *files: str, mount: str = "assets") -> None:
@@ -162,7 +165,7 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        return AssetWrapper(self.routes, app)
+        return AssetWrapper(self.routes, self._memory, app)
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "assetstore"
 ORDER = """
 errors
 paths  media_types  headers  compress  digest
-references  stylesheets  scripts  recent
+references  stylesheets  scripts
 urls  settings
 backends.base  backends.readers  backends.held
 backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
@@ -32,7 +32,8 @@ manifest  published  hosts  mounts  missing  namer
 soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload
-http.failures  http.versions  http.variants  http.lookup  http.selection  http.body  http.handler  http.routes  http
+http.failures  http.versions  http.variants  http.lookup  http.selection  http.body
+http.remembered  http.memory  http.recall  http.handler  http.routes  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
 publish.retention  publish.prune  publish.rollback  publish.destinations  publish
@@ -42,8 +43,7 @@ store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
 servers.listen  servers.tree  servers.uvicorn  servers.granian  servers
-commands.base  commands.application
-commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
+commands.base  commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
 commands.rollback  commands.check  commands
 cli
 __init__  __main__
@@ -55,7 +55,7 @@ DOORS = {
     "boto3": {"backends.s3_client"},
     "botocore": {"backends.s3_client", "backends.s3_errors"},
     "aiohttp": {"backends.s3_reader"},
-    "starlette": {"http.handler", "http.routes", "store", "servers.tree"},
+    "starlette": {"http.handler", "http.routes", "store", "servers.tree", "commands.url"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
     "rich": {"publish.bar"},
@@ -85,6 +85,7 @@ ASYNC = {
     "backends.cached.facts",
     "backends.cached.reader",
     "backends.s3_reader",
+    "http.recall",
     "http.versions",
     "http.variants",
     "http.lookup",

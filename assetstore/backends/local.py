@@ -12,7 +12,7 @@ from assetstore import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
 from assetstore.backends.local_reader import reader_for
 from assetstore.backends.local_root import LocalRoot, require_directory, translate
-from assetstore.backends.readers import Reader
+from assetstore.backends.readers import Mark, Reader
 from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
 #: Bytes read at a time.
@@ -46,6 +46,14 @@ class LocalBackend:
             opened.close()
             raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
         return opened
+
+    def mark(self, path: str) -> Mark:
+        """As :meth:`MarkingReader.mark`."""
+        return self._root.mark(path)
+
+    def open_marked(self, path: str, mark: Mark) -> int | None:
+        """A descriptor of the file that has that *mark*, for the caller to close; ``None`` if it is another."""
+        return self._root.open_marked(path, mark)
 
     def reader(self) -> Reader:
         """How serving reads it: on the event loop while that cannot block."""

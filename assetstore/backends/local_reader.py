@@ -17,7 +17,7 @@ from typing import Protocol
 from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
-from assetstore.backends.readers import MAX_THREADS, AsyncOpenFile, Reader, ThreadReader
+from assetstore.backends.readers import MAX_THREADS, AsyncOpenFile, Mark, Reader, ThreadReader
 
 #: Bytes read at a time. Smaller pieces cost more calls, larger ones fresh pages of memory.
 PIECE_BYTES = 256 * 1024
@@ -54,6 +54,12 @@ class LocalFiles(Backend, Protocol):
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> DescriptorFile:
         """As :meth:`Backend.open`."""
 
+    def mark(self, path: str) -> Mark:
+        """As :meth:`MarkingReader.mark`."""
+
+    def open_marked(self, path: str, mark: Mark) -> int | None:
+        """A descriptor of the file that has that *mark*, for the caller to close; ``None`` if it is another."""
+
 
 class LocalReader:
     """Reads on the event loop; in a bounded number of threads what would block it."""
@@ -69,6 +75,21 @@ class LocalReader:
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         opened = self._backend.open(path, span, validator=validator)
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
+
+    def mark(self, path: str) -> Mark:
+        return self._backend.mark(path)
+
+    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
+        if stop - start > PIECE_BYTES:
+            return None
+        descriptor = self._backend.open_marked(path, mark)
+        if descriptor is None:
+            return None
+        try:
+            piece = self._cached.read(descriptor, start, stop)
+        finally:
+            os.close(descriptor)
+        return piece if len(piece) == stop - start else None
 
     async def aclose(self) -> None:
         """Nothing is held between calls."""

@@ -14,6 +14,7 @@ import stat
 from contextlib import suppress
 
 from assetstore import paths
+from assetstore.backends.readers import NO_FILE, Mark
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -84,6 +85,28 @@ class LocalRoot:
         os.close(descriptor)
         return facts
 
+    def mark(self, path: str) -> Mark:
+        """What changes whenever anything about *path* does; :data:`NO_FILE` where nothing can be reached."""
+        try:
+            return _mark_of(os.stat(f"{self.directory}/{path}"))
+        except (OSError, ValueError):
+            return NO_FILE
+
+    def open_marked(self, path: str, mark: Mark) -> int | None:
+        """A descriptor of the very file that was marked; ``None`` if *path* leads to another by now.
+
+        The mark names the file itself, whatever leads to it: one that was found inside the directory
+        need not be asked again where it is.
+        """
+        try:
+            descriptor = os.open(f"{self.directory}/{path}", _READ)
+        except (OSError, ValueError):
+            return None
+        if _mark_of(os.fstat(descriptor)) == mark:
+            return descriptor
+        os.close(descriptor)
+        return None
+
     def inside(self, path: str) -> str:
         """The real place where *path* may be written, its links resolved.
 
@@ -152,6 +175,10 @@ class LocalRoot:
     def _resolve(self) -> None:
         self._real = os.path.realpath(self.directory)
         self._prefix = self._real.rstrip(os.sep) + os.sep
+
+
+def _mark_of(facts: os.stat_result) -> Mark:
+    return Mark(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def _kernel_tells_where() -> bool:

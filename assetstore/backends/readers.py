@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -42,6 +42,31 @@ class Reader(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and threads, at shutdown."""
+
+
+class Mark(NamedTuple):
+    """Tells one state of a file from the next."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+#: The mark where there is no file.
+NO_FILE = Mark(0, 0, -1, 0, 0)
+
+
+@runtime_checkable
+class MarkingReader(Reader, Protocol):
+    """A reader that can tell at once whether a file is still the one it was: files of this machine."""
+
+    def mark(self, path: str) -> Mark | None:
+        """What changes whenever *path* does; :data:`NO_FILE` where there is none, ``None`` where nothing can tell."""
+
+    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
+        """The bytes ``start`` to ``stop`` of the file with that *mark*; ``None`` if it is another, or would be waited for."""
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from assetstore.http.conditional import Verdict
 from assetstore.http.policy import Headers, raw
@@ -39,6 +40,22 @@ class Answer:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "needs_file", any(isinstance(piece, Part) for piece in self.body))
+
+
+class Ready(NamedTuple):
+    """An answer of which nothing has to be waited for: all its bytes are here."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+def ready(answer: Answer) -> Ready:
+    """*answer*, which needs no file, with its body in one piece."""
+    pieces = [piece for piece in answer.body if isinstance(piece, bytes)]
+    if len(pieces) != len(answer.body):
+        raise TypeError("an answer that needs a file was taken for one that does not")
+    return Ready(answer.status, answer.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 def plan(request: AssetRequest, chosen: Representation, now: float) -> Answer:

@@ -14,7 +14,10 @@ import anyio
 
 from assetstore.backends.readers import AsyncOpenFile
 from assetstore.errors import AssetStoreError, BodyTruncated
-from assetstore.http.answer import Answer, Part
+from assetstore.http.answer import Answer, Part, Ready, ready
+
+#: The largest piece of a body that is sent at once.
+PIECE_BYTES = 256 * 1024
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,11 +35,10 @@ async def deliver(answer: Answer, opened: AsyncOpenFile | None, receive: Receive
         BodyTruncated, VersionChanged, BackendError: nothing was sent yet.
         BrokenOff: the headers are out already.
     """
-    start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
     if not answer.needs_file:
-        await send(start)
-        await send({"type": "http.response.body", "body": b"".join(map(_in_memory, answer.body)), "more_body": False})
+        await send_ready(ready(answer), send)
         return
+    start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
     async with aclosing(_chunks(answer, opened)) as chunks:
         first, more = await anext(chunks)
         if not more:
@@ -44,6 +46,31 @@ async def deliver(answer: Answer, opened: AsyncOpenFile | None, receive: Receive
             await send({"type": "http.response.body", "body": first, "more_body": False})
             return
         await _stream(start, first, chunks, receive, send)
+
+
+async def send_ready(answer: Ready, send: Send) -> None:
+    """Send an answer of which nothing has to be waited for.
+
+    The messages are made anew each time, since middleware may write into them. A long body goes in
+    pieces, so that the server buffers no more than one of them for a slow client.
+    """
+    status, headers, body = answer
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    if len(body) <= PIECE_BYTES:
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return
+    for start in range(0, len(body), PIECE_BYTES):
+        stop = start + PIECE_BYTES
+        await send({"type": "http.response.body", "body": body[start:stop], "more_body": stop < len(body)})
+
+
+async def whole(opened: AsyncOpenFile, size: int) -> bytes:
+    """All bytes of a file of *size* bytes.
+
+    Raises:
+        BodyTruncated, VersionChanged, BackendError: it has other bytes, or they cannot be read.
+    """
+    return b"".join([chunk async for chunk in _exactly(opened, Part(0, size))])
 
 
 async def _stream(
@@ -112,9 +139,3 @@ async def _exactly(opened: AsyncOpenFile, part: Part) -> AsyncGenerator[bytes, N
         f"{opened.stat.path!r} gave other bytes than the {part.stop - part.start} from {part.start} on",
         path=opened.stat.path,
     )
-
-
-def _in_memory(piece: bytes | Part) -> bytes:
-    if isinstance(piece, Part):
-        raise TypeError("an answer that needs a file was taken for one that does not")
-    return piece

@@ -12,15 +12,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
 from assetstore.http.answer import Answer, plain, plan
-from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver
-from assetstore.http.failures import CHANGED_MEANWHILE, Failure, failure_of
+from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, send_ready
+from assetstore.http.failures import CHANGED_MEANWHILE, NOT_FOUND, Failure, failure_of
 from assetstore.http.lookup import Found, Lookup
+from assetstore.http.memory import Memory
 from assetstore.http.offload import Offload
 from assetstore.http.policy import ALLOW, Policy
+from assetstore.http.recall import Recall
 from assetstore.http.request import AssetRequest
 from assetstore.http.selection import Selection, Selector
 from assetstore.http.variants import Variants
@@ -33,18 +36,24 @@ _log = logging.getLogger("assetstore")
 class AssetHandler:
     """The ASGI application of one mount; the path comes as ``scope["path_params"]["file"]``."""
 
-    def __init__(self, mount: Mount, offload: Offload | None = None) -> None:
+    def __init__(self, mount: Mount, offload: Offload | None = None, memory: Memory | None = None) -> None:
         self._mount = mount
         self._offload = None if offload is None else offload.for_mount(mount)
-        self._policy = Policy(mount.public, mount.cross_origin, mount.headers, mount.shared_cache)
+        self._policy = Policy(mount.public, mount.url.cross_origin, mount.headers, mount.shared_cache)
         versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
         variants = Variants(mount.backend, mount.reader, mount.resolver)
+        self._memory = Memory(0, plan_bytes=0) if memory is None else memory
+        self._recall = Recall(self._memory, mount, bodies=offload is None)
         self._lookup = Lookup(mount, versions)
         self._selector = Selector(self._policy, versions, variants)
         self._preflight = Answer(204, self._policy.preflight())
         self._wrong_method = plain(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        remembered = self._memory.find(scope)
+        if remembered is not None:
+            await send_ready(remembered, send)
+            return
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
             answer = self._preflight if method == "OPTIONS" else self._wrong_method
@@ -53,7 +62,7 @@ class AssetHandler:
         file = scope["path_params"].get("file") or self._mount.defaults.get("file", "")
         request = AssetRequest.from_headers(method, scope["headers"])
         try:
-            await self._answer(file, request, receive, send)
+            await self._answer(self._memory.key_of(scope), file, request, receive, send)
         except BrokenOff as error:
             _log.error("%r from %s broke off: %s", file, self._mount.backend.label, error)
             raise
@@ -61,17 +70,23 @@ class AssetHandler:
             answer = self._failed(file, request, error)
             await deliver(answer, None, receive, send)
 
-    async def _answer(self, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
+    async def _answer(self, key: str, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
         try:
-            await self._try(file, request, receive, send)
+            await self._try(key, file, request, receive, send)
         except CHANGED_MEANWHILE:
-            await self._try(file, request, receive, send)
+            await self._try(key, file, request, receive, send)
 
-    async def _try(self, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
-        answer, selection = await self._plan(file, request)
-        if self._offload is not None:
-            answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
+    async def _try(self, key: str, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
+        witness = self._recall.watch(file)
         try:
+            answer, selection = await self._plan(file, request)
+        except AssetNotFound:
+            self._recall.keep_missing(key, witness, partial(self._refuse, NOT_FOUND))
+            raise
+        try:
+            answer = await self._recall.keep(key, witness, answer, selection)
+            if self._offload is not None:
+                answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
             await deliver(answer, selection.opened, receive, send)
         finally:
             await selection.aclose()
@@ -94,11 +109,18 @@ class AssetHandler:
             raise
 
     def _failed(self, file: str, request: AssetRequest, error: AssetStoreError) -> Answer:
-        failure: Failure = failure_of(error)
         if not isinstance(error, (AssetNotFound, UnsafePath)):
             _log.error(
-                "%d for %r: %s failed: %s", failure.status, file, self._mount.backend.label, error, exc_info=error
+                "%d for %r: %s failed: %s",
+                failure_of(error).status,
+                file,
+                self._mount.backend.label,
+                error,
+                exc_info=error,
             )
+        return self._refuse(failure_of(error), request)
+
+    def _refuse(self, failure: Failure, request: AssetRequest) -> Answer:
         return plain(failure.status, self._policy.refusal(failure.headers), failure.phrase, head=request.head)
 
 

@@ -12,7 +12,8 @@ from assetstore.http.ranges import RangeSet
 #: Headers as an ASGI server gives and takes them: lower-case name, value.
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-_READ = {
+#: The headers that can change an answer, by their raw names.
+READ = {
     name.encode(): name
     for name in (
         "accept-encoding",
@@ -48,7 +49,7 @@ class AssetRequest:
         """
         found: dict[str, str] = {}
         for raw, value in headers:
-            name = _READ.get(raw)
+            name = READ.get(raw)
             if name is not None:
                 text = value.decode("latin-1")
                 found[name] = f"{found[name]}, {text}" if name in found else text
@@ -58,6 +59,16 @@ class AssetRequest:
         ranges = None if head or "range" not in found else RangeSet.from_header(found["range"])
         accepted = AcceptEncoding.from_header(found.get("accept-encoding"))
         return cls(head, Preconditions.from_headers(found), ranges, accepted, "range" in found)
+
+    @property
+    def timeless(self) -> bool:
+        """Whether the same request is answered alike at any other time, while the file stays the same.
+
+        A date that lies ahead is ignored until it is past (section 13.1.3), unless something outranks it.
+        """
+        asked = self.preconditions
+        outranked = asked.if_modified_since is None or asked.if_none_match is not None
+        return outranked and asked.if_unmodified_since is None and asked.if_range is None
 
     @property
     def conditional(self) -> bool:

@@ -17,7 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
+from assetstore.http.body import send_ready
 from assetstore.http.handler import AssetHandler
+from assetstore.http.memory import Memory
 from assetstore.http.offload import Offload
 from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
@@ -85,8 +87,9 @@ def _file_of(path_params: Mapping[str, Any]) -> str | None:
 class AssetRoute(AssetNames):
     """Answers every request that is for a mount."""
 
-    def __init__(self, namer: Namer, offload: Offload | None = None) -> None:
+    def __init__(self, namer: Namer, offload: Offload | None = None, memory: Memory | None = None) -> None:
         super().__init__(namer)
+        self._memory = memory
         self._offload = offload
         self._handlers: dict[Mount, AssetHandler] = {}
 
@@ -112,7 +115,7 @@ class AssetRoute(AssetNames):
     def _handler(self, mount: Mount) -> AssetHandler:
         handler = self._handlers.get(mount)
         if handler is None:
-            handler = self._handlers[mount] = AssetHandler(mount, self._offload)
+            handler = self._handlers[mount] = AssetHandler(mount, self._offload, self._memory)
         return handler
 
     def _claims(self, mount: Mount, file: str, scope: Scope) -> bool:
@@ -158,11 +161,17 @@ def root_file(file: str, mount: Mount) -> Route:
 class AssetWrapper:
     """An ASGI application in front of another: assets are answered before its middleware is entered."""
 
-    def __init__(self, routes: Sequence[BaseRoute], app: ASGIApp) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], memory: Memory, app: ASGIApp) -> None:
         self._routes = routes
         self._app = app
+        self._memory = memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            remembered = self._memory.find(scope)
+            if remembered is not None:
+                await send_ready(remembered, send)
+                return
         for route in self._routes:
             match, child = route.matches(scope)
             if match is not Match.NONE:

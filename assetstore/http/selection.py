@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assetstore import media_types
 from assetstore.backends.base import FileStat
 from assetstore.backends.readers import AsyncOpenFile
 from assetstore.http.cache_status import told
+from assetstore.http.conditional import Validators
 from assetstore.http.lookup import Found
 from assetstore.http.policy import Policy, raw
 from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
 from assetstore.http.request import AssetRequest
 from assetstore.http.variants import Offer, Variants
 from assetstore.http.versions import Versions
+
+#: A representation that is no plain file, and the file that holds its bytes where they are not in memory.
+_Variant = tuple[Representation, AsyncOpenFile | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +27,22 @@ class Selection:
 
     chosen: Representation
     opened: AsyncOpenFile | None
+    #: What was found: the facts of the plain file.
+    stat: FileStat
+    #: The codings in which it could be had besides its plain bytes, and what tells those apart.
+    codings: tuple[str, ...]
+    identity: Validators
 
     async def aclose(self) -> None:
         """Close the file if there is one."""
         if self.opened is not None:
             await self.opened.aclose()
+
+
+def preferred(request: AssetRequest, codings: Sequence[str], identity: Validators, now: float) -> str | None:
+    """Which of *codings* a request gets; ``None`` for the plain bytes, from which alone parts are cut."""
+    coding = request.accepted.choose(codings)
+    return None if coding is None or request.wants_part(identity, now) else coding
 
 
 class Selector:
@@ -48,16 +64,17 @@ class Selector:
         facts = self._facts(found, now)
         etag = await self._versions.etag(stat)
         identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
-        coding = request.accepted.choose(offer.codings)
-        if coding is None or request.wants_part(identity.validators, now):
-            return Selection(identity, found.opened)
+        coding = preferred(request, offer.codings, identity.validators, now)
+        if coding is None:
+            return Selection(identity, found.opened, stat, offer.codings, identity.validators)
         variant = await self._variant(found, offer, coding, facts)
         if variant is not None:
             await found.aclose()
-            return variant
-        if not self._variants.offer(stat, found.logical).codings:  # nothing would be gained, so it does not vary
+            return Selection(*variant, stat, offer.codings, identity.validators)
+        codings = self._variants.offer(stat, found.logical).codings
+        if not codings:  # nothing would be gained, so it does not vary
             identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
-        return Selection(identity, found.opened)
+        return Selection(identity, found.opened, stat, codings, identity.validators)
 
     def _facts(self, found: Found, now: float) -> Facts:
         return Facts(
@@ -67,7 +84,7 @@ class Selector:
             modified=modified_seconds(found.stat, now),
         )
 
-    async def _variant(self, found: Found, offer: Offer, coding: str, facts: Facts) -> Selection | None:
+    async def _variant(self, found: Found, offer: Offer, coding: str, facts: Facts) -> _Variant | None:
         sibling = offer.siblings.get(coding)
         if sibling is not None:
             return await self._sibling(found, sibling, coding, facts)
@@ -75,9 +92,9 @@ class Selector:
         if content is None:
             return None
         tag = etag_of_variant(content, coding)
-        return Selection(facts.represent(len(content), tag, varies=True, coding=coding, content=content), None)
+        return facts.represent(len(content), tag, varies=True, coding=coding, content=content), None
 
-    async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: Facts) -> Selection | None:
+    async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: Facts) -> _Variant | None:
         """The sibling as a representation; it is opened if its file was."""
         opened = None
         if found.opened is not None:
@@ -92,4 +109,4 @@ class Selector:
                 await opened.aclose()
             raise
         tag = None if etag is None else f"{etag}-{coding}"
-        return Selection(facts.represent(sibling.size, tag, varies=True, coding=coding), opened)
+        return facts.represent(sibling.size, tag, varies=True, coding=coding), opened

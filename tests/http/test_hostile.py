@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asgi.client import ask_async
+from asgi.client import ask_async, scope_of
 from asgi.tree import DATA, Ask, put
 from assetstore import AssetStore
 from assetstore.http.body import BrokenOff
@@ -238,7 +238,7 @@ def test_a_client_that_leaves_in_mid_body_leaves_nothing_open(tree: Path) -> Non
                 gone.set()
                 await asyncio.sleep(0)
 
-        scope = {"type": "http", "method": "GET", "headers": [], "path_params": {"file": "big.bin"}}
+        scope = scope_of("big.bin")
         await asyncio.wait_for(handler(scope, receive, send), 5)
         assert sent < 39, "the rest of the file was read for nobody"
 
@@ -268,7 +268,7 @@ def test_a_request_that_is_cancelled_leaves_nothing_open(tree: Path) -> None:
                 stuck.set()
                 await asyncio.Future()
 
-        scope = {"type": "http", "method": "GET", "headers": [], "path_params": {"file": "big.bin"}}
+        scope = scope_of("big.bin")
         task = asyncio.create_task(handler(scope, receive, send))
         await stuck.wait()
         task.cancel()

@@ -1,0 +1,87 @@
+"""This module owns what the handler of one mount tells the memory: which files it looks at, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from assetstore import fingerprint as fingerprints
+from assetstore import media_types, paths
+from assetstore.backends.base import CacheFacts
+from assetstore.backends.readers import NO_FILE, MarkingReader
+from assetstore.compress import SUFFIXES
+from assetstore.http.answer import Answer
+from assetstore.http.body import whole
+from assetstore.http.memory import Memory
+from assetstore.http.remembered import Kept, Remembered, Witness
+from assetstore.http.request import AssetRequest
+from assetstore.http.selection import Selection
+from assetstore.mounts import Mount
+
+
+class Recall:
+    """Remembers what one mount answered.
+
+    Args:
+        memory: of the whole store.
+        mount: where the files are.
+        bodies: whether the bytes of files may be remembered; not where a proxy sends them.
+    """
+
+    def __init__(self, memory: Memory, mount: Mount, *, bodies: bool = True) -> None:
+        self._memory = memory
+        self._reader = mount.reader if isinstance(mount.reader, MarkingReader) else None
+        self._bodies = bodies
+
+    def watch(self, file: str) -> Witness | None:
+        """What the files look like now that an answer for *file* may be made of; ``None`` for no legal path.
+
+        To be called before they are looked up: what changes meanwhile is then noticed at the next check.
+        """
+        if not paths.is_clean(file):
+            return None
+        if self._reader is None:
+            return Witness(None, ())
+        logical, fingerprint = fingerprints.split(file)
+        looked_at = _with_siblings(logical)
+        if fingerprint is not None:
+            looked_at += _with_siblings(file) if self._reader.mark(file) != NO_FILE else [file]
+        return Witness(self._reader.mark, looked_at)
+
+    async def keep(self, key: str, witness: Witness | None, answer: Answer, selection: Selection) -> Answer:
+        """Remember what was chosen, and *answer* with its bytes where these are remembered as well.
+
+        Raises:
+            BodyTruncated, VersionChanged, BackendError: the bytes cannot be read.
+        """
+        if witness is None or witness.is_early or not _is_settled(selection.stat.cache):
+            return answer
+        chosen, opened = selection.chosen, selection.opened
+        file = opened.stat.path if opened is not None and self._bodies else None
+        if file is not None and opened is not None and _is_whole(answer) and chosen.size <= self._memory.max_body:
+            content = await whole(opened, chosen.size)
+            chosen, answer = replace(chosen, content=content), replace(answer, body=(content,))
+        entry = self._memory.get(key)
+        if entry is None or not entry.is_about(witness, selection.codings, selection.identity):
+            entry = Remembered(witness, self._reader, codings=selection.codings, identity=selection.identity)
+        entry.keep(Kept(chosen, file, None if file is None else witness.mark_of(file)))
+        self._memory.put(key, entry)
+        return answer
+
+    def keep_missing(self, key: str, witness: Witness | None, refusal: Callable[[AssetRequest], Answer]) -> None:
+        """Remember that there is no such file."""
+        if witness is not None:
+            self._memory.put(key, Remembered(witness, self._reader, missing=refusal))
+
+
+def _with_siblings(path: str) -> list[str]:
+    return [path, *(path + suffix for suffix in SUFFIXES.values() if media_types.compressible(path))]
+
+
+def _is_settled(cache: CacheFacts | None) -> bool:
+    """Whether a cache before the storage would say the same again."""
+    return cache is None or cache.outcome == "hit"
+
+
+def _is_whole(answer: Answer) -> bool:
+    return answer.status == 200 and answer.needs_file

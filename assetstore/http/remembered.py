@@ -1,0 +1,191 @@
+"""This module owns what is remembered of one URL: its representations, the answers made of them, and whether they hold.
+
+An answer that is remembered was planned like every other; a request that asks in another way is
+planned again, from the representation that is remembered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from assetstore.backends.readers import Mark, MarkingReader
+from assetstore.http.answer import Answer, Part, Ready, plan, ready
+from assetstore.http.conditional import Validators
+from assetstore.http.policy import Headers
+from assetstore.http.representation import Representation
+from assetstore.http.request import AssetRequest
+from assetstore.http.selection import preferred
+
+#: For how long an answer stands before the files behind it are looked at again. Less than the
+#: second within which a saved file must be seen.
+CHECK_SECONDS = 0.9
+#: Answers that are kept for one URL; and the longest request, and the longest part of a file, that one
+#: is kept for, in bytes.
+MAX_ANSWERS, MAX_ASKED_BYTES, MAX_PART_BYTES = 64, 512, 64 * 1024
+#: What an entry, a representation and an answer take without the bytes of files: measured, then rounded up.
+ENTRY_BYTES, KEPT_BYTES, ANSWER_BYTES = 2048, 4096, 1024
+
+#: What a request asks: its method, and the headers that can change the answer.
+Asked = tuple[str, tuple[tuple[bytes, bytes], ...]]
+
+
+class Witness:
+    """Knows what the files looked like before they were read, and so whether they are still the same."""
+
+    __slots__ = ("_mark", "_marks", "until")
+
+    def __init__(self, mark: Callable[[str], Mark | None] | None, paths: Iterable[str]) -> None:
+        #: When to look at them again, by :func:`time.monotonic`.
+        self.until = time.monotonic() + CHECK_SECONDS
+        self._mark = mark
+        self._marks = {} if mark is None else {path: mark(path) for path in paths}
+
+    def mark_of(self, path: str) -> Mark | None:
+        """The mark of a file that was looked at."""
+        return self._marks.get(path)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether a file is of the future: what is said of its time will change though the file does not."""
+        now = time.time_ns()
+        return any(mark is not None and mark.mtime_ns > now for mark in self._marks.values())
+
+    def saw_the_same_as(self, other: Witness) -> bool:
+        """Whether both saw every file in the same state."""
+        return self._marks == other._marks
+
+    def holds(self) -> bool:
+        """Look again: whether every file is the one it was. Where files have no marks, only time tells."""
+        if self._mark is None or None in self._marks.values():
+            return False
+        if any(self._mark(path) != mark for path, mark in self._marks.items()):
+            return False
+        self.until = time.monotonic() + CHECK_SECONDS
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A representation; and the file of its bytes, with its mark, where they are not in memory."""
+
+    representation: Representation
+    file: str | None = None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An answer whose bytes are read anew for every request, from the file with that mark."""
+
+    status: int
+    headers: Headers
+    part: Part
+    file: str
+    mark: Mark
+
+    def read(self, reader: MarkingReader) -> Ready | None:
+        """With its bytes; ``None`` if the file is another, or would be waited for."""
+        body = reader.read_now(self.file, self.mark, self.part.start, self.part.stop)
+        return None if body is None else Ready(self.status, self.headers, body)
+
+
+class Remembered:
+    """One URL."""
+
+    __slots__ = (
+        "_answers",
+        "_codings",
+        "_identity",
+        "_kept",
+        "_missing",
+        "_reader",
+        "charged",
+        "cost",
+        "visited",
+        "witness",
+    )
+
+    def __init__(
+        self,
+        witness: Witness,
+        reader: MarkingReader | None,
+        *,
+        codings: tuple[str, ...] = (),
+        identity: Validators | None = None,
+        missing: Callable[[AssetRequest], Answer] | None = None,
+    ) -> None:
+        self.witness = witness
+        #: Bytes of memory that it takes, and that the memory knows of.
+        self.cost, self.charged = ENTRY_BYTES, 0
+        #: Whether it was asked for since the memory last went past it.
+        self.visited = False
+        self._reader = reader
+        self._codings = codings
+        self._identity = identity
+        self._missing = missing
+        self._kept: dict[str | None, Kept] = {}
+        self._answers: dict[Asked, Ready | Unread] = {}
+
+    def is_about(self, witness: Witness, codings: tuple[str, ...], identity: Validators) -> bool:
+        """Whether the same files were found, in the same state and codings."""
+        return self.witness.saw_the_same_as(witness) and (self._codings, self._identity) == (codings, identity)
+
+    def keep(self, kept: Kept) -> None:
+        """Remember a representation; one whose bytes are not known never replaces one whose are."""
+        coding = kept.representation.coding
+        if kept.representation.content is None and kept.file is None and coding in self._kept:
+            return
+        self._kept[coding] = kept
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self._answers.clear()
+        contents = sum(len(each.representation.content or b"") for each in self._kept.values())
+        self.cost = ENTRY_BYTES + KEPT_BYTES * len(self._kept) + contents
+
+    def answer(self, asked: Asked) -> Ready | None:
+        """What a request gets; ``None`` where memory does not know."""
+        known = self._answers.get(asked) or self._plan(asked)
+        if isinstance(known, Unread):
+            return None if self._reader is None else known.read(self._reader)
+        return known
+
+    def _plan(self, asked: Asked) -> Ready | Unread | None:
+        method, headers = asked
+        if method not in {"GET", "HEAD"}:
+            return None
+        request = AssetRequest.from_headers(method, headers)
+        now = time.time()
+        kept = self._choose(request, now)
+        if kept is not None:
+            known = _known(plan(request, kept.representation, now), kept)
+        else:
+            known = None if self._missing is None else ready(self._missing(request))
+        if known is not None and request.timeless:
+            self._keep_answer(asked, known, None if kept is None else kept.representation.content)
+        return known
+
+    def _choose(self, request: AssetRequest, now: float) -> Kept | None:
+        if self._identity is None:
+            return None
+        return self._kept.get(preferred(request, self._codings, self._identity, now))
+
+    def _keep_answer(self, asked: Asked, known: Ready | Unread, content: bytes | None) -> None:
+        own = len(known.body) if isinstance(known, Ready) and known.body is not content else 0
+        if own > MAX_PART_BYTES or sum(len(value) for _, value in asked[1]) > MAX_ASKED_BYTES:
+            return
+        if len(self._answers) >= MAX_ANSWERS:
+            self._forget_answers()
+        self._answers[asked] = known
+        self.cost += ANSWER_BYTES + own
+
+
+def _known(answer: Answer, kept: Kept) -> Ready | Unread | None:
+    if not answer.needs_file:
+        return ready(answer)
+    part = answer.body[0]
+    if len(answer.body) > 1 or not isinstance(part, Part) or kept.file is None or kept.mark is None:
+        return None
+    return Unread(answer.status, answer.headers, part, kept.file, kept.mark)
