@@ -51,11 +51,12 @@ clean:
 	rm -rf $(VENV) .venv-localstack .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # .venv/.dev is the environment once the extra `dev` is in it; so for every other extra. Pip is told
-# to speak of errors only.
+# to speak of errors only. s3fs allows few releases of boto3: asked for first, they are found at once;
+# asked for beside everything else, pip tries one release after another for minutes.
 $(VENV)/.%: pyproject.toml | $(VENV)/bin/python
 	@echo "installing assetstore[$*] into $(VENV) ..."
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[$*]' || \
-	    { echo "could not install assetstore[$*]; without a network, name a folder of wheels: PIP_FIND_LINKS=... PIP_NO_INDEX=1" >&2; exit 1; }
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[s3,s3fs]'
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[$*]'
 	@touch $@
 
 .venv-swift/.ready: localstack/swift-requirements.txt
@@ -78,5 +79,5 @@ $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON); name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c "$$LOOK_AT_PYTHON"
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
-	@# Debian's pip gives up on, or takes minutes for, what botocore's many releases ask of it.
+	@# Debian's pip cannot resolve what the newest one can; without a network it has to do.
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip || true

@@ -15,6 +15,7 @@ from typing import Any
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
 from assetstore.errors import ManifestError
+from assetstore.references import Reference
 
 #: What the file says of itself, and the newest format that this code reads.
 KIND = "assetstore manifest"
@@ -55,6 +56,8 @@ class Entry:
     mtime_ns: int | None
     #: Every object that the release needs in the target for this asset.
     stored: tuple[StoredObject, ...] = ()
+    #: What a module imports, so that a server without the file knows; ``None`` where it was not read.
+    imports: tuple[Reference, ...] | None = None
 
     @property
     def fingerprinted_path(self) -> str:
@@ -119,7 +122,8 @@ def _json(value: object) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    return {
+    imports = {} if entry.imports is None else {"imports": [[each.kind, each.url] for each in entry.imports]}
+    return imports | {
         "fingerprint": entry.fingerprint,
         "fingerprinted_path": entry.fingerprinted_path,
         "size": entry.size,
@@ -207,6 +211,10 @@ def _read_stored(
     return StoredObject(_text(path), size, _text(sha256), _text(headers), coding, validator)
 
 
+def _read_import(kind: object, url: object) -> Reference:
+    return Reference(_text(kind), _text(url))
+
+
 def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
     entry = Entry(
         path=paths.clean(path),
@@ -217,6 +225,7 @@ def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
         content_type=_text(facts["content_type"]),
         mtime_ns=facts["mtime_ns"],
         stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
+        imports=None if "imports" not in facts else tuple(_read_import(*each) for each in _list(facts["imports"])),
     )
     if entry.fingerprint is not None and fingerprints.split(entry.fingerprinted_path) != (path, entry.fingerprint):
         raise ValueError(f"{path!r} has the fingerprint {entry.fingerprint!r}")

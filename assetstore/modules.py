@@ -15,6 +15,7 @@ from assetstore.backends.base import FileStat, read_bytes
 from assetstore.mounts import Mount
 from assetstore.paths import extension
 from assetstore.references import OutsideMount, Reference, is_relative, target
+from assetstore.resolver import Asset
 from assetstore.soon import Soon
 
 #: How many modules one graph holds, and how many bytes of one are read.
@@ -26,6 +27,11 @@ _MODULE_EXTENSIONS = frozenset({".js", ".mjs"})
 def is_module(path: str) -> bool:
     """Whether *path* names a JavaScript file."""
     return extension(path) in _MODULE_EXTENSIONS
+
+
+def is_read(stat: FileStat) -> bool:
+    """Whether that file is read for imports: a module of a sane size, where the lexer is installed."""
+    return is_module(stat.path) and stat.size <= MAX_BYTES and scripts.available()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,10 @@ Lookup = Callable[[str], Module | None]
 @dataclass(frozen=True, slots=True)
 class _Version:
     mount: Mount
-    path: str
-    #: What tells one version from the next: the backend's facts, or the fingerprint that a manifest has.
-    facts: FileStat | str | None
+    stat: FileStat
 
     def __str__(self) -> str:
-        return f"{self.path!r} in {self.mount.backend.label}"
+        return f"{self.stat.path!r} in {self.mount.backend.label}"
 
 
 class ModuleGraph:
@@ -68,16 +72,20 @@ class ModuleGraph:
     """
 
     def __init__(self) -> None:
-        self._reads = scripts.available()
         self._scans: Soon[_Version, tuple[Reference, ...]] = Soon(_scan)
 
     def imports(self, module: Module, lookup: Lookup) -> list[Import]:
         """What *module* refers to, in order; nothing if it is missing or not read yet."""
-        asset = module.mount.resolver.find(module.path) if self._reads and is_module(module.path) else None
-        if asset is None or (asset.stat is not None and asset.stat.size > MAX_BYTES):
+        asset = module.mount.resolver.find(module.path)
+        if asset is None:
             return []
-        references = self._scans.get(_Version(module.mount, module.path, asset.stat or asset.fingerprint)) or ()
+        references = self._scanned(module, asset) if asset.imports is None else asset.imports
         return [_meaning(module, each, lookup) for each in references if each.kind != "source-map"]
+
+    def _scanned(self, module: Module, asset: Asset) -> tuple[Reference, ...]:
+        if asset.stat is None or not is_read(asset.stat):
+            return ()
+        return self._scans.get(_Version(module.mount, asset.stat)) or ()
 
     def walk(
         self, entries: Iterable[Module], lookup: Lookup, *, eager: bool = False
@@ -103,7 +111,7 @@ class ModuleGraph:
 
 
 def _scan(version: _Version) -> tuple[Reference, ...]:
-    return tuple(scripts.scan(read_bytes(version.mount.backend, version.path)))
+    return tuple(scripts.scan(read_bytes(version.mount.backend, version.stat.path)))
 
 
 def _meaning(module: Module, reference: Reference, lookup: Lookup) -> Import:

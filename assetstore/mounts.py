@@ -50,6 +50,11 @@ class Mount:
         """How messages name the mount."""
         return repr(self.name) if self.name is not None else f"at {self.url.base}"
 
+    @property
+    def cross_origin(self) -> bool:
+        """Whether URLs may name another origin than the pages': a CDN, or hosts of the mount's own."""
+        return self.url.cross_origin or self.hosts is not NO_HOST
+
     def allows(self, path: str) -> bool:
         """Whether the extension of logical *path* may be served (guide section 8)."""
         return not self.allowed_ext or paths.extension(path) in self.allowed_ext

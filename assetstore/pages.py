@@ -19,6 +19,7 @@ from assetstore.mapped import ImportMaps, MappedImports
 from assetstore.modules import is_module
 from assetstore.named import Named, PageNames
 from assetstore.namer import Namer
+from assetstore.rewritten import RewrittenBackend
 from assetstore.settings import Settings
 from assetstore.soon import Soon
 
@@ -188,12 +189,15 @@ class Pages:
     def settle(self) -> None:
         """Compute whatever pages would otherwise do without on an event loop; for start-up, in a thread.
 
-        What is wrong with the import map is logged here; pages raise it.
+        What is wrong is logged here; the pages that meet it raise it.
         """
         try:
             self._maps.settle()
+            for mount in self._names.namer.mounts:
+                if isinstance(mount.backend, RewrittenBackend):
+                    mount.backend.prepare()
         except AssetStoreError as error:
-            _log.error("the import map cannot be resolved: %s", error)
+            _log.error("pages are not prepared: %s", error)
 
     def _fetched(self, named: Named, integrity: bool | str | None, nonce: str | None) -> dict[str, Attribute]:
         """What every tag says of how its file is fetched."""

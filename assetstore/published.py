@@ -56,19 +56,18 @@ class ManifestResolver:
     def find(self, path: str) -> Asset | None:
         asset = self._assets.get(path)
         if asset is None and (entry := self.manifest.entries.get(path)) is not None:
-            asset = self._assets[path] = Asset(path, entry.fingerprint, integrity=entry.integrity, sha256=entry.sha256)
+            asset = self._assets[path] = _asset(entry)
         return asset
 
     def all(self) -> Iterator[Asset]:
-        for path, entry in self.manifest.entries.items():
-            yield Asset(path, entry.fingerprint, integrity=entry.integrity, sha256=entry.sha256)
+        yield from map(_asset, self.manifest.entries.values())
 
     def vouches(self, path: str, fingerprint: str) -> bool:
         return fingerprints.add(path, fingerprint) in self._vouched
 
 
 def _asset(entry: Entry) -> Asset:
-    return Asset(entry.path, entry.fingerprint, integrity=entry.integrity, sha256=entry.sha256)
+    return Asset(entry.path, entry.fingerprint, integrity=entry.integrity, sha256=entry.sha256, imports=entry.imports)
 
 
 class PublishedFingerprint:

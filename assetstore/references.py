@@ -38,7 +38,8 @@ class Reference:
 
     kind: str
     url: str
-    place: Place
+    #: ``0:0`` where a manifest tells of it, which has no places.
+    place: Place = Place(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

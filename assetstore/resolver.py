@@ -20,6 +20,7 @@ from assetstore import paths
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.fingerprint import ContentFingerprint, Fingerprinter
+from assetstore.references import Reference
 
 _log = logging.getLogger("assetstore")
 
@@ -44,6 +45,8 @@ class Asset:
     integrity: str | None = None
     #: SHA-256 of the bytes, 64 hex digits, where a manifest recorded it.
     sha256: str | None = None
+    #: What a module imports, where a manifest recorded it.
+    imports: tuple[Reference, ...] | None = None
     #: Percent-encoded (fingerprinted) path, ready to stand behind a mount's base URL.
     url_path: str = field(init=False, compare=False)
 

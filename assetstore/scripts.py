@@ -47,6 +47,7 @@ MAPPED = frozenset({"import", "export-from", "dynamic-import", "resolve"})
 EAGER = frozenset({"import", "export-from"})
 
 
+@cache
 def available() -> bool:
     """Whether the lexer is installed; without it an import map still has its pins."""
     return find_spec("tree_sitter") is not None and find_spec("tree_sitter_javascript") is not None

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from assetstore.errors import AssetNotFound, BackendError
+from assetstore.recent import Recent
 
 _log = logging.getLogger("assetstore")
 _Key = TypeVar("_Key")
@@ -48,12 +50,13 @@ class Soon(Generic[_Key, _Value]):
     def __init__(self, compute: Callable[[_Key], _Value | None], seconds: float = math.inf) -> None:
         self._compute = compute
         self._seconds = seconds
-        self._known: OrderedDict[_Key, tuple[_Value, float]] = OrderedDict()
-        self._failed: OrderedDict[_Key, float] = OrderedDict()
+        self._known: Recent[_Key, tuple[_Value, float]] = Recent(REMEMBERED)
+        self._failed: Recent[_Key, float] = Recent(REMEMBERED)
         self._waiting: deque[_Key] = deque(maxlen=WAITING)
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     def get(self, key: _Key) -> _Value | None:
         """What is known for *key*; computed first where nobody's event loop waits for it."""
@@ -75,9 +78,9 @@ class Soon(Generic[_Key, _Value]):
             value = None
         with self._lock:
             if value is None:
-                _keep(self._failed, key, time.monotonic() + FAILED_SECONDS)
+                self._failed.keep(key, time.monotonic() + FAILED_SECONDS)
             else:
-                _keep(self._known, key, (value, time.monotonic() + self._seconds))
+                self._known.keep(key, (value, time.monotonic() + self._seconds))
         return value
 
     def settle(self, seconds: float = 30.0) -> bool:
@@ -85,6 +88,8 @@ class Soon(Generic[_Key, _Value]):
         return self._idle.wait(seconds)
 
     def _later(self, key: _Key) -> None:
+        if self._process != os.getpid():
+            self._begin_in_fork()
         with self._lock:
             if key in self._waiting:
                 return
@@ -92,6 +97,13 @@ class Soon(Generic[_Key, _Value]):
             if self._idle.is_set():
                 self._idle.clear()
                 threading.Thread(target=self._work, name="assetstore-soon", daemon=True).start()
+
+    def _begin_in_fork(self) -> None:
+        """A fork has the queue but not the thread, and a lock that the thread may have held."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._waiting.clear()
+        self._idle.set()
 
     def _work(self) -> None:
         while True:
@@ -105,16 +117,6 @@ class Soon(Generic[_Key, _Value]):
             except Exception:
                 _log.exception("cannot compute what pages say of %s", key)
                 with self._lock:
-                    _keep(self._failed, key, time.monotonic() + FAILED_SECONDS)
+                    self._failed.keep(key, time.monotonic() + FAILED_SECONDS)
             with self._lock:
                 self._waiting.remove(key)
-
-
-_Kept = TypeVar("_Kept")
-
-
-def _keep(remembered: OrderedDict[_Key, _Kept], key: _Key, value: _Kept) -> None:
-    remembered[key] = value
-    remembered.move_to_end(key)
-    if len(remembered) > REMEMBERED:
-        remembered.popitem(last=False)

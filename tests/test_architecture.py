@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "assetstore"
 ORDER = """
 errors
 paths  media_types  headers  compress  digest
-references  stylesheets  scripts
+references  stylesheets  scripts  recent
 urls  settings
 backends.base  backends.readers  backends.held
 backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors  backends.filesystem
@@ -43,7 +43,8 @@ store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
 servers.listen  servers.tree  servers.uvicorn  servers.granian  servers
-commands.base  commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
+commands.base  commands.application
+commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
 commands.rollback  commands.check  commands
 cli
 __init__  __main__
@@ -55,7 +56,7 @@ DOORS = {
     "boto3": {"backends.s3_client"},
     "botocore": {"backends.s3_client", "backends.s3_errors"},
     "aiohttp": {"backends.s3_reader"},
-    "starlette": {"http.handler", "http.routes", "store", "servers.tree", "commands.url"},
+    "starlette": {"http.handler", "http.routes", "store", "servers.tree"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
     "rich": {"publish.bar"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ def test_every_command_is_named_by_help() -> None:
     said = parser().format_help()
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
-        assert f"\n    {name} " in said
+        assert re.search(rf"^    {name}\b", said, re.MULTILINE), name
 
 
 def test_an_error_is_one_line_on_stderr_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

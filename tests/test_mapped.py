@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from assetstore import AssetStore, scripts
+from assetstore import manifest as manifests
 from assetstore.errors import AssetNotFound, MountNotFound, SettingsError
 from assetstore.mapped import MAP_SECONDS
 
@@ -266,9 +267,23 @@ def test_settling_computes_everything(root: Path) -> None:
 def test_without_a_lexer_pins_still_work_and_entries_say_what_to_install(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assetstore.scripts.find_spec", lambda name: None)
+    monkeypatch.setattr("assetstore.scripts.available", lambda: False)
     assert list(value(store(root, {"app": "js/app.js"}))["imports"]) == ["app"]
     monkeypatch.setitem(sys.modules, "tree_sitter_javascript", None)
     scripts._grammar.cache_clear()
     with pytest.raises(SettingsError, match=r"assetstore\[js\]"):
         store(root, {"entries": ["js/app.js"]})
+
+
+def test_a_server_that_has_only_a_manifest_gives_the_same_map(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    setting = {"imports": {"lib/": "js/lib/"}, "entries": ["js/app.js", "js/controllers/hello_controller.js"]}
+    publisher = store(root, setting, "https://cdn.example.com/", fingerprint="content")
+    bucket, empty = tmp_path_factory.mktemp("bucket"), tmp_path_factory.mktemp("empty")
+    [published] = publisher.publish(bucket)
+    manifest = manifests.load(manifests.dump(published.manifest), "the manifest")
+    server = store(empty, setting, "https://cdn.example.com/", manifest=manifest)
+    assert value(server) == value(publisher)
+    assert len(value(server)["integrity"]) == 4
+    assert server.pages.module_preloads("js/app.js") == publisher.pages.module_preloads("js/app.js")

@@ -69,5 +69,5 @@ def test_the_graph_is_bounded(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_a_lexer_there_are_no_imports(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assetstore.scripts.find_spec", lambda name: None)
+    monkeypatch.setattr("assetstore.scripts.available", lambda: False)
     assert reached(mount) == ["js/app.js"]

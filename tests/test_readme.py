@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from assetstore.commands import COMMANDS
 from assetstore.settings import Settings
 
 if TYPE_CHECKING:
@@ -140,6 +141,11 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section("Settings"), re.MULTILINE))
     defaults = {each.name: getattr(Settings(), each.name) for each in fields(Settings)}
     assert rows == {name: f"`{value}`" if value or value is False else "empty" for name, value in defaults.items()}
+
+
+def test_the_table_names_every_command_in_its_order() -> None:
+    named = re.findall(r"^\| `assetstore (\w+)", section("Commands"), re.MULTILINE)
+    assert named == [command.__name__.rpartition(".")[2] for command in COMMANDS]  # type: ignore[attr-defined]
 
 
 def test_the_map_names_every_room_once() -> None:

@@ -306,3 +306,31 @@ def test_a_rewritten_sheet_is_never_handed_to_the_proxy_as_a_file(root: Path) ->
     assert "x-accel-redirect" not in sheet.headers
     assert "url(../img/a-" in sheet.text
     assert "x-accel-redirect" in client.get(assets.url_for("assets", file="img/a.png")).headers
+
+
+def test_a_new_listing_counts_at_once(root: Path, backend: RewrittenBackend) -> None:
+    before = {stat.path: stat.fingerprint for stat in backend.walk()}
+    save(root / "fonts/f.woff2", "other")
+    after = {stat.path: stat.fingerprint for stat in backend.walk()}
+    assert {path for path in FILES if path.endswith(".css") and before[path] != after[path]} == {
+        "css/app.css",
+        "css/base.css",
+    }
+
+
+def test_what_is_prepared_is_not_read_again(
+    root: Path, backend: RewrittenBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.prepare()
+    monkeypatch.setattr(backend.inner, "open", None)
+    assert b"../img/a-" in read_bytes(backend, "css/app.css")
+
+
+def test_a_broken_style_sheet_tells_a_client_nothing(root: Path) -> None:
+    (root / "img/a.png").unlink()
+    assets = AssetStore()
+    assets.static("/assets/", root=root, name="assets", references="strict")
+    with TestClient(Starlette(routes=assets.routes)) as client:
+        answer = client.get("/assets/css/app.css")
+        assert (answer.status_code, answer.text, answer.headers["cache-control"]) == (502, "Bad Gateway", "no-store")
+        assert client.get("/assets/css/base.css").status_code == 200

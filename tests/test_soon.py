@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 
 import pytest
@@ -94,3 +95,29 @@ def test_many_threads_get_one_answer_each_and_the_queue_empties() -> None:
         thread.join()
     assert soon.settle()
     assert [soon.get(key) for key in range(500)] == [key * 2 for key in range(500)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_fork_goes_on_by_itself() -> None:
+    started, may_end = threading.Event(), threading.Event()
+
+    def compute(key: str) -> str:
+        started.set()
+        may_end.wait(10 if key == "slow" else 0)
+        return key.upper()
+
+    soon = Soon(compute)
+
+    async def ask(key: str) -> None:
+        soon.get(key)
+
+    asyncio.run(ask("slow"))
+    assert started.wait(10)
+    child = os.fork()
+    if child == 0:
+        asyncio.run(ask("quick"))
+        os._exit(0 if soon.settle(10) and soon.get("quick") == "QUICK" else 1)
+    may_end.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert soon.settle()

@@ -52,7 +52,12 @@ class S3Reader:
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
 
     async def stat(self, path: str) -> FileStat:
-        response = await self._ask("head_object", path, {})
+        try:
+            response = await self._ask("head_object", path, {})
+        except _Unexplained:
+            opened = await self.open(path, Span(0, 1))
+            await opened.aclose()
+            return opened.stat
         response.release()
         return stat_of(path, _headers_of(response))
 
@@ -128,6 +133,8 @@ class S3Reader:
     def _refusal(self, response: aiohttp.ClientResponse, body: bytes, path: str) -> AssetStoreError:
         if response.status in _ELSEWHERE:
             return _Elsewhere(f"{self.label} is in another region; give storage_options['region_name']", path=path)
+        if response.status == 403 and response.method == "HEAD":
+            return _Unexplained(f"{self.label} refused a HEAD of {path!r}", path=path)
         error = translate_response(response.status, _headers_of(response), body, path, self.label)
         if isinstance(error, BackendForbidden) and self._place.options.forbidden_is_missing:
             return AssetNotFound(path, self.label)
@@ -144,6 +151,10 @@ class S3Reader:
 
 class _Elsewhere(BackendUnavailable):
     """The bucket answers in another region."""
+
+
+class _Unexplained(BackendForbidden):
+    """A HEAD was refused. It has no body to say whether by policy or for wrong credentials; a GET has."""
 
 
 class _Session:
@@ -164,6 +175,9 @@ class _Session:
             trust_env=True,
             read_bufsize=CHUNK_BYTES,
         )
+        # aiohttp would send what a reset connection lost a second time by itself. Attempts are counted
+        # and limited in one place, which is not here.
+        self.client._retry_connection = False
         self._kept = self._keep()
 
     async def keep_until_the_loop_ends(self) -> None:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from assetstore.commands.application import load
 from assetstore.commands.base import Subparsers
-from assetstore.commands.url import load
 from assetstore.errors import SettingsError
 from assetstore.inspection import inspect
 from assetstore.store import AssetStore

@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from assetstore.backends.base import WritableBackend
+from assetstore.commands.application import load, mounts_in
 from assetstore.commands.base import Subparsers
 from assetstore.commands.serve import storage_options
-from assetstore.commands.url import load
-from assetstore.errors import SettingsError
-from assetstore.http.routes import AssetNames
 from assetstore.mounts import MountTable
 from assetstore.publish.destinations import open_target
 from assetstore.publish.progress import Lines, Progress
-from assetstore.store import AssetStore
 
 
 def parser_for(subparsers: Subparsers, name: str, doc: str | None, what: str) -> argparse.ArgumentParser:
@@ -55,22 +52,7 @@ def mounts_of(spelled: str) -> MountTable:
     Raises:
         SettingsError: it names neither.
     """
-    found = load(spelled)
-    if isinstance(found, AssetStore):
-        return found.mounts
-    for route in _routes(found):
-        if isinstance(route, AssetNames):
-            return route.mounts
-    raise SettingsError(
-        f"--app={spelled!r} names a {type(found).__name__} without assets; name the AssetStore, or an application "
-        "with its routes"
-    )
-
-
-def _routes(app: object) -> Iterator[object]:
-    for route in getattr(app, "routes", None) or ():
-        yield route
-        yield from _routes(route)
+    return mounts_in(load(spelled))
 
 
 def progress_on(stream: TextIO) -> Progress:

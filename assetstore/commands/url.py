@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
-import sys
-from functools import reduce
+import time
 
-from starlette.routing import NoMatchFound
-
+from assetstore import paths
+from assetstore.commands.application import add_app_option, load, mounts_in
 from assetstore.commands.base import Subparsers
-from assetstore.errors import SettingsError
+from assetstore.errors import BackendTimeout
+from assetstore.mounts import Mount
+from assetstore.resolver import Learning
 from assetstore.store import AssetStore
+
+#: How long a name that is made of a remote file's bytes is waited for.
+PATIENCE_SECONDS = 60.0
 
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser("url", help="print an asset's URL")
     parser.add_argument("name", metavar="NAME", help="the mount's name, as 'assets'")
     parser.add_argument("file", metavar="FILE", help="the asset's path below the mount's root, as 'css/app.css'")
-    parser.add_argument(
-        "--app",
-        required=True,
-        metavar="MODULE:ATTR",
-        help="where the AssetStore is, or the application with its routes",
-    )
+    add_app_option(parser)
     return parser
 
 
@@ -33,42 +30,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load(spelled: str) -> object:
-    """The object that ``module:attribute`` names; the current directory is looked in first.
-
-    Raises:
-        SettingsError: there is no such module or attribute, or the module fails when imported.
-    """
-    module, _, attribute = spelled.partition(":")
-    if not module or not attribute:
-        raise SettingsError(f"--app={spelled!r} must name a module and an attribute, as 'shop:assets'")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        return reduce(getattr, attribute.split("."), importlib.import_module(module))
-    except AttributeError as error:
-        raise SettingsError(f"--app={spelled!r}: {error}") from error
-    except ImportError as error:
-        raise SettingsError(f"--app={spelled!r} cannot be imported from {os.getcwd()}: {error}") from error
-
-
 def url_of(app: object, name: str, file: str) -> str:
-    """The URL of *file* in the mount called *name*, as *app* gives it.
+    """The URL of *file* in the mount called *name*, as *app* gives it: an AssetStore, or one with its routes.
 
     Raises:
-        SettingsError: *app* is neither an AssetStore nor an application with one's routes.
+        SettingsError: *app* is neither.
         MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetStore.url_for`.
+        BackendError: the name has to be learnt from storage, which fails.
     """
+    mount = mounts_in(app).named(name)
+    resolver = mount.resolver
+    if isinstance(resolver, Learning):
+        _learn(mount, resolver, paths.clean(file))
     if isinstance(app, AssetStore):
         return app.url_for(name, file=file)
-    url_path_for = getattr(app, "url_path_for", None)
-    if url_path_for is None:
-        raise SettingsError(
-            f"--app names a {type(app).__name__}; name the AssetStore, or an application with its routes"
-        )
-    try:
-        return str(url_path_for(name, file=file))
-    except NoMatchFound:
-        raise SettingsError(
-            f"the application has no mount named {name!r}; are store.routes among its routes?"
-        ) from None
+    return str(app.url_path_for(name, file=file))  # type: ignore[attr-defined]  # mounts_in found a router's route
+
+
+def _learn(mount: Mount, resolver: Learning, file: str) -> None:
+    """Wait until a name that comes over a network is known: no page may, but a command must."""
+    mount.resolver.find(file)
+    resolver.refresh()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not _is_known(mount, resolver, file):
+        if time.monotonic() > deadline:
+            raise BackendTimeout(f"{mount.backend.label} did not tell of {file!r} within {PATIENCE_SECONDS:g} seconds")
+        time.sleep(0.01)
+
+
+def _is_known(mount: Mount, resolver: Learning, file: str) -> bool:
+    if not resolver.knows(file):
+        return False
+    asset = mount.resolver.find(file)
+    return asset is None or asset.fingerprint is not None or mount.fingerprinter is None

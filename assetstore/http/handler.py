@@ -39,7 +39,7 @@ class AssetHandler:
     def __init__(self, mount: Mount, offload: Offload | None = None, memory: Memory | None = None) -> None:
         self._mount = mount
         self._offload = None if offload is None else offload.for_mount(mount)
-        self._policy = Policy(mount.public, mount.url.cross_origin, mount.headers, mount.shared_cache)
+        self._policy = Policy(mount.public, mount.cross_origin, mount.headers, mount.shared_cache)
         versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
         variants = Variants(mount.backend, mount.reader, mount.resolver)
         self._memory = Memory(0, plan_bytes=0) if memory is None else memory

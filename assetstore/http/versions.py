@@ -49,13 +49,15 @@ class Versions:
         """Whether *fingerprint* is that of the plain file which *stat* describes."""
         if stat.fingerprint is not None:
             return stat.fingerprint == fingerprint
+        if stat.published_fingerprint == fingerprint:
+            return True
         return self._fingerprinter is not None and await self._hash(self._fingerprinter, stat) == fingerprint
 
     async def is_retained(self, stat: FileStat, path: str, fingerprint: str) -> bool:
         """Whether the file stored under a fingerprinted name is that very version of *path*."""
         if stat.fingerprint is not None:
             return stat.fingerprint == fingerprint
-        if stat.sha256 == fingerprint or self._resolver.vouches(path, fingerprint):
+        if fingerprint in {stat.published_fingerprint, stat.sha256} or self._resolver.vouches(path, fingerprint):
             return True
         return self._by_content and await self._digest(stat) == fingerprint
 

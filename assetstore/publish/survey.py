@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from assetstore import compress, media_types
+from assetstore import compress, media_types, modules, scripts
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, PublishError
 from assetstore.fingerprint import Fingerprinter, MtimeFingerprint
@@ -97,10 +97,13 @@ def naming(
 def _entry(backend: Backend, stat: FileStat, name: Name) -> Entry:
     opened = backend.open(stat.path)
     sha256, sha384 = hashlib.sha256(), hashlib.sha384()
+    module = bytearray() if modules.is_read(opened.stat) else None
     try:
         for chunk in opened.chunks(0, opened.stat.size):
             sha256.update(chunk)
             sha384.update(chunk)
+            if module is not None:
+                module += chunk
         version = replace(opened.stat, sha256=sha256.hexdigest())
     finally:
         opened.close()
@@ -112,6 +115,7 @@ def _entry(backend: Backend, stat: FileStat, name: Name) -> Entry:
         integrity=f"sha384-{base64.b64encode(sha384.digest()).decode()}",
         content_type=media_types.of(stat.path),
         mtime_ns=version.mtime_ns,
+        imports=None if module is None else tuple(scripts.scan(bytes(module))),
     )
 
 

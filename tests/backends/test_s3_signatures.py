@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import botocore.auth
 import pytest
+from starlette.applications import Starlette
 
+from assetstore import AssetStore
 from assetstore.backends.base import FileStat, StoredHeaders, read_bytes
 from assetstore.backends.held import HeldFile
 from assetstore.backends.s3 import S3Backend, open_url
@@ -100,3 +105,21 @@ def test_a_server_without_conditional_writes_is_looked_at_first(opened) -> None:
     with pytest.raises(PublishConflict):
         backend.write("new.css", source, PLAIN, if_validator=first.validator)
     assert read_bytes(backend, "new.css") == b"newer"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"secret_key": "wrong"}, {"session_token": "until-1"}], ids=["wrong secret", "expired session"]
+)
+def test_clients_are_told_to_come_back_and_nothing_of_the_bucket(
+    changed: dict[str, str], bucket: S3Bucket, serve_app: Callable[[object], str]
+) -> None:
+    assets = AssetStore()
+    options = replace(bucket.server, **changed).options  # type: ignore[arg-type]
+    assets.static("/media/", root=bucket.url, name="media", storage_options=options)
+    address = serve_app(Starlette(routes=assets.routes, lifespan=assets.lifespan))
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(f"{address}/media/a%20b%2Bc.css", timeout=30)
+    with error.value as answer:
+        told = f"{answer.headers}\n{answer.read().decode()}"
+    assert (answer.status, answer.headers["cache-control"]) == (503, "no-store")
+    assert not re.search(f"signature|token|swift|{bucket.name}", told, re.IGNORECASE)

@@ -384,6 +384,16 @@ def test_8_only_the_allowed_extensions_are_served(
     assert serve(store).get(f"/assets/{path}").status_code == status
 
 
+@pytest.mark.parametrize("header", ["X-Accel-Redirect", "X-Sendfile"])
+def test_9_with_off_loading_the_answer_names_the_file_and_holds_no_bytes(make: Make, serve: Serve, header: str) -> None:
+    store = make(STATIC_X_SENDFILE_HEADER=header)
+    answer = serve(store).get(store.url_for("assets", file="js/app.js"))
+    assert answer.status_code == 200
+    assert answer.headers[header].endswith("/js/app.js")
+    assert answer.headers["cache-control"] == FOREVER
+    assert answer.content == b""
+
+
 def test_9_without_the_setting_the_application_sends_the_bytes(make: Make, serve: Serve) -> None:
     answer = serve(make()).get("/assets/js/app.js")
     assert answer.text == "/* js/app.js */"

@@ -81,8 +81,9 @@ def test_a_file_that_is_gone_by_now_has_the_tag_of_its_facts(tree: Path) -> None
     [
         pytest.param(STAT, FINGERPRINT, True, id="what the mount makes of it"),
         pytest.param(STAT, OTHER, False, id="anything else"),
-        pytest.param(FileStat("a", 1, MODIFIED_NS, fingerprint=OTHER), OTHER, True, id="what was recorded"),
-        pytest.param(FileStat("a", 1, MODIFIED_NS, fingerprint=OTHER), FINGERPRINT, False, id="only what was recorded"),
+        pytest.param(FileStat("a", 1, MODIFIED_NS, fingerprint=OTHER), OTHER, True, id="what the backend makes of it"),
+        pytest.param(FileStat("a", 1, MODIFIED_NS, fingerprint=OTHER), FINGERPRINT, False, id="and only that"),
+        pytest.param(FileStat("a", 1, 5, published_fingerprint=OTHER), OTHER, True, id="what a publish recorded"),
     ],
 )
 def test_is_current(tree: Path, stat: FileStat, fingerprint: str, expected: bool) -> None:
@@ -97,8 +98,10 @@ def test_without_fingerprints_nothing_is_current(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("stat", "expected"),
     [
-        pytest.param(FileStat("a", 1, fingerprint=OTHER), True, id="recorded"),
-        pytest.param(FileStat("a", 1, fingerprint=DIGEST), False, id="recorded otherwise"),
+        pytest.param(FileStat("a", 1, published_fingerprint=OTHER), True, id="recorded by a publish"),
+        pytest.param(FileStat("a", 1, published_fingerprint=DIGEST), False, id="recorded otherwise"),
+        pytest.param(FileStat("a", 1, fingerprint=OTHER), True, id="the backend's own word"),
+        pytest.param(FileStat("a", 1, fingerprint=DIGEST, sha256=OTHER), False, id="which comes before all others"),
         pytest.param(FileStat("a", 1, sha256=OTHER), True, id="its checksum is its name"),
         pytest.param(FileStat("a", 1, sha256=DIGEST), False, id="its checksum is not its name"),
         pytest.param(FileStat("a", 1), False, id="nothing is known"),

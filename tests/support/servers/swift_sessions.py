@@ -36,5 +36,5 @@ class Sessions:
         if token and time.time() > float(token.removeprefix("until-")):
             headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(EXPIRED)))]
             start_response("400 Bad Request", headers)
-            return [EXPIRED]
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [EXPIRED]
         return self._app(environ, start_response)
