@@ -7,6 +7,7 @@ loaded manifest stands in :mod:`assetstore.published`.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from assetstore.references import Reference
 #: What the file says of itself, and the newest format that this code reads.
 KIND = "assetstore manifest"
 FORMAT = 1
+
+_ENTRY_KEYS = frozenset("fingerprint fingerprinted_path size sha256 integrity content_type mtime_ns stored".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +95,16 @@ class Manifest:
             yield from (each.path for each in entry.stored if entry.immutable(each))
 
 
-def dump(manifest: Manifest) -> bytes:
-    """The manifest as JSON, one asset a line, the same bytes for the same manifest."""
-    return b"{" + _head(manifest) + b"}\n"
+def dump(manifest: Manifest, more: Mapping[str, Any] | None = None) -> bytes:
+    """The manifest as JSON, one asset a line, the same bytes for the same manifest.
+
+    *more* are further top-level keys, which :func:`load` leaves alone.
+    """
+    return b"".join(lines(manifest, more))
 
 
-def dump_with(manifest: Manifest, more: Mapping[str, Any]) -> bytes:
-    """As :func:`dump`, with further top-level keys, which :func:`load` leaves alone."""
-    extra = "".join(f",\n{_json(key)}:{_json(value)}" for key, value in more.items())
-    return b"{" + _head(manifest) + extra.encode() + b"}\n"
-
-
-def _head(manifest: Manifest) -> bytes:
+def lines(manifest: Manifest, more: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+    """What :func:`dump` joins, so that a large manifest can be digested without being held."""
     facts = {
         "kind": KIND,
         "format": FORMAT,
@@ -111,10 +112,13 @@ def _head(manifest: Manifest) -> bytes:
         "published_at": manifest.published_at.isoformat(),
         "mount": manifest.mount,
         "retained": sorted(manifest.retained),
+        **(more or {}),
     }
-    lines = [f"{_json(key)}:{_json(value)}" for key, value in facts.items()]
-    entries = ",\n".join(f"{_json(path)}:{_json(_entry(manifest.entries[path]))}" for path in sorted(manifest.entries))
-    return ",\n".join([*lines, f'"entries":{{\n{entries}}}']).encode()
+    yield b"{" + ",\n".join(f"{_json(key)}:{_json(value)}" for key, value in facts.items()).encode()
+    yield b',\n"entries":{'
+    for number, path in enumerate(sorted(manifest.entries)):
+        yield f"{',' if number else ''}\n{_json(path)}:{_json(_entry(manifest.entries[path]))}".encode()
+    yield b"\n}}\n"
 
 
 def _json(value: object) -> str:
@@ -151,7 +155,10 @@ def document(data: bytes, where: str) -> dict[str, Any]:
     """The JSON object of a manifest, its kind and format checked; raises as :func:`load`."""
     advice = "give the file that 'assetstore publish' wrote"
     try:
-        found = json.loads(data)
+        # Entries become values while they are parsed: as dictionaries they would take four times the memory.
+        found = json.loads(data, object_hook=_entry_or_object)
+    except RecursionError:
+        raise ManifestError(f"{where} is nested without end, so no manifest; {advice}") from None
     except ValueError as error:
         raise ManifestError(f"{where} is no JSON, so no manifest ({error}); {advice}") from None
     if not isinstance(found, dict) or found.get("kind") != KIND:
@@ -174,7 +181,7 @@ def from_document(found: Mapping[str, Any], where: str) -> Manifest:
             release=_text(found["release"]),
             published_at=instant(found["published_at"]),
             mount=found["mount"],
-            entries={path: _read_entry(path, facts) for path, facts in found["entries"].items()},
+            entries=_entries(found["entries"]),
             retained=frozenset(map(_text, _list(found["retained"]))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -208,25 +215,46 @@ def _read_stored(
 ) -> StoredObject:
     if not isinstance(size, int):
         raise ValueError(f"{size!r} is no size")
-    return StoredObject(_text(path), size, _text(sha256), _text(headers), coding, validator)
+    return StoredObject(_text(path), size, _text(sha256), sys.intern(_text(headers)), coding, validator)
 
 
 def _read_import(kind: object, url: object) -> Reference:
     return Reference(_text(kind), _text(url))
 
 
-def _read_entry(path: str, facts: Mapping[str, Any]) -> Entry:
-    entry = Entry(
-        path=paths.clean(path),
-        fingerprint=facts["fingerprint"],
+def _entries(found: object) -> Mapping[str, Entry]:
+    if not isinstance(found, dict):
+        raise ValueError(f"{found!r} is no table of entries")
+    for path, entry in found.items():
+        if not isinstance(entry, Entry) or entry.path != paths.clean(path):
+            raise ValueError(f"{path!r} is no entry")
+    return found
+
+
+def _entry_or_object(facts: dict[str, Any]) -> object:
+    """*facts* as the entry that they are; anything else as it is, for whoever looks at it to refuse."""
+    if not facts.keys() >= _ENTRY_KEYS:
+        return facts
+    try:
+        return _read_entry(facts)
+    except (TypeError, ValueError):
+        return facts
+
+
+def _read_entry(facts: Mapping[str, Any]) -> Entry:
+    path, fingerprint = _text(facts["fingerprinted_path"]), facts["fingerprint"]
+    if fingerprint is not None:
+        path, spelled = fingerprints.split(path)
+        if spelled != fingerprint:
+            raise ValueError(f"{path!r} has the fingerprint {fingerprint!r}")
+    return Entry(
+        path=path,
+        fingerprint=fingerprint,
         size=int(facts["size"]),
         sha256=_text(facts["sha256"]),
         integrity=_text(facts["integrity"]),
-        content_type=_text(facts["content_type"]),
+        content_type=sys.intern(_text(facts["content_type"])),
         mtime_ns=facts["mtime_ns"],
         stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
         imports=None if "imports" not in facts else tuple(_read_import(*each) for each in _list(facts["imports"])),
     )
-    if entry.fingerprint is not None and fingerprints.split(entry.fingerprinted_path) != (path, entry.fingerprint):
-        raise ValueError(f"{path!r} has the fingerprint {entry.fingerprint!r}")
-    return entry

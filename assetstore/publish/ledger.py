@@ -164,7 +164,7 @@ def _to_bytes(record: Record) -> bytes:
     releases = [
         [each.id, each.published_at.isoformat(), each.publisher, each.files, each.size] for each in record.releases
     ]
-    return manifests.dump_with(record.current, {"releases": releases, "condemned": sorted(record.condemned)})
+    return manifests.dump(record.current, {"releases": releases, "condemned": sorted(record.condemned)})
 
 
 def _from_bytes(data: bytes, stat: FileStat, where: str) -> Record:

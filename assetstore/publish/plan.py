@@ -98,8 +98,9 @@ def make(entries: Sequence[Entry], target: Target, crew: Crew, *, force: bool = 
     for entry in entries:
         for each in entry.stored:
             reason = _reason(each, standing.get(each.path), force)
-            validator = target.listing[each.path].validator if each.path in target.listing else None
-            rows.append(Row(replace(each, validator=validator), entry, reason))
+            listed = target.listing.get(each.path)
+            seen = each if listed is None or listed.validator is None else replace(each, validator=listed.validator)
+            rows.append(Row(seen, entry, reason))
     _refuse_clashes(rows, before)
     return Plan(
         tuple(rows),

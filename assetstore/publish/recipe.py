@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 
 from assetstore import compress, headers, media_types
 from assetstore.backends.base import StoredHeaders
@@ -115,5 +116,11 @@ def digest_of(stored: StoredHeaders) -> str:
 
     User metadata is left out: it follows from the bytes.
     """
-    facts = [stored.content_type, stored.cache_control, stored.content_encoding, sorted(stored.extra.items())]
+    return _digest(
+        stored.content_type, stored.cache_control, stored.content_encoding, tuple(sorted(stored.extra.items()))
+    )
+
+
+@lru_cache(maxsize=1000)
+def _digest(*facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ from hashlib import sha256
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, PublishError
-from assetstore.manifest import Entry, Manifest, StoredObject, dump
+from assetstore.manifest import Entry, Manifest, StoredObject, lines
 from assetstore.publish.crew import Crew
 from assetstore.publish.ledger import Ledger, Record, ReleaseNote, note
 from assetstore.publish.lock import publisher
@@ -96,7 +96,8 @@ def _write(row: Row, work: Work) -> FileStat:
 
 def _manifest(plan: Plan, validators: dict[str, str | None], mount: str | None, now: datetime) -> Manifest:
     def left(stored: StoredObject) -> StoredObject:
-        return replace(stored, validator=validators[stored.path]) if stored.path in validators else stored
+        validator = validators.get(stored.path, stored.validator)
+        return stored if validator == stored.validator else replace(stored, validator=validator)
 
     rows: dict[str, list[StoredObject]] = {}
     for row in plan.rows:
@@ -104,12 +105,15 @@ def _manifest(plan: Plan, validators: dict[str, str | None], mount: str | None, 
     entries: dict[str, Entry] = {path: replace(entry, stored=tuple(rows[path])) for path, entry in plan.entries.items()}
     at = _after(plan.record, now)
     manifest = Manifest("", at, mount, entries, plan.retained)
-    return replace(manifest, release=release_id(at, dump(manifest)))
+    return replace(manifest, release=release_id(manifest))
 
 
-def release_id(at: datetime, content: bytes) -> str:
+def release_id(manifest: Manifest) -> str:
     """A release's id: its time, so that ids sort as releases do, and a few digits of its content."""
-    return f"{at:%Y%m%dT%H%M%SZ}-{sha256(content).hexdigest()[:8]}"
+    digest = sha256()
+    for line in lines(manifest):
+        digest.update(line)
+    return f"{manifest.published_at:%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
 
 
 def _after(record: Record | None, now: datetime) -> datetime:

