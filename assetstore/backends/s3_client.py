@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from assetstore.backends.s3_listing import EVENT, take_rows
+from assetstore.backends.s3_signature import Credentials
 from assetstore.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ class Client:
             self._renewed_at = time.monotonic()
             self._made = None
             return True
+
+    def credentials(self) -> Credentials | None:
+        """What signs at this moment; ``None`` for a public bucket, or where there are none."""
+        found = None if self.options.unsigned else self._session_and_client()[0].get_credentials()
+        if found is None:
+            return None
+        frozen = found.get_frozen_credentials()
+        return Credentials(frozen.access_key or "", frozen.secret_key or "")
 
     def credentials_expire_at(self) -> datetime | None:
         """When what signs today stops doing so; ``None`` for credentials without a known end."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -22,7 +23,7 @@ from assetstore.backends.ranged import CHUNK_BYTES, arriving, not_satisfiable, r
 from assetstore.backends.s3_client import S3Options
 from assetstore.backends.s3_errors import translate, translate_response
 from assetstore.backends.s3_place import Place
-from assetstore.backends.s3_presign import Presigner
+from assetstore.backends.s3_presign import Method, Presigner
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -34,8 +35,6 @@ from assetstore.errors import (
     RangeNotSatisfiable,
     VersionChanged,
 )
-
-Operation = Literal["get_object", "head_object"]
 
 #: The most of an error's body that is read.
 ERROR_BYTES = 16 * 1024
@@ -53,7 +52,7 @@ class S3Reader:
 
     async def stat(self, path: str) -> FileStat:
         try:
-            response = await self._ask("head_object", path, {})
+            response = await self._ask("HEAD", path, {})
         except _Unexplained:
             opened = await self.open(path, Span(0, 1))
             await opened.aclose()
@@ -80,7 +79,7 @@ class S3Reader:
             headers["Range"] = wanted
         if validator is not None:
             headers["If-Match"] = f'"{validator}"'
-        return Arriving(path, await self._ask("get_object", path, headers))
+        return Arriving(path, await self._ask("GET", path, headers))
 
     async def aclose(self) -> None:
         session = self._sessions.pop(asyncio.get_running_loop(), None)
@@ -91,10 +90,10 @@ class S3Reader:
     def label(self) -> str:
         return self._place.label
 
-    async def _ask(self, operation: Operation, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _ask(self, method: Method, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
         """A successful answer; refused credentials and moved buckets are looked up afresh once."""
         try:
-            return await self._try(operation, path, headers)
+            return await self._try(method, path, headers)
         except BackendCredentials:
             if not await to_thread.run_sync(self._place.client.renew):
                 raise
@@ -103,15 +102,14 @@ class S3Reader:
             bucket = self._place.bucket
             await to_thread.run_sync(self._place.call, path, lambda s3: s3.head_bucket(Bucket=bucket))
         self._presigner.forget()
-        return await self._try(operation, path, headers)
+        return await self._try(method, path, headers)
 
-    async def _try(self, operation: Operation, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _try(self, method: Method, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
         key = self._place.key(path)
-        url = self._presigner.remembered(operation, key)
+        url = self._presigner.at_once(method, key)
         if url is None:  # signing may look up credentials, over a network even
-            url = await to_thread.run_sync(self._sign, operation, path, key)
-        session = await self._session()
-        method = "HEAD" if operation == "head_object" else "GET"
+            url = await to_thread.run_sync(self._sign, method, path, key)
+        session = await self._session(url)
         try:
             response = await session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False)
             if response.status in {200, 206}:
@@ -122,9 +120,9 @@ class S3Reader:
         response.close()
         raise self._refusal(response, body, path)
 
-    def _sign(self, operation: Operation, path: str, key: str) -> str:
+    def _sign(self, method: Method, path: str, key: str) -> str:
         try:
-            return self._presigner.url(operation, key)
+            return self._presigner.url(method, key)
         except AssetStoreError:
             raise
         except Exception as error:
@@ -140,11 +138,11 @@ class S3Reader:
             return AssetNotFound(path, self.label)
         return error
 
-    async def _session(self) -> aiohttp.ClientSession:
+    async def _session(self, url: str) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.client.closed:
-            session = self._sessions[loop] = _Session(self._place.options)
+            session = self._sessions[loop] = _Session(self._place.options, _proxy_for(url))
             await session.keep_until_the_loop_ends()
         return session.client
 
@@ -160,7 +158,7 @@ class _Unexplained(BackendForbidden):
 class _Session:
     """An aiohttp session that ends with its event loop, for applications that have no lifespan."""
 
-    def __init__(self, options: S3Options) -> None:
+    def __init__(self, options: S3Options, proxy: str | None) -> None:
         self.client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=options.max_connections, ssl=_tls(options)),
             timeout=aiohttp.ClientTimeout(
@@ -172,7 +170,7 @@ class _Session:
             headers={"Accept-Encoding": "identity", "User-Agent": "assetstore"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            trust_env=True,
+            proxy=proxy,  # found once: aiohttp's own trust_env looks into files for every request
             read_bufsize=CHUNK_BYTES,
         )
         # aiohttp would send what a reset connection lost a second time by itself. Attempts are counted
@@ -280,6 +278,12 @@ def _translate(error: BaseException, path: str, label: str) -> AssetStoreError:
     if isinstance(error, aiohttp.ClientPayloadError):
         return BodyTruncated(said, path=path)
     return BackendUnavailable(said, path=path)
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for *url*, as boto3 would use it."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _tls(options: S3Options) -> ssl.SSLContext | bool:

@@ -50,54 +50,54 @@ def clock() -> Clock:
 def test_a_key_is_signed_once_per_method(clock: Clock) -> None:
     client = CountingClient()
     presigner = Presigner(client, "bucket", now=clock)
-    urls = {presigner.url("get_object", "a b.css") for _ in range(3)}
+    urls = {presigner.url("GET", "a b.css") for _ in range(3)}
     assert len(urls) == 1
     assert "a%20b.css?" in urls.pop()
-    presigner.url("head_object", "a b.css")
+    presigner.url("HEAD", "a b.css")
     assert client.signed == [("get_object", "a b.css"), ("head_object", "a b.css")]
+    presigner.url("GET", "another.css")
+    assert len(client.signed) == 2, "the others are made like the first"
 
 
 def test_a_url_is_signed_anew_before_its_end(clock: Clock) -> None:
     client = CountingClient()
     presigner = Presigner(client, "bucket", now=clock)
-    presigner.url("get_object", "a")
+    presigner.url("GET", "a")
     clock.now += LIFE_SECONDS - MARGIN_SECONDS - 1
-    assert presigner.remembered("get_object", "a") is not None
+    assert presigner.at_once("GET", "a") is not None
     clock.now += 2
-    assert presigner.remembered("get_object", "a") is None
-    presigner.url("get_object", "a")
+    assert presigner.at_once("GET", "a") is None
+    presigner.url("GET", "a")
     assert len(client.signed) == 2
 
 
 def test_a_url_never_outlives_the_credentials(clock: Clock) -> None:
     client = CountingClient(expires=clock.now + MARGIN_SECONDS + 60)
     presigner = Presigner(client, "bucket", now=clock)
-    presigner.url("get_object", "a")
+    presigner.url("GET", "a")
     clock.now += 59
-    assert presigner.remembered("get_object", "a") is not None
+    assert presigner.at_once("GET", "a") is not None
     clock.now += 2
-    assert presigner.remembered("get_object", "a") is None
+    assert presigner.at_once("GET", "a") is None
 
 
 def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_presign, "REMEMBERED", 3)
     presigner = Presigner(CountingClient(), "bucket", now=clock)
     for number in range(10):
-        presigner.url("get_object", str(number))
-    assert [presigner.remembered("get_object", str(number)) is not None for number in range(10)] == [False] * 7 + [
-        True
-    ] * 3
+        presigner.url("GET", str(number))
+    assert len(presigner._remembered) == 3
 
 
 def test_forgetting_signs_anew(clock: Clock) -> None:
     client = CountingClient()
     presigner = Presigner(client, "bucket", now=clock)
-    presigner.url("get_object", "a")
+    presigner.url("GET", "a")
     presigner.forget()
-    assert presigner.remembered("get_object", "a") is None
+    assert presigner.at_once("GET", "a") is None
 
 
 def test_a_public_bucket_needs_no_signature(clock: Clock) -> None:
     client = Client(S3Options.parse({"anon": True, "region": "eu-west-1"}))
-    assert "?" not in Presigner(client, "bucket", now=clock).url("get_object", "a.css")
+    assert "?" not in Presigner(client, "bucket", now=clock).url("GET", "a.css")
     client.close()
