@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.machine import pinned, server_core
+from benchmarks.machine import client_core, pinned, server_core
 
 #: How long a server may take to listen, in seconds.
 PATIENCE_SECONDS = 60.0
@@ -66,15 +66,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], port: int, environment: Mapping[str, str]) -> Iterator[int]:
+def running(command: list[str], port: int, environment: Mapping[str, str], *, far: bool = False) -> Iterator[int]:
     """A server that listens on *port*, for as long as the block lasts; its process id.
+
+    One that is *far* stands for another machine, and does not work on the core of what is measured.
 
     Raises:
         RuntimeError: it ended, or did not listen in time; with what it said.
     """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            pinned(command, server_core()), stdout=said, stderr=said, env={**os.environ, **environment}
+            pinned(command, client_core() if far else server_core()),
+            stdout=said,
+            stderr=said,
+            env={**os.environ, **environment},
         )
         try:
             if not _listens(process, port):

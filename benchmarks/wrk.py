@@ -16,6 +16,8 @@ from benchmarks.machine import client_core, pinned
 CONNECTIONS = 32
 
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)", re.MULTILINE)
+_P99 = re.compile(r"^\s*99%\s+([0-9.]+)(us|ms|s|m)", re.MULTILINE)
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _COUNT = re.compile(r"^\s*(\d+) requests in", re.MULTILINE)
 _REFUSED = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 _BROKEN = re.compile(r"Socket errors: (.*)")
@@ -69,13 +71,28 @@ def check(request: Request) -> None:
             raise WrongAnswer(f"{request.path} answered {len(body)} other bytes; headers {headers}")
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a server kept up."""
+
+    #: Requests per second.
+    rate: float
+    #: What 99 of 100 answers took at most, in milliseconds.
+    p99_ms: float
+
+
 def rate(request: Request, seconds: float) -> float:
     """Requests per second.
 
     Raises:
         WrongAnswer: connections broke, or some answers had another status.
     """
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    return pace(request, seconds).rate
+
+
+def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pace:
+    """Drive the server with so many connections; raises as :func:`rate`."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout", "20s"]
     for name, value in request.headers.items():
         command += ["-H", f"{name}: {value}"]
     if request.rotation:
@@ -88,7 +105,8 @@ def rate(request: Request, seconds: float) -> float:
         raise WrongAnswer(f"{request.path}: {said}")
     if refused != (int(count[1]) if request.status >= 400 else 0):
         raise WrongAnswer(f"{request.path}: {refused} of {count[1]} answers had another status")
-    return float(speed[1])
+    slowest = _P99.search(said)
+    return Pace(float(speed[1]), float(slowest[1]) * _MILLISECONDS[slowest[2]] if slowest else float("nan"))
 
 
 def rotation_script(paths: list[str]) -> str:

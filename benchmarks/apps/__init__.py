@@ -9,6 +9,19 @@ from starlette.types import Receive, Scope, Send
 #: The directory of assets; every application answers for it at ``/assets/``.
 TREE = os.environ.get("BENCHMARK_TREE", "")
 
+#: Where the bucket is, in the words of boto3 and of s3fs.
+S3 = {
+    "endpoint_url": os.environ.get("BENCHMARK_S3", "http://127.0.0.1:9"),
+    "region_name": "us-east-1",
+    "aws_access_key_id": "bench",
+    "aws_secret_access_key": "bench",
+}
+S3FS = {
+    "key": S3["aws_access_key_id"],
+    "secret": S3["aws_secret_access_key"],
+    "client_kwargs": {"endpoint_url": S3["endpoint_url"], "region_name": S3["region_name"]},
+}
+
 
 async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """An application that has no answers, and nothing to do at start-up."""
