@@ -27,6 +27,8 @@ class Table:
         self._tags = bytearray()
         #: Validators that are no plain MD5 (of uploads in parts, say), by row.
         self._other_tags: dict[int, str] = {}
+        #: Rows whose backend decides more than a listing tells (rewritten style sheets), whole.
+        self._decided: dict[int, FileStat] = {}
         self._last = b""
         self._count = 0
 
@@ -60,6 +62,8 @@ class Table:
             if stat.validator is not None:
                 self._other_tags[self._count] = stat.validator
         self._tags += tag
+        if stat.fingerprint is not None:
+            self._decided[self._count] = stat
         self._count += 1  # last: from here on readers see the row
         return True
 
@@ -97,6 +101,7 @@ class Table:
             and self._sizes == other._sizes
             and self._ends == other._ends
             and self._other_tags == other._other_tags
+            and self._decided == other._decided
             and self._paths == other._paths
         )
 
@@ -109,6 +114,8 @@ class Table:
         return len(self._paths) + len(self._tags) + sum(len(each) * each.itemsize for each in columns)
 
     def _row(self, row: int, path: str) -> FileStat:
+        if row in self._decided:
+            return self._decided[row]
         moment = self._times[row]
         tag = self._tags[row * _TAG_BYTES : (row + 1) * _TAG_BYTES]
         return FileStat(

@@ -56,3 +56,11 @@ def test_a_row_takes_36_bytes_and_its_path() -> None:
 
 def test_no_spelling_of_a_path_is_an_error() -> None:
     assert Table().find("lone\ud800") is None
+
+
+def test_what_a_backend_decides_itself_is_kept() -> None:
+    plain, decided = FileStat("a.js", 1), FileStat("b.css", 2, 3, "f" * 64, "f" * 64, "f" * 64)
+    table = Table.of([decided, plain])
+    assert list(table) == [plain, decided]
+    assert table.find("b.css") == decided
+    assert table != Table.of([plain, FileStat("b.css", 2, 3, "f" * 64)])

@@ -139,6 +139,15 @@ def test_no_text_breaks_the_reading_and_unreplaced_it_is_unchanged(css: str) -> 
     assert all(one.stop <= other.start for one, other in zip(found, found[1:], strict=False)), "spans overlap"
 
 
+@given(st.lists(fragments, max_size=14).map("".join))
+def test_a_rewritten_text_refers_to_what_it_was_rewritten_to(css: str) -> None:
+    def name(kind: str) -> str:
+        return "map-1.x" if kind == "source-map" else "n (1)'\".x"
+
+    expected = [(kind, name(kind)) for kind, _ in urls(css)]
+    assert urls(rewrite(css, lambda reference: name(reference.kind))) == expected
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_survive_decoding(data: bytes) -> None:
     assert stylesheets.encode(stylesheets.decode(data)) == data
