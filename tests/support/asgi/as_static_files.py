@@ -69,7 +69,7 @@ class StaticFiles:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self._handler({"headers": [], **scope, "path_params": {"file": path}}, receive, send)
+        await self._handler({"headers": [], "path": path, **scope, "path_params": {"file": path}}, receive, send)
         if sent[0]["status"] >= 400:
             raise HTTPException(sent[0]["status"])
         return Response(sent[1]["body"], sent[0]["status"])
