@@ -166,6 +166,15 @@ class WritableBackend(Backend, Protocol):
         """Remove *path*; one that is already gone is no error."""
 
 
+@runtime_checkable
+class LearnsConditions(Protocol):
+    """A writable backend whose server may have no conditional writes, which only a try tells."""
+
+    @property
+    def conditional_writes(self) -> bool | None:
+        """Whether a conditional write is one step; ``None`` before the first. Where it is not, a look comes first."""
+
+
 def read_bytes(backend: Backend, path: str) -> bytes:
     """The whole of a small file.
 

@@ -42,6 +42,7 @@ class S3Backend:
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.client = Client(options or S3Options())
+        self.conditional_writes: bool | None = None
         self.label = f"s3://{bucket}/{self.prefix}".rstrip("/")
 
     def __repr__(self) -> str:

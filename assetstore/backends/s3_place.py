@@ -20,6 +20,8 @@ class Place(Protocol):
     prefix: str
     label: str
     client: Client
+    #: Whether the server has conditional writes; ``None`` until one was tried.
+    conditional_writes: bool | None
 
     @property
     def options(self) -> S3Options: ...

@@ -59,13 +59,7 @@ class Upload:
             BodyTruncated: the bytes are not those that *sha256* names, here or at the storage.
         """
         try:
-            try:
-                etag = self._send(source, sha256)
-            except BackendUnavailable as error:
-                if not (self._condition and is_not_implemented(error.__cause__)):
-                    raise
-                self._look_first()
-                etag = self._send(source, sha256)
+            etag = self._send(source, sha256) if not self._condition else self._send_if(source, sha256)
         except VersionChanged as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
         except AssetNotFound as error:
@@ -81,6 +75,21 @@ class Upload:
             published_fingerprint=fingerprint,
             coding=coding,
         )
+
+    def _send_if(self, source: OpenFile, sha256: str | None) -> str:
+        """Write under the condition, in one step where the server can; it is asked only once whether it can."""
+        if self._place.conditional_writes is not False:
+            try:
+                etag = self._send(source, sha256)
+            except BackendUnavailable as error:
+                if not is_not_implemented(error.__cause__):
+                    raise
+                self._place.conditional_writes = False
+            else:
+                self._place.conditional_writes = True
+                return etag
+        self._look_first()
+        return self._send(source, sha256)
 
     def _send(self, source: OpenFile, sha256: str | None) -> str:
         small = source.stat.size <= PART_BYTES

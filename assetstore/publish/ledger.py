@@ -12,7 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from assetstore import manifest as manifests
-from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.base import FileStat, LearnsConditions, StoredHeaders, WritableBackend, read_bytes
 from assetstore.backends.held import HeldFile
 from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
 from assetstore.manifest import Manifest
@@ -125,10 +125,8 @@ class Ledger:
         """
         data = _to_bytes(record)
         try:
-            if seen is None:
-                self._write(data, create_only=True)
-            elif seen.stat is not None and seen.stat.validator is not None:
-                self._write(data, if_validator=seen.stat.validator)
+            if self._in_one_step(seen):
+                self._write_if(seen, data)
             else:
                 self._move_locked(seen, data)
         except PublishConflict as error:
@@ -137,12 +135,24 @@ class Ledger:
                 "the live site is whole; run the same command again to start from what is there now"
             ) from error
 
-    def _move_locked(self, seen: Record, data: bytes) -> None:
+    def _in_one_step(self, seen: Record | None) -> bool:
+        """Whether the target itself refuses a write over another version than *seen*."""
+        if isinstance(self._target, LearnsConditions):
+            return self._target.conditional_writes is True
+        return seen is None or (seen.stat is not None and seen.stat.validator is not None)
+
+    def _move_locked(self, seen: Record | None, data: bytes) -> None:
         with Lock(self._target, HIDDEN + "lock.json"):
             now = self.read()
-            if now is None or now.sha256 != seen.sha256:
+            if (None if now is None else now.sha256) != (None if seen is None else seen.sha256):
                 raise PublishConflict(f"{CURRENT} is not what it was")
-            self._write(data)
+            self._write_if(now, data)
+
+    def _write_if(self, seen: Record | None, data: bytes) -> None:
+        if seen is None:
+            self._write(data, create_only=True)
+        else:
+            self._write(data, if_validator=None if seen.stat is None else seen.stat.validator)
 
     def _write(self, data: bytes, *, create_only: bool = False, if_validator: str | None = None) -> None:
         source = HeldFile.of(CURRENT, data)

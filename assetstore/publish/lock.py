@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import secrets
 import socket
 import time
 from contextlib import suppress
@@ -68,13 +69,20 @@ class Lock:
         self._target.delete(self._path)
 
     def _taken(self) -> bool:
-        mine = {"owner": publisher(), "host": socket.gethostname(), "pid": os.getpid(), "at": time.time()}
+        mine = {
+            "owner": publisher(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "at": time.time(),
+            "token": secrets.token_hex(16),
+        }
         source = HeldFile.of(self._path, json.dumps(mine).encode())
         try:
             self._target.write(self._path, source, _HEADERS, create_only=True)
         except PublishConflict:
             return False
-        return True
+        # Where two could write at once, or take over at once, the later one stands there now.
+        return self._holder() == mine
 
     def _holder(self) -> dict[str, Any] | None:
         with suppress(AssetNotFound, ValueError):

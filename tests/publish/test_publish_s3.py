@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from assetstore.backends import open_backend
 from assetstore.backends.base import WritableBackend, read_bytes
@@ -267,3 +268,32 @@ def test_what_arrived_before_a_kill_is_not_sent_again(mount: Mount, s3_target: S
     assert operations(requests)["PutObject"] == len(done.plan.rows) - arrived + 3
     assert operations(requests)["HeadObject"] == arrived
     assert read_bytes(s3_target, CURRENT)
+
+
+def test_a_server_without_conditional_writes_is_locked_instead(
+    mount: Mount, world: Path, s3_target: S3Backend, moto_bucket: S3Bucket, requests: list[str]
+) -> None:
+    refused: list[str] = []
+
+    def not_implemented(request: Any, **_: Any) -> AWSResponse | None:
+        if not {"If-None-Match", "If-Match"} & set(request.headers):
+            return None
+        refused.append(request.url)
+        body = b"<Error><Code>NotImplemented</Code><Message>no</Message></Error>"
+        raw = type("Raw", (), {"stream": lambda self: iter([body]), "read": lambda self: body})()
+        return AWSResponse(request.url, 501, {}, raw)
+
+    s3_target.client.get().meta.events.register_last("before-send.s3.PutObject", not_implemented)
+    first = publish(mount, s3_target)
+    assert first.released
+    assert len(refused) <= 17  # those that were under way when the first was refused; never asked again
+    assert s3_target.conditional_writes is False
+    (world / "robots.txt").write_text("second")
+    requests.clear()
+    assert publish(mount, s3_target).released
+    assert operations(requests)["DeleteObject"] == 1  # the lock's
+    assert len(Ledger(s3_target).require().releases) == 2
+    with pytest.raises(PublishConflict):
+        Ledger(s3_target).move(None, Ledger(s3_target).require())
+    keys = {row["Key"] for row in moto_bucket.client.list_objects_v2(Bucket=moto_bucket.name)["Contents"]}
+    assert "site/.assetstore/lock.json" not in keys
