@@ -15,12 +15,12 @@ from urllib.parse import urljoin
 
 from assetstore import html, scripts
 from assetstore.addresses import File
+from assetstore.hosts import NO_HOST
 from assetstore.html import Markup
 from assetstore.importmap import ImportMap, Pin, PinAll
 from assetstore.modules import MAX_MODULES, Import, Module, ModuleGraph, is_module
 from assetstore.mounts import Mount
 from assetstore.named import Named, PageNames
-from assetstore.namer import root_path_of
 from assetstore.soon import Soon
 
 _log = logging.getLogger("assetstore")
@@ -87,8 +87,13 @@ class ImportMaps:
         Raises:
             MountNotFound, AssetNotFound: a pin names a mount that is none; or a missing file, where the store is strict.
         """
-        hosts = tuple(mount.hosts.key(request) for mount in self._names.namer.mounts)
-        key = (root_path_of(request), _page_host(request), hosts)
+        mounts = self._names.namer.mounts
+        hosts = tuple(mount.hosts.key(request) for mount in mounts)
+        # Whose page it is counts only where a URL may be on its host or on another.
+        page_host = (
+            _page_host(request) if any(each.url.absolute or each.hosts is not NO_HOST for each in mounts) else None
+        )
+        key = (self._names.namer.root_path(request), page_host, hosts)
         now = time.monotonic()
         kept = self._maps.get(key)
         if kept is not None and now < kept[0]:

@@ -10,7 +10,7 @@ from assetstore.addresses import Address, File, Verbatim
 from assetstore.integrity import IntegrityBook
 from assetstore.modules import Module
 from assetstore.mounts import Mount
-from assetstore.namer import Namer, root_path_of
+from assetstore.namer import Namer
 from assetstore.paths import to_url
 from assetstore.resolver import Asset
 
@@ -61,7 +61,7 @@ class PageNames:
         if address.is_folder:
             return Named(self._folder(mount, address, request), address.path, mount)
         name = address.mount or self.namer.mounts.default
-        root_path = root_path_of(request)
+        root_path = self.namer.root_path(request)
         url = self.namer.url_for(name, address.path, root_path=root_path, request=request, same_origin=same_origin)
         return Named(url, address.path, mount, self.namer.find(name, address.path), _crosses(url, request))
 
@@ -90,9 +90,8 @@ class PageNames:
         """Wait until every integrity that was asked for is known."""
         self._book.settle()
 
-    @staticmethod
-    def _folder(mount: Mount, folder: File, request: object | None) -> str:
-        return mount.hosts.of(folder.path, request) + mount.url.join(to_url(folder.path), root_path_of(request))
+    def _folder(self, mount: Mount, folder: File, request: object | None) -> str:
+        return mount.hosts.of(folder.path, request) + mount.url.join(to_url(folder.path), self.namer.root_path(request))
 
 
 def _crosses(url: str, request: object | None) -> bool:

@@ -21,6 +21,8 @@ class Namer:
     def __init__(self, mounts: MountTable, missing: MissingAssets) -> None:
         self.mounts = mounts
         self._missing = missing
+        #: The path at which the store's routes stand, where that is inside a Starlette ``Mount``.
+        self.below = ""
 
     def url_for(
         self, name: str, file: str, *, root_path: str = "", request: object | None = None, same_origin: bool = False
@@ -58,10 +60,7 @@ class Namer:
         asset = mount.resolver.find(_clean(file))
         return asset if asset is not None and mount.allows(file) else None
 
-
-def root_path_of(request: object | None) -> str:
-    """The ASGI root path of the application that *request* came to; ``""`` without a request."""
-    if request is None:
-        return ""
-    scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
-    return str(scope.get("app_root_path", scope.get("root_path", "")))
+    def root_path(self, request: object | None) -> str:
+        """What stands before path-only URLs on the page of *request*: its application's ASGI root path, first of all."""
+        scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
+        return str(scope.get("app_root_path", scope.get("root_path", ""))) + self.below

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assetstore.html import Attribute, Markup
-from assetstore.namer import Namer, root_path_of
+from assetstore.namer import Namer
 from assetstore.pages import MAX_LINK_BYTES, MAX_PRELOADS, Pages
 
 
@@ -20,7 +20,7 @@ class Page:
 
     def url_for(self, name: str, *, file: str, same_origin: bool = False) -> str:
         """As :meth:`AssetStore.url_for <assetstore.store.AssetStore.url_for>`."""
-        root_path = root_path_of(self.request)
+        root_path = self.namer.root_path(self.request)
         return self.namer.url_for(name, file, root_path=root_path, request=self.request, same_origin=same_origin)
 
     def render_importmap(self, *, nonce: str | None = None) -> Markup:

@@ -25,7 +25,7 @@ from assetstore.indexing import Index
 from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
 from assetstore.mounts import Mount, MountTable
-from assetstore.namer import Namer, root_path_of
+from assetstore.namer import Namer
 from assetstore.page import Page
 from assetstore.pages import Pages
 from assetstore.publish import Published, publish
@@ -160,8 +160,12 @@ class AssetStore:
         return [self._route, *self._root_files]
 
     def names(self, root_path: str) -> BaseRoute:
-        """A route that only resolves names, for a store whose routes stand inside ``Mount(root_path)``."""
-        return AssetNames(self._namer, root_path.rstrip("/"))
+        """A route that only resolves names, for a store whose routes stand inside ``Mount(root_path)``.
+
+        From here on *root_path* stands before every path that this store gives, on pages too.
+        """
+        self._namer.below = root_path.rstrip("/")
+        return AssetNames(self._namer, self._namer.below)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
@@ -196,7 +200,7 @@ class AssetStore:
         Raises:
             MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.namer.Namer.url_for>`.
         """
-        root_path = root_path_of(request)
+        root_path = self._namer.root_path(request)
         return self._namer.url_for(name, file, root_path=root_path, request=request, same_origin=same_origin)
 
     def publish(
@@ -247,7 +251,11 @@ class AssetStore:
         return self.pages.importmap(request).tag(nonce)
 
     def importmap_csp_hash(self, *, request: object | None = None) -> str:
-        """``'sha256-…'`` for the ``script-src`` of a page that is cached or static, and so can have no nonce."""
+        """``'sha256-…'`` for the ``script-src`` of a page that is cached or static, and so can have no nonce.
+
+        It is the hash of the map as it is now. Where a file may change between two calls, take
+        ``tag()`` and ``csp_hash`` of one ``assets.pages.importmap(request)``.
+        """
         return self.pages.importmap(request).csp_hash
 
     def page(self, request: object | None = None, *, nonce: str | None = None) -> Page:

@@ -91,3 +91,15 @@ def test_starlettes_templates_name_assets_path_only_wherever_the_route_stands(
         assert home == f"http://testserver{root_path}/"
         assert re.fullmatch(root_path + r"/assets/css/app-[0-9a-f]{64}\.css", css)
         assert client.get(css).headers["cache-control"] == "max-age=31536000, public, immutable"
+
+
+@pytest.mark.parametrize("root_path", ["", "/shop"])
+def test_a_store_inside_a_mount_says_so_once(assets: AssetStore, tmp_path: Path, root_path: str) -> None:
+    inner = application(assets, tmp_path)
+    app = Starlette(routes=[assets.names("/sub"), Mount("/sub", inner)])
+    with TestClient(app, root_path=root_path) as client:
+        _, css = client.get(f"{root_path}/sub/").text.split()
+        assert re.fullmatch(root_path + r"/sub/assets/css/app-[0-9a-f]{64}\.css", css)
+        assert client.get(css).text == "one from css/app.css\n"
+    assert assets.url_for("assets", file="LICENSE").startswith("/sub/assets/")
+    assert '"app":"/sub/assets/js/app.min-' in assets.render_importmap()
