@@ -1,0 +1,216 @@
+"""What is remembered follows the files: whatever happens to them is seen at the next check, within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from asgi.client import Reply, ask, scope_of
+from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
+from assetstore import AssetStore, compress, fingerprint
+from assetstore.http import remembered
+from assetstore.http.handler import AssetHandler
+from assetstore.http.memory import Memory
+
+Get = Callable[..., Reply]
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory(64 * 1024 * 1024)
+
+
+@pytest.fixture
+def get(tree: Path, memory: Memory) -> Get:
+    handler = AssetHandler(AssetStore().static("/assets/", root=tree, name="assets"), memory=memory)
+
+    def request(path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Reply:
+        return ask(handler, path, method, headers)
+
+    return request
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let a second pass for whatever is remembered."""
+    now = time.monotonic
+    passed = [0.0]
+
+    def pass_() -> None:
+        passed[0] += 1.0
+        monkeypatch.setattr(time, "monotonic", lambda: now() + passed[0])
+
+    return pass_
+
+
+def test_what_was_asked_for_twice_is_not_read_again(tree: Path, get: Get) -> None:
+    get("data.bin")
+    (tree / "data.bin").write_bytes(b"other")
+    assert get("data.bin").body == DATA
+
+
+def test_a_saved_file_is_seen_within_a_second(tree: Path, get: Get) -> None:
+    first = get("data.bin")
+    (tree / "data.bin").write_bytes(b"saved")
+    until = time.monotonic() + 1
+    while (reply := get("data.bin")).body != b"saved":
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert reply.headers["etag"] != first.headers["etag"]
+
+
+def test_a_check_is_made_well_within_the_second() -> None:
+    assert remembered.CHECK_SECONDS < 1
+
+
+def test_a_file_that_stays_the_same_is_not_read_again(
+    tree: Path, get: Get, memory: Memory, later: Callable[[], None]
+) -> None:
+    get("data.bin")
+    entry = memory.get("/assets/data.bin")
+    later()
+    assert get("data.bin").body == DATA
+    assert memory.get("/assets/data.bin") is entry
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda file: file.write_bytes(b"x" * len(DATA)), id="written in place"),
+        pytest.param(lambda file: (file.unlink(), file.write_bytes(b"new")), id="replaced"),
+        pytest.param(
+            lambda file: (file.write_bytes(b"x" * len(DATA)), os.utime(file, ns=(MODIFIED_NS, MODIFIED_NS))),
+            id="written, with the old time and size",
+        ),
+    ],
+)
+def test_a_change_is_seen_at_the_next_check(
+    tree: Path, get: Get, later: Callable[[], None], change: Callable[[Path], object]
+) -> None:
+    get("data.bin")
+    change(tree / "data.bin")
+    later()
+    assert get("data.bin").body == (tree / "data.bin").read_bytes()
+
+
+def test_a_deleted_file_is_missing_at_the_next_check(tree: Path, get: Get, later: Callable[[], None]) -> None:
+    get("data.bin")
+    (tree / "data.bin").unlink()
+    later()
+    assert get("data.bin").status == 404
+
+
+def test_a_file_that_appears_is_served_at_the_next_check(tree: Path, get: Get, later: Callable[[], None]) -> None:
+    assert get("new.css").status == 404
+    put(tree, "new.css", STYLE)
+    later()
+    assert get("new.css").body == STYLE
+
+
+def test_a_link_that_is_turned_outside_is_missing_at_the_next_check(
+    tree: Path, get: Get, later: Callable[[], None]
+) -> None:
+    put(tree.parent, "secret.bin", b"secret")
+    (tree / "link.bin").symlink_to("data.bin")
+    assert get("link.bin").body == DATA
+    (tree / "link.bin").unlink()
+    (tree / "link.bin").symlink_to("../secret.bin")
+    later()
+    assert get("link.bin").status == 404
+
+
+def test_without_bytes_in_memory_a_file_that_is_another_is_never_sent_under_the_old_headers(tree: Path) -> None:
+    """Then every request opens the file, so it need not wait for the next check."""
+    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=Memory(0))
+    first = ask(handler, "data.bin")
+    assert ask(handler, "data.bin").body == DATA
+    (tree / "data.bin").write_bytes(b"saved")
+    reply = ask(handler, "data.bin")
+    assert reply.body == b"saved"
+    assert reply.headers["etag"] != first.headers["etag"]
+
+
+def test_a_variant_that_appears_is_offered_at_the_next_check(tree: Path, get: Get, later: Callable[[], None]) -> None:
+    assert "content-encoding" not in get("tiny.css", headers={"Accept-Encoding": "gzip"}).headers
+    put(tree, "tiny.css.gz", compress.compress(b"body{}" * 100, "gzip") or b"")
+    later()
+    assert get("tiny.css", headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+
+
+def test_a_retained_version_that_appears_is_sent_at_the_next_check(
+    tree: Path, get: Get, later: Callable[[], None]
+) -> None:
+    path = fingerprint.add("css/app.css", "0" * 64)
+    assert get(path).body == STYLE
+    put(tree, path, b"retained")
+    later()
+    assert get(path).body == b"retained"
+
+
+def test_a_fingerprint_that_is_no_longer_current_is_not_immutable_at_the_next_check(
+    tree: Path, get: Get, later: Callable[[], None]
+) -> None:
+    path = fingerprint.add("css/app.css", FINGERPRINT)
+    assert "immutable" in get(path).headers["cache-control"]
+    (tree / "css" / "app.css").write_bytes(b"new")
+    later()
+    reply = get(path)
+    assert "immutable" not in reply.headers["cache-control"]
+    assert reply.body == b"new"
+
+
+def test_a_file_of_the_future_is_not_remembered(tree: Path, get: Get, memory: Memory) -> None:
+    """Once its time has come it gets a Last-Modified, though it has not changed."""
+    put(tree, "data.bin", DATA, time.time_ns() + 3600 * 10**9)
+    get("data.bin")
+    assert len(memory) == 0
+
+
+def test_a_file_beyond_the_limit_leaves_its_plan_only(tree: Path, get: Get, memory: Memory) -> None:
+    put(tree, "big.bin", DATA * 300)
+    for _ in range(3):
+        assert get("big.bin").body == DATA * 300
+    assert memory.find(scope_of("big.bin")) is None
+    assert memory.bytes < 20_000
+    part = memory.find(scope_of("big.bin", headers={"Range": "bytes=5-9"}))
+    assert part is not None
+    assert (part.status, part.body) == (206, DATA[5:10])
+
+
+def test_no_variety_of_requests_makes_one_url_grow_without_bound(get: Get, memory: Memory) -> None:
+    for number in range(500):
+        get("data.bin", headers={"If-None-Match": f'"{number}"', "Range": f"bytes={number}-9999"})
+        get("data.bin", headers={"Accept-Encoding": "x" * number})
+    assert memory.bytes < len(DATA) + remembered.MAX_ANSWERS * (remembered.ANSWER_BYTES + len(DATA)) + 10_000
+
+
+def test_dates_are_judged_anew_each_time(get: Get, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date that lies ahead is ignored; once it is past it holds (RFC 9110 section 13.1.3)."""
+    tomorrow = time.time() + 86_400
+    header = {"If-Modified-Since": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(tomorrow))}
+    assert [get("data.bin", headers=header).status for _ in range(3)] == [200] * 3
+    monkeypatch.setattr(time, "time", lambda: tomorrow + 10)
+    assert get("data.bin", headers=header).status == 304
+
+
+def test_what_is_remembered_is_sent_in_messages_of_its_own(get: Get) -> None:
+    """Middleware writes into the messages that it passes on."""
+    first = get("data.bin")
+    first.raw_headers.append((b"x-middleware", b"was here"))  # type: ignore[attr-defined]
+    assert "x-middleware" not in get("data.bin").headers
+
+
+def test_a_thousand_at_once_get_the_same(tree: Path, memory: Memory) -> None:
+    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+
+    async def all_at_once() -> set[bytes]:
+        from asgi.client import ask_async
+
+        return {reply.body for reply in await asyncio.gather(*(ask_async(handler, "data.bin") for _ in range(1000)))}
+
+    assert asyncio.run(all_at_once()) == {DATA}
