@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 
 from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.cached.counters import Contact
 from assetstore.background import Background
 from assetstore.errors import AssetStoreError
 from assetstore.fingerprint import Fingerprinter
@@ -53,6 +54,8 @@ class IndexResolver:
         self._full = threading.Event()
         self._listing = threading.Lock()
         self._failures = 0
+        #: How the last listing ended; ``None`` before the first has.
+        self.contact: Contact | None = None
         self._background = Background(self._list, "assetstore-index")
 
     def find(self, path: str) -> Asset | None:
@@ -98,7 +101,12 @@ class IndexResolver:
             BackendError: storage failed; the names that were known stay.
         """
         with self._listing:
-            self._fill()
+            try:
+                self._fill()
+            except AssetStoreError as error:
+                self.contact = Contact(time.monotonic(), error)
+                raise
+            self.contact = Contact(time.monotonic())
 
     @property
     def memory_bytes(self) -> int:

@@ -16,11 +16,13 @@ from assetstore.backends.base import Backend
 from assetstore.backends.cached import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
+from assetstore.health import Health
 from assetstore.hosts import HostChoice
 from assetstore.html import Markup
 from assetstore.http.memory import Memory
 from assetstore.http.offload import offload_of
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
+from assetstore.http.status import status_routes
 from assetstore.indexing import Index
 from assetstore.manifest import Manifest
 from assetstore.missing import MissingAssets
@@ -178,8 +180,6 @@ class AssetStore:
         """
         threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True).start()
         for mount in self._mounts:
-            if mount.remote is not None:
-                mount.remote.reader.forget()
             if isinstance(mount.resolver, Learning):
                 mount.resolver.start()
         try:
@@ -187,6 +187,20 @@ class AssetStore:
         finally:
             for mount in self._mounts:
                 await mount.reader.aclose()
+
+    def health(self) -> Health:
+        """Which mounts can answer, from what was last seen of their storage; asks no network.
+
+        A bucket that is empty, one that cannot be reached and one that refuses are three things.
+        """
+        return Health.of(self._mounts)
+
+    def status_routes(self, *, health: str = "/assets-health", metrics: str = "/assets-metrics") -> list[BaseRoute]:
+        """Routes for a load balancer and for Prometheus; pass ``""`` for one that is not wanted.
+
+        *health* is 200 while every mount can answer, else 503, with each mount's state as JSON.
+        """
+        return status_routes(self._mounts, health, metrics)
 
     def url_for(self, name: str, *, file: str, request: object | None = None, same_origin: bool = False) -> str:
         """The URL of *file* in the mount called *name*: path-only, or absolute on a CDN.

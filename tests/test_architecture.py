@@ -29,12 +29,13 @@ backends.cached.disk_budget  backends.cached.disk  backends.cached.shelf
 backends.cached.known  backends.cached.blocks  backends.cached.facts  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver
 background  index_fingerprints  index_table  index_lazy  index  indexing
-manifest  published  hosts  mounts  missing  namer
+manifest  published  hosts  mounts  missing  namer  health  metrics
 soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body
-http.remembered  http.memory  http.recall  http.handler  http.routes  http
+http.remembered  http.memory  http.recall  http.handler  http.routes
+http.status  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
 publish.retention  publish.prune  publish.rollback  publish.destinations  publish
@@ -57,7 +58,7 @@ DOORS = {
     "boto3": {"backends.s3_client"},
     "botocore": {"backends.s3_client", "backends.s3_errors"},
     "aiohttp": {"backends.s3_reader"},
-    "starlette": {"http.handler", "http.routes", "store", "servers.tree"},
+    "starlette": {"http.status", "http.handler", "http.routes", "store", "servers.tree"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
     "rich": {"publish.bar"},
@@ -95,6 +96,7 @@ ASYNC = {
     "http.body",
     "http.handler",
     "http.routes",
+    "http.status",
     "store",
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
@@ -79,7 +80,12 @@ class S3Reader:
             headers["Range"] = wanted
         if validator is not None:
             headers["If-Match"] = f'"{validator}"'
-        return Arriving(path, await self._ask("GET", path, headers))
+        response = await self._ask("GET", path, headers)
+        try:
+            return Arriving(path, response)
+        except BaseException:  # headers that make no sense
+            response.close()
+            raise
 
     async def aclose(self) -> None:
         session = self._sessions.pop(asyncio.get_running_loop(), None)
@@ -114,11 +120,9 @@ class S3Reader:
             response = await session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False)
             if response.status in {200, 206}:
                 return response
-            body = await _beginning(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _translate(error, path, self.label) from error
-        response.close()
-        raise self._refusal(response, body, path)
+        raise self._refusal(response, await _beginning(response), path)
 
     def _sign(self, method: Method, path: str, key: str) -> str:
         try:
@@ -261,9 +265,14 @@ class S3AsyncFile:
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """What an error's body says, as far as it comes: the status alone tells enough."""
     body = b""
-    while len(body) < ERROR_BYTES and (chunk := await response.content.read(ERROR_BYTES)):
-        body += chunk
+    try:
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            while len(body) < ERROR_BYTES and (chunk := await response.content.read(ERROR_BYTES)):
+                body += chunk
+    finally:
+        response.close()
     return body
 
 

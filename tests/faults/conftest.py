@@ -108,7 +108,8 @@ def service_on(
             limits=limits,
             **mount,
         )
-        url = exits.enter_context(served(Starlette(routes=store.routes, lifespan=store.lifespan)))
+        routes = [*store.routes, *store.status_routes()]
+        url = exits.enter_context(served(Starlette(routes=routes, lifespan=store.lifespan)))
         yield Service(store, int(url.rpartition(":")[2]), bucket, proxy)
 
 

@@ -32,8 +32,9 @@ class Remote:
     """A remote mount's way of reading, and what can be seen of it."""
 
     reader: CachedReader
+    #: The same without what is remembered: every call asks the storage.
+    direct: Reader
     counters: Counters
-    breaker: Breaker
 
 
 def remote(
@@ -63,4 +64,4 @@ def remote(
     known = Known(cache, immutable, clock=clock)
     blocks = Blocks(guarded, cache, limits, deadlines, shelf)
     facts = Facts(guarded, known, blocks, shelf, cache, limits, counters)
-    return Remote(CachedReader(guarded, known, facts, blocks, shelf, counters), counters, breaker)
+    return Remote(CachedReader(guarded, known, facts, blocks, shelf, counters), guarded, counters)

@@ -9,13 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from assetstore.backends.cached.breaker import Breaker, Pass, State
-from assetstore.backends.cached.counters import Counters
+from assetstore.backends.cached.counters import Contact, Counters
 from assetstore.backends.cached.deadline import Deadlines, Dispose
 from assetstore.backends.cached.retries import PASSING, pause_seconds
 from assetstore.backends.cached.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
+    BackendCredentials,
+    BackendError,
     BackendThrottled,
     BackendUnavailable,
     RangeNotSatisfiable,
@@ -73,7 +75,7 @@ class Attempts:
         """As :meth:`Deadlines.within`, for the parts of a body."""
         return await self._deadlines.within(seconds, path, work)
 
-    def broke_off(self, error: Exception) -> None:
+    def broke_off(self, error: BackendError) -> None:
         """A body that had begun did not end well."""
         self._report(Pass(), error)
 
@@ -118,19 +120,21 @@ class Attempts:
             self._opens(given, error)
         elif isinstance(error, AssetStoreError):
             self._counters.error(error)  # forbidden, or credentials: an answer, if not a welcome one
-            self._closes(given)
+            self._closes(given, error if isinstance(error, BackendCredentials) else None)
         else:
             self._breaker.abandoned(given)
 
-    def _opens(self, given: Pass, error: Exception) -> None:
+    def _opens(self, given: Pass, error: BackendError) -> None:
         before = self._breaker.state
         wished = error.retry_after_seconds if isinstance(error, BackendThrottled) else None
         self._breaker.failed(given, wished)
         if self._breaker.state is not before:
+            self._counters.contact = Contact(time.monotonic(), error)
             _log.error("%s is down and is left alone for now: %s", self._label, error, exc_info=error)
 
-    def _closes(self, given: Pass) -> None:
+    def _closes(self, given: Pass, refusal: BackendCredentials | None = None) -> None:
         before = self._breaker.state
+        self._counters.contact = Contact(time.monotonic(), refusal)
         self._breaker.succeeded(given)
         if self._breaker.state is not before and before is State.OPEN:
             _log.warning("%s answers again", self._label)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from assetstore.backends.base import Outcome
+from assetstore.errors import AssetStoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,21 @@ class Counts:
     errors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The storage's last word: when (monotonic seconds), and the fault if it was none."""
+
+    at: float
+    fault: AssetStoreError | None = None
+
+
 class Counters:
     """Counts up. One mount's readers share one; reading it never blocks them."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, int] = {}
+        #: ``None`` until the storage was asked for the first time.
+        self.contact: Contact | None = None
         self.requests = 0
         self.seconds = 0.0
         self._errors: dict[str, int] = {}

@@ -43,6 +43,7 @@ class _GuardedFile:
         self._opened = opened
         self._inner = inner
         self._attempts = attempts
+        self._closed = False
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         at, attempt = start, 1
@@ -63,6 +64,7 @@ class _GuardedFile:
             attempt += 1
 
     async def aclose(self) -> None:
+        self._closed = True
         await self._opened.aclose()
 
     async def _pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
@@ -87,6 +89,8 @@ class _GuardedFile:
         await self._opened.aclose()
         opened = await self._attempts.ask(path, lambda: self._inner.open(path, span, validator=validator), _close)
         self._opened = opened
+        if self._closed:  # while this was on its way, by one who waits no longer
+            await opened.aclose()
         if version_of(opened.stat) != version_of(self.stat):
             raise VersionChanged(f"{path!r} was replaced while it was being read", path=path)
 
