@@ -23,7 +23,12 @@ def text(health: Health) -> str:
             "Whether the mount can answer.",
             (({"mount": mount.name, "state": mount.state.value}, float(mount.ready)) for mount in health.mounts),
         ),
-        _family("assetstore_answers_total", "counter", "How remote reads were answered.", _each(counted, _answers)),
+        _family(
+            "assetstore_answers_total",
+            "counter",
+            "How remote reads were answered; what the memory of whole answers gave is not among them.",
+            _each(counted, _answers),
+        ),
         _family(
             "assetstore_storage_requests_total",
             "counter",

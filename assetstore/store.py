@@ -134,7 +134,7 @@ class AssetStore:
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)
-        self._memory.start_over(by_host=any(each.url.host is not None for each in self._mounts))
+        self._forget_answers()
         return mount
 
     def root_files(self, *files: str, mount: str = "assets") -> None:
@@ -254,6 +254,10 @@ class AssetStore:
                 mount.remote.reader.forget()
             if isinstance(mount.resolver, Learning):
                 mount.resolver.refresh()
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self._memory.start_over(by_host=any(mount.url.host is not None for mount in self._mounts))
 
     def render_importmap(self, *, nonce: str | None = None, request: object | None = None) -> Markup:
         """The import map as a script element, for a page's head, before its first module script (guide section 5.3).
