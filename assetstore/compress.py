@@ -1,4 +1,4 @@
-"""This module owns content codings: what they are called, and bytes in, fewer bytes out.
+"""This module owns content codings: what they are called; bytes in, fewer bytes out, and back again.
 
 Brotli and Zstandard are optional libraries (extra ``compress``; Zstandard is in Python itself from
 3.14). What is not installed is not offered.
@@ -7,6 +7,7 @@ Brotli and Zstandard are optional libraries (extra ``compress``; Zstandard is in
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -17,10 +18,13 @@ SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 #: Files smaller than this fit one packet either way.
 MIN_SIZE = 1024
 
+_PIECE = 256
 # A variant must be at least this much smaller to be worth its decompression.
 _GAIN = 0.95
 
 Compressor = Callable[[bytes, bool], bytes]
+#: Coded bytes, and how many plain ones to stop after.
+Decompressor = Callable[[bytes, int], bytes]
 
 
 def _optional(name: str) -> ModuleType | None:
@@ -35,7 +39,13 @@ def _gzip(data: bytes, thorough: bool) -> bytes:
     return gzip.compress(data, 9 if thorough else 6, mtime=0)
 
 
-def _brotli_compressor() -> Compressor | None:
+def _gunzip(data: bytes, most: int) -> bytes:
+    # A reader, as a gzip file may have several members.
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as reader:
+        return reader.read(most)
+
+
+def _brotli() -> tuple[Compressor, Decompressor] | None:
     brotli = _optional("brotli")
     if brotli is None:
         return None
@@ -43,23 +53,53 @@ def _brotli_compressor() -> Compressor | None:
     def compress_(data: bytes, thorough: bool) -> bytes:
         return bytes(brotli.compress(data, quality=11 if thorough else 5))
 
-    return compress_
+    def decompress_(data: bytes, most: int) -> bytes:
+        reader = brotli.Decompressor()
+        plain = bytearray(reader.process(data, output_buffer_limit=most))
+        while not reader.is_finished() and len(plain) < most:
+            more = reader.process(b"", output_buffer_limit=most - len(plain))
+            if not more:
+                raise EOFError("the end is missing")
+            plain += more
+        return bytes(plain)
+
+    return compress_, decompress_
 
 
-def _zstd_compressor() -> Compressor | None:
+def _zstd() -> tuple[Compressor, Decompressor] | None:
     # Level 19 keeps the window within the 8 MB that browsers accept (RFC 9659).
     if (builtin := _optional("compression.zstd")) is not None:
-        return lambda data, thorough: bytes(builtin.compress(data, level=19 if thorough else 6))
-    if (package := _optional("zstandard")) is not None:
-        return lambda data, thorough: bytes(package.ZstdCompressor(level=19 if thorough else 6).compress(data))
-    return None
+        return (
+            lambda data, thorough: bytes(builtin.compress(data, level=19 if thorough else 6)),
+            lambda data, most: bytes(builtin.ZstdFile(io.BytesIO(data)).read(most)),
+        )
+    package = _optional("zstandard")
+    if package is None:
+        return None
+
+    def compress_(data: bytes, thorough: bool) -> bytes:
+        return bytes(package.ZstdCompressor(level=19 if thorough else 6).compress(data))
+
+    def decompress_(data: bytes, most: int) -> bytes:
+        reader = package.ZstdDecompressor().decompressobj()
+        plain = bytearray()
+        # Piece by piece, since this reader knows no limit: a few bytes can stand for 128 KB (RFC 8878 section 3.1.1.2).
+        for start in range(0, len(data), _PIECE):
+            plain += reader.decompress(data[start : start + _PIECE])
+            if len(plain) >= most:
+                return bytes(plain[:most])
+        if not reader.eof or reader.unused_data:
+            raise EOFError("not one whole frame")
+        return bytes(plain)
+
+    return compress_, decompress_
 
 
-_FOUND = {"br": _brotli_compressor(), "zstd": _zstd_compressor(), "gzip": _gzip}
-_COMPRESSORS = {coding: compressor for coding, compressor in _FOUND.items() if compressor is not None}
+_FOUND = {"br": _brotli(), "zstd": _zstd(), "gzip": (_gzip, _gunzip)}
+_LIBRARIES = {coding: pair for coding, pair in _FOUND.items() if pair is not None}
 
-#: The codings this machine can make, the best first.
-CODINGS = tuple(_COMPRESSORS)
+#: The codings this machine can make and read, the best first.
+CODINGS = tuple(_LIBRARIES)
 
 
 def compress(data: bytes, coding: str, *, thorough: bool = False) -> bytes | None:
@@ -67,5 +107,16 @@ def compress(data: bytes, coding: str, *, thorough: bool = False) -> bytes | Non
 
     *thorough* takes ten to a hundred times as long for a few percent: right when publishing.
     """
-    smaller = _COMPRESSORS[coding](data, thorough)
+    smaller = _LIBRARIES[coding][0](data, thorough)
     return smaller if len(smaller) <= _GAIN * len(data) else None
+
+
+def decompress(data: bytes, coding: str, most: int) -> bytes | None:
+    """The plain bytes of *data*; ``None`` if they are more than *most*, damaged, or in a coding unknown here."""
+    if coding not in _LIBRARIES:
+        return None
+    try:
+        plain = _LIBRARIES[coding][1](data, most + 1)
+    except Exception:
+        return None
+    return plain if len(plain) <= most else None

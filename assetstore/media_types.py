@@ -175,3 +175,8 @@ def compressible(path: str) -> bool:
     """Whether files of this kind usually become smaller; already compressed formats do not."""
     media_type = _bare(path)
     return media_type in _LOOSE_BINARY or _TEXT.fullmatch(media_type) is not None
+
+
+def may_have_variants(path: str) -> bool:
+    """Whether it is worth looking for a sibling in another coding: for all but what is known to gain nothing."""
+    return _bare(path) == DEFAULT or compressible(path)

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.compress import CODINGS, SUFFIXES, compress
+from assetstore.compress import CODINGS, SUFFIXES, compress, decompress
 
 TEXT = b"body { margin: 0; padding: 0; color: #123456 }\n" * 100
 
@@ -62,3 +62,30 @@ def test_without_the_libraries_there_is_gzip() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "('gzip',)"
+
+
+@given(st.binary(max_size=5000), st.sampled_from(CODINGS))
+def test_what_is_stored_in_a_coding_is_read_again(data: bytes, coding: str) -> None:
+    coded = {"br": brotli.compress, "zstd": zstandard.ZstdCompressor().compress, "gzip": gzip.compress}[coding](data)
+    assert decompress(coded, coding, 5000) == data
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_bomb_is_left_alone(coding: str) -> None:
+    bomb = compress(bytes(50_000_000), coding)
+    assert bomb is not None
+    assert len(bomb) < 100_000
+    assert decompress(bomb, coding, 1_000_000) is None
+    assert decompress(bomb, coding, 50_000_000) == bytes(50_000_000)
+
+
+@pytest.mark.parametrize("coding", [*CODINGS, "compress", "identity", ""])
+def test_what_cannot_be_read_is_none(coding: str) -> None:
+    assert decompress(b"this is not coded at all", coding, 1000) is None
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_half_of_it_is_none(coding: str) -> None:
+    whole = compress(os.urandom(3000) + bytes(3000), coding)
+    assert whole is not None
+    assert decompress(whole[: len(whole) // 2], coding, 10_000) is None

@@ -51,6 +51,11 @@ def test_what_is_already_compressed_or_unknown_does_not(path: str) -> None:
     assert not media_types.compressible(path)
 
 
+@pytest.mark.parametrize(("path", "expected"), [("a.css", True), ("game.data", True), ("a.png", False), ("a.br", True)])
+def test_a_sibling_may_stand_beside_what_is_unknown(path: str, expected: bool) -> None:
+    assert media_types.may_have_variants(path) is expected
+
+
 def test_the_machines_own_table_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mimetypes, "guess_type", lambda *_, **__: ("text/plain", None))
     monkeypatch.setitem(mimetypes.types_map, ".js", "text/plain")

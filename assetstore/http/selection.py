@@ -9,12 +9,12 @@ from assetstore import media_types
 from assetstore.backends.base import FileStat
 from assetstore.backends.readers import AsyncOpenFile
 from assetstore.http.cache_status import told
-from assetstore.http.conditional import Validators
+from assetstore.http.conditional import ETag, Validators
 from assetstore.http.lookup import Found
 from assetstore.http.policy import Policy, raw
 from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
 from assetstore.http.request import AssetRequest
-from assetstore.http.variants import Offer, Variants
+from assetstore.http.variants import PLAIN, Offer, Variants
 from assetstore.http.versions import Versions
 
 #: A representation that is no plain file, and the file that holds its bytes where they are not in memory.
@@ -60,9 +60,11 @@ class Selector:
         opened goes into the selection or is closed.
         """
         stat = found.stat
-        offer = self._variants.offer(stat, found.logical)
+        offer = await self._variants.offer(stat, found.logical)
         facts = self._facts(found, now)
         etag = await self._versions.etag(stat)
+        if stat.coding in offer.codings:
+            return await self._select_coded(found, request, now, facts, etag)
         identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
         coding = preferred(request, offer.codings, identity.validators, now)
         if coding is None:
@@ -71,10 +73,27 @@ class Selector:
         if variant is not None:
             await found.aclose()
             return Selection(*variant, stat, offer.codings, identity.validators)
-        codings = self._variants.offer(stat, found.logical).codings
+        codings = (await self._variants.offer(stat, found.logical)).codings
         if not codings:  # nothing would be gained, so it does not vary
             identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
         return Selection(identity, found.opened, stat, codings, identity.validators)
+
+    async def _select_coded(
+        self, found: Found, request: AssetRequest, now: float, facts: Facts, etag: str | None
+    ) -> Selection:
+        """As :meth:`select`, for what is stored in a coding: who cannot read it, or wants a part, gets plain bytes."""
+        stat = found.stat
+        codings = (stat.coding,) if stat.coding is not None else ()
+        tag = None if etag is None else f"{etag}-{PLAIN}"  # made of the stored bytes alone, so known before it is made
+        identity = Validators(None if tag is None else ETag(tag), facts.modified)
+        if preferred(request, codings, identity, now) is None:
+            content = await self._variants.make(stat, PLAIN, found.opened)
+            if content is not None:
+                await found.aclose()
+                plain = facts.represent(len(content), tag, varies=True, content=content)
+                return Selection(plain, None, stat, codings, identity)
+        stored = facts.represent(stat.size, etag, varies=True, coding=stat.coding)
+        return Selection(stored, found.opened, stat, codings, identity)
 
     def _facts(self, found: Found, now: float) -> Facts:
         return Facts(

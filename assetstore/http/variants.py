@@ -2,7 +2,8 @@
 
 A sibling (``app.css.br``) is used only while it is no older than its file, so it is never the
 stale body of a new one. What has no sibling is compressed once, in a thread, within a budget of
-bytes; when all threads are taken, the plain bytes are sent instead.
+bytes; when all threads are taken, the plain bytes are sent instead. Of what a bucket holds in one
+coding only, the plain bytes are made in the same way, for clients that cannot read it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from anyio import CapacityLimiter, to_thread
 from assetstore import media_types
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.readers import AsyncOpenFile, Reader
-from assetstore.compress import CODINGS, MIN_SIZE, SUFFIXES, compress
+from assetstore.compress import CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
 from assetstore.resolver import Resolver
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
 MAX_FILE_BYTES = 4 * 1024 * 1024
+#: The most that is held of something stored in a coding, for clients that cannot read it.
+MAX_PLAIN_BYTES = 16 * 1024 * 1024
+#: What the plain bytes are called beside the codings (RFC 9110 section 12.5.3).
+PLAIN = "identity"
 #: Bytes of variants that one mount remembers.
 BUDGET_BYTES = 32 * 1024 * 1024
 #: Variants that one mount makes at once, and requests that may wait for their turn.
@@ -58,18 +63,25 @@ class Variants:
         self._making: dict[_Key, anyio.Event] = {}
         self._limiter = CapacityLimiter(MAX_COMPRESSING)
 
-    def offer(self, stat: FileStat, logical: str) -> Offer:
+    async def offer(self, stat: FileStat, logical: str) -> Offer:
         """In which codings the file can be had besides its plain bytes."""
-        if stat.coding is not None or stat.size == 0 or not media_types.compressible(logical):
+        if stat.coding is not None:
+            return Offer((stat.coding,)) if self._can_read(stat) else _NONE
+        if stat.size == 0 or not media_types.may_have_variants(logical):
             return _NONE
-        siblings = {coding: found for coding in SUFFIXES if (found := self._sibling(stat, coding)) is not None}
-        made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0
+        siblings = {coding: found for coding in SUFFIXES if (found := await self._sibling(stat, coding)) is not None}
+        made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and media_types.compressible(logical)
         codings = tuple(
             coding
             for coding in SUFFIXES
             if coding in siblings or (made and coding in CODINGS and self._made.get((stat, coding), b"") is not None)
         )
         return Offer(codings, siblings)
+
+    def _can_read(self, stat: FileStat) -> bool:
+        """Whether the plain bytes of what is stored in a coding can be had."""
+        readable = stat.coding in CODINGS and stat.size <= MAX_FILE_BYTES and self._budget > 0
+        return readable and self._made.get((stat, PLAIN), b"") is not None
 
     async def open_sibling(self, stat: FileStat, found: FileStat) -> AsyncOpenFile | None:
         """Open the sibling that was *found* beside the file of *stat*; ``None`` if it is gone or too old."""
@@ -83,7 +95,9 @@ class Variants:
         return None
 
     async def make(self, stat: FileStat, coding: str, opened: AsyncOpenFile | None) -> bytes | None:
-        """The compressed bytes of the version that *stat* describes; ``None`` to send the plain ones.
+        """The compressed bytes of the version that *stat* describes; ``None`` to send the stored ones.
+
+        With :data:`PLAIN` as *coding* it is the plain bytes of what is stored in a coding.
 
         Raises:
             VersionChanged, BodyTruncated: the file is another one by now.
@@ -98,16 +112,18 @@ class Variants:
             return None
         done = self._making[key] = anyio.Event()
         try:
-            made = await self._compress(stat, coding, opened)
+            made = await self._convert(stat, coding, opened)
             self._remember(key, made)
             return made
         finally:
             del self._making[key]
             done.set()
 
-    async def _compress(self, stat: FileStat, coding: str, opened: AsyncOpenFile | None) -> bytes | None:
+    async def _convert(self, stat: FileStat, coding: str, opened: AsyncOpenFile | None) -> bytes | None:
         async with self._limiter:  # before reading, so that what waits holds no bytes
             data = await self._read(stat, opened)
+            if coding == PLAIN:
+                return await to_thread.run_sync(decompress, data, stat.coding or "", MAX_PLAIN_BYTES)
             return await to_thread.run_sync(compress, data, coding)
 
     async def _read(self, stat: FileStat, opened: AsyncOpenFile | None) -> bytes:
@@ -123,14 +139,14 @@ class Variants:
             raise BodyTruncated(f"{stat.path!r} gave {len(data)} bytes of {stat.size}", path=stat.path)
         return data
 
-    def _sibling(self, stat: FileStat, coding: str) -> FileStat | None:
+    async def _sibling(self, stat: FileStat, coding: str) -> FileStat | None:
         path = stat.path + SUFFIXES[coding]
         if self._backend.remote:  # only what is known already: a stat would be a request of its own
             asset = self._resolver.find(path)
             found = None if asset is None else asset.stat
         else:
             try:
-                found = self._backend.stat(path)
+                found = await self._reader.stat(path)
             except (AssetNotFound, BackendError):
                 found = None
         return found if found is not None and _is_fresh(found, stat) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gzip
 import time
 from collections.abc import Iterator, Mapping
 
@@ -108,6 +109,30 @@ def test_a_retained_object_that_a_publish_recorded_is_immutable(stored: S3Bucket
     assert (reply.body, reply.headers["cache-control"]) == (b"old", "max-age=31536000, public, immutable")
     reply = bucket(unknown)
     assert (reply.body, reply.headers["cache-control"]) == (b"whose?", "max-age=0, public, must-revalidate")
+
+
+def test_what_is_stored_in_a_coding_reaches_every_client(stored: S3Bucket, bucket: Ask) -> None:
+    coded = gzip.compress(STYLE)
+    stored.put({"coded.css": coded}, ContentEncoding="gzip")
+    able = bucket("coded.css", headers={"Accept-Encoding": "gzip"})
+    assert (able.body, able.headers["content-encoding"]) == (coded, "gzip")
+    for headers in ({}, {"Accept-Encoding": "br"}, {"Accept-Encoding": "gzip;q=0"}):
+        unable = bucket("coded.css", headers=headers)
+        assert unable.body == STYLE
+        assert "content-encoding" not in unable.headers
+        assert unable.headers["etag"] != able.headers["etag"]
+        assert unable.headers["vary"] == able.headers["vary"] == "Accept-Encoding"
+    part = bucket("coded.css", headers={"Accept-Encoding": "gzip", "Range": "bytes=5-9"})
+    assert (part.status, part.body, part.headers["etag"]) == (206, STYLE[5:10], unable.headers["etag"])
+    assert bucket("coded.css", "HEAD").headers["content-length"] == str(len(STYLE))
+    for reply, headers in ((able, {"Accept-Encoding": "gzip"}), (unable, {})):
+        assert bucket("coded.css", headers={**headers, "If-None-Match": reply.headers["etag"]}).status == 304
+
+
+def test_what_says_it_is_coded_and_is_not_is_sent_as_it_is(stored: S3Bucket, bucket: Ask) -> None:
+    stored.put({"broken.css": b"plain after all"}, ContentEncoding="gzip")
+    reply = bucket("broken.css")
+    assert (reply.body, reply.headers["content-encoding"]) == (b"plain after all", "gzip")
 
 
 @pytest.mark.parametrize("bucket", ["without a cache"], indirect=True)

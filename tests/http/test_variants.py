@@ -17,7 +17,7 @@ from assetstore.backends.readers import Reader, reader_of
 from assetstore.compress import CODINGS, MIN_SIZE
 from assetstore.errors import VersionChanged
 from assetstore.http import variants as room
-from assetstore.http.variants import MAX_FILE_BYTES, Offer, Variants
+from assetstore.http.variants import MAX_FILE_BYTES, PLAIN, Offer, Variants
 from assetstore.resolver import Asset, LiveResolver
 
 
@@ -54,7 +54,7 @@ STAT = FileStat("css/app.css", len(STYLE), MODIFIED_NS)
 
 
 def test_a_style_sheet_is_offered_in_every_coding(variants: Variants) -> None:
-    assert variants.offer(STAT, "css/app.css") == Offer(CODINGS)
+    assert asyncio.run(variants.offer(STAT, "css/app.css")) == Offer(CODINGS)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,21 @@ def test_a_style_sheet_is_offered_in_every_coding(variants: Variants) -> None:
         pytest.param(FileStat("a.css", MIN_SIZE - 1, 1), "a.css", id="what is tiny"),
         pytest.param(FileStat("a.css", MAX_FILE_BYTES + 1, 1), "a.css", id="what takes too long"),
         pytest.param(FileStat("a.css", 0, 1), "a.css", id="what is empty"),
-        pytest.param(FileStat("a.css", 5000, 1, coding="gzip"), "a.css", id="what is stored in a coding"),
+        pytest.param(FileStat("a.css", 5000, 1, coding="compress"), "a.css", id="what is stored in an odd coding"),
+        pytest.param(
+            FileStat("a.css", MAX_FILE_BYTES + 1, 1, coding="br"), "a.css", id="what is stored coded and large"
+        ),
+        pytest.param(FileStat("a.data", 5000, 1), "a.data", id="what nobody knows, without a sibling"),
     ],
 )
 def test_nothing_is_offered_of(variants: Variants, stat: FileStat, path: str) -> None:
-    assert variants.offer(stat, path).codings == ()
+    assert asyncio.run(variants.offer(stat, path)).codings == ()
 
 
 def test_a_tiny_file_may_have_a_sibling(variants: Variants, tree: Path) -> None:
     put(tree, "tiny.css.br", b"x")
     stat = FileStat("tiny.css", 6, MODIFIED_NS)
-    offer = variants.offer(stat, "tiny.css")
+    offer = asyncio.run(variants.offer(stat, "tiny.css"))
     assert offer.codings == ("br",)
     assert offer.siblings["br"].path == "tiny.css.br"
 
@@ -82,7 +86,30 @@ def test_a_tiny_file_may_have_a_sibling(variants: Variants, tree: Path) -> None:
 @pytest.mark.parametrize(("age_ns", "fresh"), [(0, True), (1, True), (-1, False)])
 def test_a_sibling_counts_while_it_is_no_older(variants: Variants, tree: Path, age_ns: int, fresh: bool) -> None:
     put(tree, "css/app.css.zst", b"x", MODIFIED_NS + age_ns)
-    assert ("zstd" in variants.offer(STAT, "css/app.css").siblings) is fresh
+    assert ("zstd" in asyncio.run(variants.offer(STAT, "css/app.css")).siblings) is fresh
+
+
+def test_what_nobody_knows_may_have_a_sibling(variants: Variants, tree: Path) -> None:
+    put(tree, "game.data.br", b"x")
+    assert asyncio.run(variants.offer(FileStat("game.data", 5000, MODIFIED_NS), "game.data")).codings == ("br",)
+
+
+def test_what_is_stored_in_a_coding_is_had_in_that_and_plain(variants: Variants, tree: Path) -> None:
+    put(tree, "app.css", gzip.compress(STYLE))
+    stat = FileStat("app.css", (tree / "app.css").stat().st_size, MODIFIED_NS, coding="gzip")
+    assert asyncio.run(variants.offer(stat, "app.css")) == Offer(("gzip",))
+
+
+def test_what_is_damaged_is_not_offered_plain_again(
+    variants: Variants, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stored_so(stat: FileStat, opened: object) -> bytes:
+        return b"no gzip at all"
+
+    monkeypatch.setattr(variants, "_read", stored_so)
+    stat = FileStat("app.css", 14, MODIFIED_NS, coding="gzip")
+    assert asyncio.run(variants.make(stat, PLAIN, None)) is None
+    assert asyncio.run(variants.offer(stat, "app.css")) == Offer()
 
 
 def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reader: Reader, tree: Path) -> None:
@@ -100,7 +127,7 @@ def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reade
             known = {"css/app.css.br": FileStat("css/app.css.br", 1, MODIFIED_NS)}
             return Asset(path, None, known[path]) if path in known else None
 
-    offer = Variants(Remote(tree), reader, Known(backend, None)).offer(STAT, "css/app.css")
+    offer = asyncio.run(Variants(Remote(tree), reader, Known(backend, None)).offer(STAT, "css/app.css"))
     assert set(offer.siblings) == {"br"}
 
 
@@ -145,7 +172,7 @@ def test_a_file_that_is_another_by_now_makes_no_variant(variants: Variants) -> N
 def test_what_gains_nothing_is_offered_no_more(variants: Variants, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "compress", lambda data, coding: None)
     assert asyncio.run(variants.make(STAT, "br", None)) is None
-    assert variants.offer(STAT, "css/app.css").codings == ("zstd", "gzip")
+    assert asyncio.run(variants.offer(STAT, "css/app.css")).codings == ("zstd", "gzip")
 
 
 def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, tree: Path, made: list[str]) -> None:
@@ -163,7 +190,7 @@ def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, t
 
 def test_a_budget_of_nothing_makes_nothing(backend: LocalBackend, reader: Reader) -> None:
     none = Variants(backend, reader, LiveResolver(backend, None), budget_bytes=0)
-    assert none.offer(STAT, "css/app.css").codings == ()
+    assert asyncio.run(none.offer(STAT, "css/app.css")).codings == ()
 
 
 def test_who_would_wait_too_long_gets_the_plain_bytes(
