@@ -22,6 +22,7 @@ from assetstore.html import Markup
 from assetstore.http.memory import Memory
 from assetstore.http.offload import offload_of
 from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
+from assetstore.http.rsgi import RsgiDoor
 from assetstore.http.status import status_routes
 from assetstore.indexing import Index
 from assetstore.manifest import Manifest
@@ -172,6 +173,10 @@ class AssetStore:
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
         return AssetWrapper(self.routes, self._memory, app)
+
+    def rsgi(self, app: ASGIApp) -> RsgiDoor:
+        """:meth:`wrap` for granian's own interface, RSGI, with :meth:`lifespan` around it."""
+        return RsgiDoor(self.wrap(app), self._memory, self.lifespan(app))
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:

@@ -43,6 +43,11 @@ def granian(app: str, port: int, interface: str = "asgi") -> list[str]:
     return [*command, *threads, "--loop", "uvloop", "--no-access-log", "--log-level", "warning"]
 
 
+def serve(root: Path, port: int) -> list[str]:
+    """Our own command."""
+    return [sys.executable, "-m", "assetstore", "serve", str(root), "--port", str(port)]
+
+
 def program(module: str, port: int) -> list[str]:
     """A module of this package that serves by itself, on the port it is told."""
     return [sys.executable, "-m", module, str(port)]

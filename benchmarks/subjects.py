@@ -13,7 +13,7 @@ OURS, UNREMEMBERED, ROUTED, COMMAND = (
     "assetstore",
     "assetstore, memory off",
     "assetstore as routes",
-    "assetstore's RSGI door",
+    "assetstore serve",
 )
 BARE, PATHSEND, ENDPOINT = "bare callable", "bare pathsend", "Starlette endpoint"
 STARLETTE, LITESTAR, SERVESTATIC = "Starlette StaticFiles", "Litestar", "ServeStatic"
@@ -44,7 +44,7 @@ def subject(name: str, server: str, root: Path, scratch: Path) -> Subject | None
     if name == WHITENOISE:
         return Subject(servers.granian("benchmarks.apps.white_noise:app", port, "wsgi"), port, _plain)
     if name == COMMAND:
-        return Subject(servers.granian("benchmarks.apps.ours:rsgi", port, "rsgi"), port, _fingerprinted)
+        return Subject(servers.serve(root, port), port, _fingerprinted)
     application, path, environment = _APPLICATIONS[name]
     start = servers.uvicorn if server == "uvicorn" else servers.granian
     return Subject(start(f"benchmarks.apps.{application}", port), port, path, environment)

@@ -34,7 +34,7 @@ soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body
-http.remembered  http.memory  http.recall  http.handler  http.routes
+http.remembered  http.memory  http.recall  http.rsgi  http.handler  http.routes
 http.status  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
@@ -89,6 +89,7 @@ ASYNC = {
     "backends.cached.reader",
     "backends.s3_reader",
     "http.recall",
+    "http.rsgi",
     "http.versions",
     "http.variants",
     "http.lookup",

@@ -111,6 +111,17 @@ class _LocalOpenFile:
         """Where the bytes are on this machine's disk, if they are."""
         return getattr(self._opened, "real_path", None)
 
+    def path_to_it(self) -> str | None:
+        """As :meth:`FileOnDisk.path_to_it`."""
+        path = self.real_path
+        if path is None:
+            return None
+        try:
+            there, here = os.stat(path), os.fstat(self._opened.fileno())
+        except OSError:
+            return None
+        return path if os.path.samestat(there, here) and there.st_size == self.stat.size else None
+
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         while start < stop:
             piece = self._read_cached(self._opened.fileno(), start, min(stop, start + PIECE_BYTES))

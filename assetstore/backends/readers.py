@@ -59,6 +59,14 @@ NO_FILE = Mark(0, 0, -1, 0, 0)
 
 
 @runtime_checkable
+class FileOnDisk(AsyncOpenFile, Protocol):
+    """An opened file that a server may send by itself."""
+
+    def path_to_it(self) -> str | None:
+        """A path that leads to the very file that is open; ``None`` if none does any more."""
+
+
+@runtime_checkable
 class MarkingReader(Reader, Protocol):
     """A reader that can tell at once whether a file is still the one it was: files of this machine."""
 

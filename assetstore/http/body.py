@@ -6,18 +6,24 @@ the server close the connection, which is the only way to tell a client.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
 import anyio
 
-from assetstore.backends.readers import AsyncOpenFile
+from assetstore.backends.readers import AsyncOpenFile, FileOnDisk
 from assetstore.errors import AssetStoreError, BodyTruncated
 from assetstore.http.answer import Answer, Part, Ready, ready
 
 #: The largest piece of a body that is sent at once.
 PIECE_BYTES = 256 * 1024
+
+#: Bodies of at least this many bytes are left to the server where it can send files; measured (``benchmarks``).
+SENDFILE_BYTES = 1024 * 1024
+
+#: ASGI's extension for a server that sends a whole file by its path; and ours for a part of one.
+PATHSEND, RANGESEND = "http.response.pathsend", "assetstore.rangesend"
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,8 +34,16 @@ class BrokenOff(Exception):
     """The body could not be finished after the headers had gone out; the server is to close the connection."""
 
 
-async def deliver(answer: Answer, opened: AsyncOpenFile | None, receive: Receive, send: Send) -> None:
+async def deliver(
+    answer: Answer,
+    opened: AsyncOpenFile | None,
+    receive: Receive,
+    send: Send,
+    extensions: Container[str] = frozenset(),
+) -> None:
     """Send *answer*, whose parts are read from *opened*. Closing the file is the caller's.
+
+    *extensions* are those of the ASGI scope: a large file is left to a server that can send it by itself.
 
     Raises:
         BodyTruncated, VersionChanged, BackendError: nothing was sent yet.
@@ -39,6 +53,11 @@ async def deliver(answer: Answer, opened: AsyncOpenFile | None, receive: Receive
         await send_ready(ready(answer), send)
         return
     start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
+    left_to_server = _left_to_server(answer, opened, extensions)
+    if left_to_server is not None:
+        await send(start)
+        await send(left_to_server)
+        return
     async with aclosing(_chunks(answer, opened)) as chunks:
         first, more = await anext(chunks)
         if not more:
@@ -71,6 +90,22 @@ async def whole(opened: AsyncOpenFile, size: int) -> bytes:
         BodyTruncated, VersionChanged, BackendError: it has other bytes, or they cannot be read.
     """
     return b"".join([chunk async for chunk in _exactly(opened, Part(0, size))])
+
+
+def _left_to_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> Message | None:
+    """The message that has the server send the body; ``None`` if that cannot be, or would not pay."""
+    part = answer.body[0]
+    if len(answer.body) > 1 or not isinstance(part, Part) or part.stop - part.start < SENDFILE_BYTES:
+        return None
+    if not isinstance(opened, FileOnDisk):
+        return None
+    if part == Part(0, opened.stat.size) and PATHSEND in extensions:
+        path = opened.path_to_it()
+        return None if path is None else {"type": PATHSEND, "path": path}
+    if RANGESEND in extensions:
+        path = opened.path_to_it()
+        return None if path is None else {"type": RANGESEND, "path": path, "start": part.start, "stop": part.stop}
+    return None
 
 
 async def _stream(

@@ -62,7 +62,7 @@ class AssetHandler:
         file = scope["path_params"].get("file") or self._mount.defaults.get("file", "")
         request = AssetRequest.from_headers(method, scope["headers"])
         try:
-            await self._answer(self._memory.key_of(scope), file, request, receive, send)
+            await self._answer(scope, file, request, receive, send)
         except BrokenOff as error:
             _log.error("%r from %s broke off: %s", file, self._mount.backend.label, error)
             raise
@@ -70,14 +70,14 @@ class AssetHandler:
             answer = self._failed(file, request, error)
             await deliver(answer, None, receive, send)
 
-    async def _answer(self, key: str, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Message, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
         try:
-            await self._try(key, file, request, receive, send)
+            await self._try(scope, file, request, receive, send)
         except CHANGED_MEANWHILE:
-            await self._try(key, file, request, receive, send)
+            await self._try(scope, file, request, receive, send)
 
-    async def _try(self, key: str, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
-        witness = self._recall.watch(file)
+    async def _try(self, scope: Message, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
+        key, witness = self._memory.key_of(scope), self._recall.watch(file)
         try:
             answer, selection = await self._plan(file, request)
         except AssetNotFound:
@@ -87,7 +87,7 @@ class AssetHandler:
             answer = await self._recall.keep(key, witness, answer, selection)
             if self._offload is not None:
                 answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
-            await deliver(answer, selection.opened, receive, send)
+            await deliver(answer, selection.opened, receive, send, scope.get("extensions") or ())
         finally:
             await selection.aclose()
 

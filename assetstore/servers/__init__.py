@@ -11,7 +11,7 @@ from assetstore.errors import SettingsError
 from assetstore.servers.listen import Listen
 
 #: Doors by the name of their library, the fastest first. Each is a module of this package with ``run``.
-DOORS = ("uvicorn",)
+DOORS = ("granian", "uvicorn")
 
 
 class Door(Protocol):

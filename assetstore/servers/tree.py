@@ -15,12 +15,13 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from assetstore.errors import SettingsError
+from assetstore.http.rsgi import RsgiDoor
 from assetstore.store import AssetStore
 
 #: The environment variable by which a worker gets its tree.
 VARIABLE = "ASSETSTORE_TREE"
 #: What a server imports in each worker; called without arguments it gives the application.
-FACTORY = "assetstore.servers.tree:from_environment"
+FACTORY, RSGI_FACTORY = (f"assetstore.servers.tree:{name}from_environment" for name in ("", "rsgi_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,22 @@ def from_environment() -> ASGIApp:
     Raises:
         SettingsError: there is none.
     """
+    return application(_given().store())
+
+
+def rsgi_from_environment() -> RsgiDoor:
+    """The same for a server that speaks RSGI.
+
+    Raises:
+        SettingsError: as :func:`from_environment`.
+    """
+    store = _given().store()
+    return store.rsgi(Starlette())
+
+
+def _given() -> Tree:
     try:
         given = json.loads(os.environ[VARIABLE])
     except (KeyError, ValueError):
         raise SettingsError(f"{VARIABLE} holds no tree; start the server with 'assetstore serve'") from None
-    return application(Tree(**{**given, "allowed_ext": tuple(given["allowed_ext"])}).store())
+    return Tree(**{**given, "allowed_ext": tuple(given["allowed_ext"])})

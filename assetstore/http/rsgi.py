@@ -1,0 +1,129 @@
+"""This module owns the RSGI door: the same application, spoken to as granian does it itself.
+
+What memory knows is answered without an ASGI message on the way. Everything else goes to the ASGI
+application, whose messages are translated one by one; large files, and parts of them, are left to
+the server (RSGI specification 1.5, ``response_file`` and ``response_file_range``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from assetstore.http.body import PATHSEND, RANGESEND, Message, Receive, Send
+from assetstore.http.memory import Memory
+from assetstore.http.policy import Headers
+from assetstore.http.request import READ
+
+_READ = {name.decode(): name for name in (*READ, b"host")}
+
+
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class RsgiDoor:
+    """*application* for a server that speaks RSGI.
+
+    Args:
+        application: answers what memory does not know.
+        memory: the memory of the store that *application* serves.
+        lifespan: entered before the first request, left after the last.
+    """
+
+    def __init__(
+        self, application: Application, memory: Memory, lifespan: AbstractAsyncContextManager[None] | None = None
+    ) -> None:
+        self._application = application
+        self._memory = memory
+        self._lifespan = lifespan
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._lifespan is not None:
+            loop.run_until_complete(self._lifespan.__aenter__())
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._lifespan is not None:
+            loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        if scope.proto != "http":
+            protocol.close(None)
+            return
+        headers = [(_READ[name], value.encode("latin-1")) for name, value in scope.headers.items() if name in _READ]
+        asked = {"method": scope.method, "path": scope.path, "headers": headers}
+        ready = self._memory.find(asked)
+        if ready is not None:
+            protocol.response_bytes(ready.status, _text(ready.headers), ready.body)
+            return
+        await self._application(_asgi(scope, asked), _Receiving(protocol), _Sending(protocol))
+
+
+class _Receiving:
+    """What an ASGI application is told: there is no body, and then whether the client has gone."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._asked = False
+
+    async def __call__(self) -> Message:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._protocol.client_disconnect()
+        return {"type": "http.disconnect"}
+
+
+class _Sending:
+    """What an ASGI application sends, as RSGI has it: a body in one message is one response, others are streams."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._start: Message = {}
+        self._stream: Any = None
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._start = message
+        elif kind == PATHSEND:
+            self._protocol.response_file(*self._head(), message["path"])
+        elif kind == RANGESEND:
+            self._protocol.response_file_range(*self._head(), message["path"], message["start"], message["stop"])
+        else:
+            await self._send_body(bytes(message.get("body", b"")), more=message.get("more_body", False))
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        if self._stream is None and not more:
+            self._protocol.response_bytes(*self._head(), body)
+            return
+        if self._stream is None:
+            self._stream = self._protocol.response_stream(*self._head())
+        if body:
+            await self._stream.send_bytes(body)
+
+    def _head(self) -> tuple[int, list[tuple[str, str]]]:
+        return self._start["status"], _text(tuple((name, value) for name, value in self._start["headers"]))
+
+
+def _asgi(scope: Any, asked: Message) -> Message:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": scope.http_version,
+        "scheme": scope.scheme,
+        "raw_path": quote(scope.path).encode("ascii"),
+        "query_string": scope.query_string.encode("latin-1"),
+        "root_path": "",
+        "extensions": {PATHSEND: {}, RANGESEND: {}},
+        **asked,
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in scope.headers.items()],
+    }
+
+
+@lru_cache(maxsize=4096)
+def _text(headers: Headers) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
