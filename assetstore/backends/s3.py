@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_log = logging.getLogger("assetstore")
+
 
 class S3Backend:
     """The keys beneath a prefix of a bucket; writable.
@@ -43,6 +46,7 @@ class S3Backend:
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.client = Client(options or S3Options())
         self.conditional_writes: bool | None = None
+        self._unstored: set[str] = set()
         self.label = f"s3://{bucket}/{self.prefix}".rstrip("/")
 
     def __repr__(self) -> str:
@@ -120,6 +124,12 @@ class S3Backend:
         paths.clean(path, hidden=True)
         with suppress(AssetNotFound):
             self.call(path, lambda s3: s3.delete_object(Bucket=self.bucket, Key=self.prefix + path))
+
+    def cannot_store(self, header: str) -> None:
+        """Say once that S3 has no place for *header*, so that something else has to send it."""
+        if header not in self._unstored:
+            self._unstored.add(header)
+            _log.warning("%s cannot store the header %s with its objects; let the CDN add it", self.label, header)
 
     def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
         """What *operation* returns; its faults become ours. Refused credentials are renewed once."""

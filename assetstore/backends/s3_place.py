@@ -29,5 +29,8 @@ class Place(Protocol):
     def key(self, path: str) -> str:
         """The key of *path*; raises :class:`AssetNotFound` for what can be no asset."""
 
+    def cannot_store(self, header: str) -> None:
+        """Say once that S3 has no place for *header*."""
+
     def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
         """What *operation* returns; its faults become ours. Refused credentials are renewed once."""

@@ -165,6 +165,8 @@ class Upload:
         for name, value in headers.extra.items():
             if name.lower() in _STORABLE:
                 arguments[_STORABLE[name.lower()]] = value
+            else:
+                self._place.cannot_store(name)
         return {**arguments, **self._place.options.put_arguments}
 
     def _check(self, digest: str, sha256: str | None, sent: int, size: int) -> None:

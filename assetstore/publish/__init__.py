@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from assetstore.publish.recipe import Recipe
 from assetstore.publish.stages import Work, apply
 from assetstore.publish.survey import survey
 from assetstore.publish.target import Target
+
+_log = logging.getLogger("assetstore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,14 @@ def publish(
     plan = make(entries, found, crew, force=force)
     if live is not None and not plan.changes:
         return Published(plan, live, False, time.monotonic() - began)
+    if stale := plan.stale:
+        _log.warning(
+            "%d encoded siblings in %s, such as %r, are of an earlier release and are not refreshed; "
+            "publish with the same siblings as before, or delete them: servers may send them for the new files",
+            len(stale),
+            target.label,
+            stale[0],
+        )
     work = Work(mount.backend, found, recipe, crew, progress)
     manifest = apply(plan, work, mount.name, datetime.now(UTC))
     return Published(plan, manifest, True, time.monotonic() - began)

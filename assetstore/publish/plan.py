@@ -67,6 +67,19 @@ class Plan:
     retained: frozenset[str]
 
     @property
+    def stale(self) -> list[str]:
+        """Encoded siblings under plain names that an earlier publish left and this one does not refresh."""
+        if self.record is None:
+            return []
+        fresh = {row.stored.path for row in self.rows}
+        return [
+            each.path
+            for entry in self.record.current.entries.values()
+            for each in entry.stored
+            if each.path not in fresh and not entry.immutable(each) and each.path != entry.path
+        ]
+
+    @property
     def changes(self) -> bool:
         """Whether there is anything to do: an object to write, or an asset that came, went or was renamed."""
         if self.record is None or any(row.writes for row in self.rows):

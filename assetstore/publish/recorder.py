@@ -10,6 +10,9 @@ from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHead
 class Recorder:
     """Stands before a writable backend; reading goes through, writing and deleting is only noted."""
 
+    #: Nobody else writes to a dry run.
+    conditional_writes = True
+
     def __init__(self, backend: WritableBackend) -> None:
         self._backend = backend
         #: The names that would have been written and deleted, in that order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections import Counter
@@ -281,3 +282,14 @@ def test_the_stored_manifest_is_the_live_one(mount: Mount, target: WritableBacke
     path = f".assetstore/manifests/{done.manifest.release}.json"
     assert manifests.load(read_bytes(target, path), path) == done.manifest
     assert Ledger(target).require().current == done.manifest
+
+
+def test_siblings_that_are_no_longer_refreshed_are_warned_of(
+    mount: Mount, world: Path, target: WritableBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    (world / "css/app.css").write_text("a { color: red }\n" * 200)
+    publish(mount, target, siblings=("br",))
+    (world / "css/app.css").write_text("a { color: blue }\n" * 200)
+    with caplog.at_level(logging.WARNING, "assetstore"):
+        publish(mount, target)
+    assert "such as 'css/app.css.br', are of an earlier release" in caplog.text

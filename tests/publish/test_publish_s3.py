@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import random
 import signal
@@ -297,3 +298,15 @@ def test_a_server_without_conditional_writes_is_locked_instead(
         Ledger(s3_target).move(None, Ledger(s3_target).require())
     keys = {row["Key"] for row in moto_bucket.client.list_objects_v2(Bucket=moto_bucket.name)["Contents"]}
     assert "site/.assetstore/lock.json" not in keys
+
+
+def test_a_header_that_s3_has_no_place_for_is_told_once(
+    make_mount: Callable[..., Mount], s3_target: S3Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    mount = make_mount(headers={"*": {"Content-Security-Policy": "sandbox"}})
+    with caplog.at_level(logging.WARNING, "assetstore"):
+        publish(mount, s3_target)
+    told = [each.message for each in caplog.records if each.name == "assetstore"]
+    assert len(told) == 1
+    assert "Content-Security-Policy" in told[0]
+    assert "let the CDN add it" in told[0]

@@ -1,0 +1,67 @@
+"""This module proves the journal: what was about to be written, for who comes after."""
+
+from __future__ import annotations
+
+import pytest
+
+from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.held import HeldFile
+from assetstore.errors import PublishConflict
+from assetstore.manifest import StoredObject
+from assetstore.publish.arrivals import JOURNAL, UNKNOWN_HEADERS, Arrivals
+from assetstore.publish.crew import Crew
+
+SHA = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of b"hello"
+WANTED = StoredObject("a.css", 5, SHA, "h1")
+
+
+def put(target: WritableBackend, path: str, data: bytes) -> None:
+    target.write(path, HeldFile.of(path, data), StoredHeaders("text/css", "no-store"))
+
+
+def look(target: WritableBackend, wanted: StoredObject = WANTED, size: int = 5) -> StoredObject:
+    [(_, found)] = Arrivals(target).look([wanted], {wanted.path: FileStat(wanted.path, size)}, Crew(1))
+    return found
+
+
+def test_what_arrived_is_known_with_the_headers_that_were_noted(any_target: WritableBackend) -> None:
+    Arrivals(any_target).note([WANTED], ())
+    put(any_target, "a.css", b"hello")
+    assert look(any_target) == WANTED
+
+
+def test_what_nobody_noted_has_unknown_headers(target: WritableBackend) -> None:
+    put(target, "a.css", b"hello")
+    assert look(target) == StoredObject("a.css", 5, SHA, UNKNOWN_HEADERS)
+
+
+def test_other_bytes_than_were_noted_have_unknown_headers(target: WritableBackend) -> None:
+    Arrivals(target).note([WANTED], ())
+    put(target, "a.css", b"jello")
+    found = look(target)
+    assert (found.sha256 == SHA, found.headers) == (False, UNKNOWN_HEADERS)
+
+
+def test_another_size_needs_no_look(target: WritableBackend) -> None:
+    assert look(target, size=6).sha256 == ""  # the file is not even there
+
+
+def test_earlier_notes_stay_only_for_names_that_are_kept(target: WritableBackend) -> None:
+    Arrivals(target).note([WANTED, StoredObject("b.css", 1, SHA, "h2")], ())
+    Arrivals(target).note([StoredObject("c.css", 1, SHA, "h3")], ["b.css", "never noted.css"])
+    assert Arrivals(target).journal.intents == {"b.css": (SHA, "h2"), "c.css": (SHA, "h3")}
+
+
+@pytest.mark.parametrize("data", [b"", b"no json", b"[]", b'{"at": "2026"}', b'{"at": 1, "intents": {}}', b"null"])
+def test_a_journal_that_cannot_be_read_is_as_none(target: WritableBackend, data: bytes) -> None:
+    put(target, JOURNAL, data)
+    assert Arrivals(target).journal.intents == {}
+
+
+def test_the_same_bytes_by_somebody_else_are_as_good(target: WritableBackend) -> None:
+    put(target, "a.css", b"hello")
+    assert Arrivals(target).same_bytes(WANTED).size == 5
+    put(target, "a.css", b"jello")
+    with pytest.raises(PublishConflict, match="such a name never changes"):
+        Arrivals(target).same_bytes(WANTED)
+    assert read_bytes(target, "a.css") == b"jello"

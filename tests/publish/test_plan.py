@@ -1,0 +1,173 @@
+"""This module proves why an object is written, is not, or stops everything; row by row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from assetstore.backends.base import FileStat, WritableBackend
+from assetstore.errors import PublishConflict
+from assetstore.manifest import Entry, Manifest, StoredObject
+from assetstore.publish.arrivals import Arrivals, Journal
+from assetstore.publish.crew import Crew
+from assetstore.publish.ledger import Record
+from assetstore.publish.plan import Plan, Reason, make
+from assetstore.publish.recipe import Stage
+from assetstore.publish.target import Target
+
+OLD, NEW = "0" * 64, "1" * 64
+PLAIN, NAMED = "a.css", f"a-{'f' * 64}.css"
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def entry(*stored: StoredObject, sha256: str = OLD) -> Entry:
+    return Entry("a.css", "f" * 64, 10, sha256, "sha384-x", "text/css", None, stored)
+
+
+def stored(path: str = PLAIN, sha256: str = OLD, headers: str = "h1", **facts: Any) -> StoredObject:
+    return StoredObject(path, facts.pop("size", 10), sha256, headers, **facts)
+
+
+def listed(path: str = PLAIN, size: int = 10, validator: str | None = "v1") -> FileStat:
+    return FileStat(path, size, validator=validator)
+
+
+class Looked(Arrivals):
+    """What a closer look would find, and whether there was one."""
+
+    def __init__(self, sha256: str = OLD, journal: Journal | None = None) -> None:
+        super().__init__(target=None)  # type: ignore[arg-type]
+        self.__dict__["journal"] = journal or Journal()
+        self.looked: list[str] = []
+        self._found = sha256
+
+    def _sha256(self, path: str) -> str:
+        self.looked.append(path)
+        return self._found
+
+
+def plan(
+    wanted: StoredObject,
+    *,
+    live: StoredObject | None = None,
+    found: FileStat | None = None,
+    arrivals: Looked | None = None,
+    force: bool = False,
+    before: str = OLD,
+    condemned: frozenset[str] = frozenset(),
+) -> Plan:
+    record = None
+    if live is not None:
+        record = Record(Manifest("r1", AT, None, {"a.css": entry(live, sha256=before)}), (), condemned)
+    listing = {} if found is None else {found.path: found}
+    backend: WritableBackend = None  # type: ignore[assignment]
+    target = Target(backend, listing, record, arrivals or Looked())
+    return make([entry(wanted, sha256=wanted.sha256)], target, Crew(1), force=force)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "live", "found", "reason"),
+    [
+        pytest.param(stored(), None, None, Reason.MISSING, id="never published"),
+        pytest.param(stored(), stored(), None, Reason.MISSING, id="published, and gone from the target"),
+        pytest.param(stored(), stored(), listed(), Reason.SAME, id="as the ledger says"),
+        pytest.param(stored(), stored(validator="v1"), listed(), Reason.SAME, id="of the version that was written"),
+        pytest.param(stored(sha256=NEW), stored(), listed(), Reason.CHANGED, id="other bytes of the same size"),
+        pytest.param(stored(size=11), stored(), listed(), Reason.CHANGED, id="another size"),
+        pytest.param(stored(headers="h2"), stored(), listed(), Reason.HEADER_DRIFT, id="other headers"),
+        pytest.param(stored(), stored(), listed(size=11), Reason.CHANGED, id="overwritten with another size"),
+    ],
+)
+def test_the_ledger_and_the_listing_decide(
+    wanted: StoredObject, live: StoredObject | None, found: FileStat | None, reason: Reason
+) -> None:
+    [row] = plan(wanted, live=live, found=found).rows
+    assert (row.reason, row.stage, row.writes) == (reason, Stage.PLAIN, reason is not Reason.SAME)
+
+
+def test_what_the_ledger_knows_is_not_looked_at_again() -> None:
+    arrivals = Looked()
+    plan(stored(), live=stored(validator="v1"), found=listed(), arrivals=arrivals)
+    assert arrivals.looked == []
+
+
+@pytest.mark.parametrize(
+    ("found_sha256", "intended", "reason"),
+    [
+        pytest.param(OLD, {PLAIN: (OLD, "h1")}, Reason.SAME, id="brought by a run that was killed"),
+        pytest.param(OLD, {PLAIN: (OLD, "h0")}, Reason.HEADER_DRIFT, id="brought with other headers"),
+        pytest.param(OLD, {}, Reason.HEADER_DRIFT, id="the same bytes, and nobody noted their headers"),
+        pytest.param(NEW, {PLAIN: (OLD, "h1")}, Reason.CHANGED, id="noted, and not brought yet"),
+    ],
+)
+def test_what_the_ledger_does_not_know_is_looked_at(
+    found_sha256: str, intended: dict[str, tuple[str, str]], reason: Reason
+) -> None:
+    arrivals = Looked(found_sha256, Journal(AT, intended))
+    [row] = plan(stored(), found=listed(), arrivals=arrivals).rows
+    assert row.reason is reason
+    assert arrivals.looked == [PLAIN]
+
+
+def test_an_object_that_others_replaced_since_is_looked_at() -> None:
+    arrivals = Looked(NEW)
+    [row] = plan(stored(), live=stored(validator="v0"), found=listed(validator="v1"), arrivals=arrivals).rows
+    assert row.reason is Reason.CHANGED
+    assert arrivals.looked == [PLAIN]
+
+
+def test_force_writes_what_is_the_same() -> None:
+    [row] = plan(stored(), live=stored(), found=listed(), force=True).rows
+    assert row.reason is Reason.FORCED
+
+
+def test_a_name_that_never_changes_with_other_bytes_stops_everything() -> None:
+    with pytest.raises(PublishConflict, match="such a name never changes"):
+        plan(stored(NAMED, NEW), live=stored(NAMED, OLD), found=listed(NAMED))
+
+
+def test_force_does_not_change_what_never_changes() -> None:
+    with pytest.raises(PublishConflict):
+        plan(stored(NAMED, NEW), live=stored(NAMED, OLD), found=listed(NAMED), force=True)
+
+
+def test_only_another_coding_of_the_same_asset_may_replace_it() -> None:
+    wanted = stored(NAMED, NEW, coding="br")
+    [row] = plan(wanted, live=stored(NAMED, OLD), found=listed(NAMED), before=NEW).rows
+    assert (row.reason, row.stage) == (Reason.CHANGED, Stage.FINGERPRINTED)
+
+
+def test_two_assets_cannot_share_one_name() -> None:
+    target = Target(None, {}, None, Looked())  # type: ignore[arg-type]
+    twice = [entry(stored("a.css.br")), entry(stored("a.css.br"))]
+    with pytest.raises(PublishConflict, match="'a.css.br'; rename one of them"):
+        make(twice, target, Crew(1))
+
+
+def test_what_a_prune_is_deleting_is_not_relied_on() -> None:
+    with pytest.raises(PublishConflict, match="a prune is deleting 'a.css'"):
+        plan(stored(), live=stored(), found=listed(), condemned=frozenset({PLAIN}))
+
+
+@pytest.mark.parametrize(
+    ("live", "changes"),
+    [
+        pytest.param({"a.css": entry(stored())}, False, id="nothing"),
+        pytest.param({"a.css": entry(stored()), "b.css": replace(entry(), path="b.css")}, True, id="an asset went"),
+        pytest.param({}, True, id="an asset came"),
+    ],
+)
+def test_assets_that_come_and_go_are_changes_too(live: dict[str, Entry], changes: bool) -> None:
+    record = Record(Manifest("r1", AT, None, live), ())
+    arrivals = Looked(OLD, Journal(AT, {PLAIN: (OLD, "h1")}))
+    target = Target(None, {PLAIN: listed()}, record, arrivals)  # type: ignore[arg-type]
+    assert make([entry(stored())], target, Crew(1)).changes is changes
+
+
+def test_a_message_names_a_few_and_counts_the_rest() -> None:
+    many = [entry(stored(f"{n}.css")) for n in range(20) for _ in range(2)]
+    with pytest.raises(PublishConflict, match="and 15 more"):
+        make(many, Target(None, {}, None, Looked()), Crew(1))  # type: ignore[arg-type]
