@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_bytes_are_the_published_ones() -> None:
 def test_a_coding_that_nobody_asked_for_is_a_fault_unless_it_was_stored_so() -> None:
     encoded = gzip.compress(BODY, mtime=0)
     assert "Vary" in judges.content(answer(body=encoded, content_encoding="gzip"), CSS).change
-    so = Entry(*[getattr(CSS, name) for name in CSS.__slots__[:-1]], (stored("gzip", encoded),))
+    so = replace(CSS, stored=(stored("gzip", encoded),))
     assert not judges.content(answer(body=encoded, content_encoding="gzip"), so).fault
     assert judges.content(answer(body=encoded + b"x", content_encoding="gzip"), so).fault
 
