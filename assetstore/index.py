@@ -7,10 +7,10 @@ often, and names are answered from what it has found.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Iterator
+from random import SystemRandom
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.cached.counters import Contact
@@ -126,9 +126,9 @@ class IndexResolver:
             self._failures += 1
             _log.warning("cannot list %s, so its names stay as they were: %s", self._backend.label, error)
             pause = FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10)
-            return min(pause, max(self._refresh_seconds, FIRST_RETRY_SECONDS)) * random.uniform(0.5, 1.0)
+            return min(pause, max(self._refresh_seconds, FIRST_RETRY_SECONDS)) * SystemRandom().uniform(0.5, 1.0)
         # Jitter, so that the workers of a fleet do not list in step; a tenth early, never late.
-        wanted = self._refresh_seconds * random.uniform(0.9, 1.0)
+        wanted = self._refresh_seconds * SystemRandom().uniform(0.9, 1.0)
         return max(wanted, (time.monotonic() - began) / LISTING_SHARE)
 
     def _fill(self) -> None:

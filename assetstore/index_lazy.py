@@ -6,11 +6,11 @@ For storage that has no listing, as HTTP has none, or too large a one.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from random import SystemRandom
 
 from assetstore.backends.base import Backend
 from assetstore.background import Background
@@ -85,7 +85,7 @@ class LazyResolver:
         Raises:
             BackendError: storage failed; what was known stays known.
         """
-        seconds = self._refresh_seconds * random.uniform(0.9, 1.1)
+        seconds = self._refresh_seconds * SystemRandom().uniform(0.9, 1.1)
         try:
             stat = self._backend.stat(path)
             asset = Asset(path, fingerprint_of(stat, self._fingerprinter, self._backend), stat)
