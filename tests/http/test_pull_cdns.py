@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import os
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -109,6 +110,14 @@ def test_a_fingerprinted_asset_is_asked_for_once(cdn: Cdn) -> None:
     assert cdn.origin.paths == [cdn.url(cdn.file)]
 
 
+def within_a_second(condition: Callable[[], bool]) -> None:
+    """The origin looks at its files at most once a second; a cache that kept the answer would take longer."""
+    deadline = time.monotonic() + 2.0  # and a second for a busy machine
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_rolling_deploy_poisons_no_cache(cdn: Cdn, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A page of the new release, from a machine that has it already, sends its reader to one that has not."""
     release = Cdn(
@@ -124,17 +133,16 @@ def test_a_rolling_deploy_poisons_no_cache(cdn: Cdn, tmp_path_factory: pytest.Te
     assert "immutable" not in headers["cache-control"]
 
     cdn.write(cdn.file, OTHER_SCRIPT, 1_700_000_100)
-    status, headers, body = cdn.get(new)
-    assert (status, body) == (200, OTHER_SCRIPT)
-    assert "immutable" in headers["cache-control"]
+    within_a_second(lambda: cdn.get(new)[:3:2] == (200, OTHER_SCRIPT))
+    assert "immutable" in cdn.get(new)[1]["cache-control"]
 
 
-def test_a_file_that_comes_late_is_seen_at_once(cdn: Cdn) -> None:
+def test_a_file_that_comes_late_is_seen_within_a_second(cdn: Cdn) -> None:
     late = f"late-{cdn.file}"
     path = cdn.url(cdn.file).replace("app", "late-app")
     assert cdn.get(path)[0] == 404
     cdn.write(late, SCRIPT, 1_700_000_000)
-    assert cdn.get(path)[:3:2] == (200, SCRIPT)
+    within_a_second(lambda: cdn.get(path)[:3:2] == (200, SCRIPT))
 
 
 def test_each_client_gets_a_coding_that_it_can_read(cdn: Cdn) -> None:
