@@ -45,7 +45,7 @@ store
 integrations  integrations.jinja  integrations.jx  integrations.fastapi
 testing
 servers.listen  servers.tree  servers.uvicorn  servers.granian  servers
-commands.base  commands.application
+commands.base  commands.application  commands.storage
 commands.serve  commands.url  commands.importmap  commands.target  commands.publish  commands.releases  commands.prune
 commands.rollback  commands.check  commands
 cli

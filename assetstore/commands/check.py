@@ -11,8 +11,8 @@ from assetstore.check import WORKERS, check, live_entries
 from assetstore.check.findings import Item, Report
 from assetstore.check.probes import Expect
 from assetstore.commands.base import Subparsers
-from assetstore.commands.serve import storage_options
-from assetstore.commands.target import add_storage_option, mounts_of, say_json, say_table
+from assetstore.commands.storage import add_storage_option, storage_options
+from assetstore.commands.target import mounts_of, say_json, say_table
 from assetstore.errors import SettingsError
 from assetstore.manifest import Entry, Manifest
 from assetstore.mounts import Mount

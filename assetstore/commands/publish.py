@@ -11,7 +11,7 @@ from assetstore import compress
 from assetstore import manifest as manifests
 from assetstore.backends.base import WritableBackend
 from assetstore.commands.base import Subparsers
-from assetstore.commands.serve import storage_options
+from assetstore.commands.storage import storage_options
 from assetstore.commands.target import mounts_of, parser_for, progress_on, say_json, say_table
 from assetstore.errors import PublishError, SettingsError
 from assetstore.mounts import Mount

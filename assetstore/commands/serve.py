@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from assetstore.commands.base import Subparsers
+from assetstore.commands.storage import add_storage_option, storage_options
 from assetstore.errors import SettingsError
 from assetstore.servers import DOORS, open_door
 from assetstore.servers.listen import Listen
@@ -38,15 +37,21 @@ def _add_tree_options(group: argparse._ArgumentGroup) -> None:
         help="what the fingerprints in URLs are made of (%(default)s)",
     )
     group.add_argument("--no-fingerprint", action="store_true", help="URLs carry no fingerprint")
+    group.add_argument(
+        "--references",
+        choices=("rewrite", "strict"),
+        help="write fingerprints into what style sheets refer to; 'strict' refuses references to nothing",
+    )
+    group.add_argument("--manifest", metavar="PATH", help="what 'assetstore publish' wrote: names come from it alone")
+    group.add_argument(
+        "--index",
+        choices=("listing", "lazy"),
+        default="listing",
+        help="how the names in a bucket are learnt; 'lazy' for one too large to list (%(default)s)",
+    )
     group.add_argument("--private", action="store_true", help="shared caches may not keep the answers")
     group.add_argument("--default-file", metavar="FILE", help="answer the bare prefix with this file, as index.html")
-    group.add_argument(
-        "--storage-option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="what the storage needs, as endpoint_url=http://127.0.0.1:9000; JSON values are read as such",
-    )
+    add_storage_option(group)
 
 
 def _add_server_options(group: argparse._ArgumentGroup) -> None:
@@ -70,6 +75,9 @@ def run(args: argparse.Namespace) -> int:
         fingerprint=False if args.no_fingerprint else args.fingerprint,
         public=not args.private,
         default_file=args.default_file,
+        references=args.references,
+        manifest=args.manifest,
+        index=args.index,
         storage_options=storage_options(args.storage_option),
     )
     [mount] = tree.store().mounts  # wired here first, so that a bad value is one clear line
@@ -84,21 +92,3 @@ def run(args: argparse.Namespace) -> int:
 def extensions(given: Sequence[str]) -> tuple[str, ...]:
     """The extensions of every ``--allowed-ext``, which may hold several with commas between."""
     return tuple(ext.strip() for each in given for ext in each.split(","))
-
-
-def storage_options(given: Sequence[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` pairs as a mapping; a value that is JSON is read as such, any other is text.
-
-    Raises:
-        SettingsError: a pair has no ``=``.
-    """
-    options: dict[str, Any] = {}
-    for pair in given:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise SettingsError(f"--storage-option={pair!r} is no KEY=VALUE, as endpoint_url=http://127.0.0.1:9000")
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            options[key] = value
-    return options

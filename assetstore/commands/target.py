@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from assetstore.backends.base import WritableBackend
 from assetstore.commands.application import load, mounts_in
 from assetstore.commands.base import Subparsers
-from assetstore.commands.serve import storage_options
+from assetstore.commands.storage import add_storage_option, storage_options
 from assetstore.mounts import MountTable
 from assetstore.publish.destinations import open_target
 from assetstore.publish.progress import Lines, Progress
@@ -24,17 +24,6 @@ def parser_for(subparsers: Subparsers, name: str, doc: str | None, what: str) ->
     add_storage_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
     return parser
-
-
-def add_storage_option(parser: argparse.ArgumentParser) -> None:
-    """``--storage-option``, which may be repeated."""
-    parser.add_argument(
-        "--storage-option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="what the storage needs, as endpoint_url=http://127.0.0.1:9000; JSON values are read as such",
-    )
 
 
 def target_of(args: argparse.Namespace) -> WritableBackend:

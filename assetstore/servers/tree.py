@@ -34,6 +34,9 @@ class Tree:
     fingerprint: bool | str = True
     public: bool = True
     default_file: str | None = None
+    references: str | None = None
+    manifest: str | None = None
+    index: str = "listing"
     storage_options: Mapping[str, Any] = field(default_factory=dict)
 
     def store(self) -> AssetStore:
@@ -52,6 +55,9 @@ class Tree:
             public=self.public,
             defaults={"file": self.default_file} if self.default_file is not None else None,
             storage_options=self.storage_options or None,
+            references=self.references,
+            manifest=self.manifest,
+            index=self.index,
         )
         return assets
 

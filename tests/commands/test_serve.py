@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,8 +19,7 @@ import psutil
 import pytest
 
 from assetstore.cli import main
-from assetstore.commands.serve import extensions, storage_options
-from assetstore.errors import SettingsError
+from assetstore.commands.serve import extensions
 
 PROJECT = Path(__file__).parents[2]
 
@@ -103,6 +102,35 @@ def test_only_the_allowed_extensions_are_served(world: Path) -> None:
 def test_the_bare_prefix_answers_with_the_default_file(world: Path) -> None:
     with serving(world, "--port", "0", "--url", "/", "--default-file", "robots.txt") as (_, url), get(url) as answer:
         assert answer.read() == b"one from robots.txt\n"
+
+
+def test_references_are_rewritten_when_asked(world: Path) -> None:
+    (world / "css/app.css").write_text('@font-face { src: url("../fonts/text.woff2") }')
+    with serving(world, "--port", "0", "--references", "rewrite") as (_, url), get(url + "css/app.css") as answer:
+        assert re.search(rb"\.\./fonts/text-[0-9a-f]{64}\.woff2", answer.read())
+
+
+def test_published_names_are_known_from_their_manifest(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "published_shop.py").write_text(
+        "from assetstore import AssetStore\n"
+        f"assets = AssetStore({{}})\nassets.static('/assets/', root={str(world)!r}, name='assets')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    target, manifest = str(tmp_path / "bucket"), str(tmp_path / "manifest.json")
+    assert main(["publish", "--app", "published_shop:assets", "--to", target, "--manifest", manifest]) == 0
+    [name] = (each.name for each in (tmp_path / "bucket/css").iterdir() if "-" in each.name)
+    with serving(target, "--port", "0", "--manifest", manifest) as (_, url), get(f"{url}css/{name}") as answer:
+        assert answer.headers["cache-control"] == "max-age=31536000, public, immutable"
+
+
+def test_a_remote_root_answers_at_the_root_of_the_domain_from_the_first_request_on(world: Path) -> None:
+    with serving(world, "--port", "0") as (_, origin):
+        get(origin + "robots.txt").close()
+        with serving(origin, "--port", "0", "--url", "/") as (_, url), get(url + "robots.txt") as answer:
+            assert answer.read() == b"one from robots.txt\n"
 
 
 def test_an_fsspec_url_is_served(world: Path, tmp_path: Path) -> None:
@@ -190,13 +218,6 @@ def test_a_taken_port_is_one_clear_line(world: Path, capsys: pytest.CaptureFixtu
 )
 def test_extensions_may_be_listed_or_repeated(given: list[str], expected: tuple[str, ...]) -> None:
     assert extensions(given) == expected
-
-
-def test_storage_options_are_json_where_they_can_be() -> None:
-    given = ["anon=true", "key=abc", "client_kwargs=" + json.dumps({"region": "x"}), "token=a=b"]
-    assert storage_options(given) == {"anon": True, "key": "abc", "client_kwargs": {"region": "x"}, "token": "a=b"}
-    with pytest.raises(SettingsError, match="KEY=VALUE"):
-        storage_options(["=x"])
 
 
 def test_a_missing_server_is_a_clear_line(
