@@ -23,6 +23,7 @@ from assetstore.http.memory import Memory
 from assetstore.http.offload import Offload
 from assetstore.mounts import Mount, MountTable
 from assetstore.namer import Namer
+from assetstore.resolver import Learning
 
 #: How long a redirect from the root of the domain may be kept, in seconds: a day.
 REDIRECT_SECONDS = 86_400
@@ -123,10 +124,17 @@ class AssetRoute(AssetNames):
         if fingerprints.split(file)[1] is not None:
             return True
         path = file or mount.defaults.get("file", "")
-        if not paths.is_clean(path) or mount.resolver.find(path) is None:
+        if not paths.is_clean(path) or not _may_be_there(mount, path, scope):
             return False
         others = getattr(scope.get("router"), "routes", ())
         return not any(route is not self and route.matches(scope)[0] is Match.FULL for route in others)
+
+
+def _may_be_there(mount: Mount, path: str, scope: Scope) -> bool:
+    """Whether *path* is known, or not known yet while it can be asked whether another route wants it."""
+    if mount.resolver.find(path) is not None:
+        return True
+    return "router" in scope and isinstance(mount.resolver, Learning) and not mount.resolver.knows(path)
 
 
 def _route_path(scope: Scope) -> str:

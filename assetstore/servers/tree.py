@@ -68,7 +68,12 @@ class Tree:
 
 def application(store: AssetStore) -> ASGIApp:
     """*store* alone as an ASGI application: anything outside its mounts is a 404."""
-    return store.wrap(Starlette(lifespan=store.lifespan))
+    return store.wrap(_behind(store))
+
+
+def _behind(store: AssetStore) -> Starlette:
+    """What stands behind the store: nothing but its own routes, which may ask the storage for any name."""
+    return Starlette(routes=store.routes, lifespan=store.lifespan)
 
 
 def from_environment() -> ASGIApp:
@@ -87,7 +92,7 @@ def rsgi_from_environment() -> RsgiDoor:
         SettingsError: as :func:`from_environment`.
     """
     store = _given().store()
-    return store.rsgi(Starlette())
+    return store.rsgi(_behind(store))
 
 
 def _given() -> Tree:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
@@ -199,3 +200,16 @@ def test_the_lifespan_is_not_required_and_does_no_harm(world: Path) -> None:
     store = store_of(world)
     with TestClient(Starlette(routes=store.routes, lifespan=store.lifespan)) as served:
         assert served.get("/assets/favicon.ico").status_code == 200
+
+
+def test_a_bucket_at_the_root_is_asked_for_names_that_are_not_known_yet_and_other_routes_are_left_alone() -> None:
+    held = fsspec.filesystem("memory")
+    held.pipe("/claims/robots.txt", b"one from the bucket")
+    held.pipe("/claims/about", b"never seen")
+    store = AssetStore({})
+    store.static("https://cdn.example.com/", root="memory://claims", name="assets", index="lazy")
+    app = Starlette(routes=[*store.routes, Route("/about", lambda request: PlainTextResponse("the page"))])
+    with TestClient(app) as client:
+        assert client.get("/robots.txt").text == "one from the bucket"
+        assert client.get("/about").text == "the page"
+        assert client.get("/nothing").status_code == 404
