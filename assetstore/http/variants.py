@@ -166,4 +166,7 @@ def _cost(made: bytes | None) -> int:
 
 
 def _is_fresh(sibling: FileStat, stat: FileStat) -> bool:
-    return sibling.mtime_ns is not None and stat.mtime_ns is not None and sibling.mtime_ns >= stat.mtime_ns
+    """Whether *sibling* is no older; an empty one is half a build, as no coding makes a file empty."""
+    if sibling.mtime_ns is None or stat.mtime_ns is None or not sibling.size:
+        return False
+    return sibling.mtime_ns >= stat.mtime_ns

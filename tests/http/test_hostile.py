@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import socket
 import tempfile
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asgi.client import ask_async, scope_of
-from asgi.tree import DATA, Ask, put
+from asgi.tree import DATA, STYLE, Ask, put
 from assetstore import AssetStore
 from assetstore.http.body import BrokenOff
 from assetstore.http.handler import AssetHandler
@@ -216,6 +217,21 @@ def _bodies(tree: Path, path: str, seconds: float) -> set[bytes]:
         return seen
 
     return asyncio.run(ask_on())
+
+
+@pytest.mark.parametrize("kind", ["link outside", "folder", "fifo"])
+def test_a_sibling_is_no_way_out_of_the_root(serve: Callable[..., Ask], tree: Path, kind: str) -> None:
+    secret = put(tree.parent, "secret.txt", SECRET)
+    for suffix in (".br", ".zst", ".gz"):
+        sibling = tree / f"css/app.css{suffix}"
+        if kind == "folder":
+            sibling.mkdir()
+        elif kind == "fifo":
+            os.mkfifo(sibling)
+        else:
+            sibling.symlink_to(secret)
+    reply = serve()("css/app.css", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(reply.body) == STYLE
 
 
 def test_a_client_that_leaves_in_mid_body_leaves_nothing_open(tree: Path) -> None:

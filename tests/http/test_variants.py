@@ -89,6 +89,11 @@ def test_a_sibling_counts_while_it_is_no_older(variants: Variants, tree: Path, a
     assert ("zstd" in asyncio.run(variants.offer(STAT, "css/app.css")).siblings) is fresh
 
 
+def test_an_empty_sibling_is_half_a_build(variants: Variants, tree: Path) -> None:
+    put(tree, "css/app.css.br", b"")
+    assert asyncio.run(variants.offer(STAT, "css/app.css")).siblings == {}
+
+
 def test_what_nobody_knows_may_have_a_sibling(variants: Variants, tree: Path) -> None:
     put(tree, "game.data.br", b"x")
     assert asyncio.run(variants.offer(FileStat("game.data", 5000, MODIFIED_NS), "game.data")).codings == ("br",)
