@@ -38,8 +38,8 @@ def measure(options: Options) -> Iterator[Comparison]:
         bench = Bench(exits.enter_context(_scratch()))
         exits.callback(bench.stop)
         works = {
-            "first run": lambda name: bench.run(name, bench.fresh()),
-            "no-change run": lambda name: bench.run(name, bench.kept(name)),
+            "first run": lambda name: bench.run(name, bench.fresh(name)),
+            "no-change run": lambda name: bench.run(name, bench.filled(name)),
         }
         for work, run in works.items():
             if options.match not in work:
@@ -87,7 +87,7 @@ class Bench:
 
     scratch: Path
     _targets: Iterator[int] = field(default_factory=count)
-    _kept: dict[str, str] = field(default_factory=dict)
+    _filled: dict[str, str] = field(default_factory=dict)
     _server: subprocess.Popen[bytes] | None = None
     _endpoint: str = ""
 
@@ -96,16 +96,16 @@ class Bench:
         """What is on this machine to be measured."""
         return [_BOTH, _PLAIN, _BOTO3, *([_AWS] if _aws() else [])]
 
-    def fresh(self) -> str:
-        """A target that has nothing yet."""
-        return f"s3://bucket/{next(self._targets)}"
+    def fresh(self, name: str) -> str:
+        """A target that has nothing yet; *name* is going to fill it."""
+        self._filled[name] = f"s3://bucket/{next(self._targets)}"
+        return self._filled[name]
 
-    def kept(self, name: str) -> str:
+    def filled(self, name: str) -> str:
         """A target that *name* has filled before."""
-        if name not in self._kept:
-            self._kept[name] = self.fresh()
-            self.run(name, self._kept[name])
-        return self._kept[name]
+        if name not in self._filled:
+            self.run(name, self.fresh(name))
+        return self._filled[name]
 
     def run(self, name: str, target: str) -> Run:
         """One publish by *name* to *target*."""
