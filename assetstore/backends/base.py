@@ -11,9 +11,12 @@ anything that is no regular file are all :class:`~assetstore.errors.AssetNotFoun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
+
+from assetstore.errors import BodyTruncated
 
 #: How a cache came by what it gives. ``hit``: it was held; ``miss``: the storage was asked;
 #: ``collapsed``: another was already asking (RFC 9211); ``stale``: it is old, and the storage did
@@ -186,3 +189,21 @@ def read_bytes(backend: Backend, path: str) -> bytes:
         return b"".join(opened.chunks(0, opened.stat.size))
     finally:
         opened.close()
+
+
+def copy_bytes(source: OpenFile, write: Callable[[bytes], object], path: str, sha256: str | None) -> None:
+    """Give the whole of *source* to *write*, chunk by chunk; *path* is for messages.
+
+    Raises:
+        BodyTruncated: it ended early, or its SHA-256 is not *sha256*.
+    """
+    digest = hashlib.sha256()
+    written = 0
+    for chunk in source.chunks(0, source.stat.size):
+        digest.update(chunk)
+        written += len(chunk)
+        write(chunk)
+    if written != source.stat.size:
+        raise BodyTruncated(f"{path!r} came with {written} bytes of {source.stat.size}", path=path)
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise BodyTruncated(f"the bytes of {path!r} are not those of SHA-256 {sha256}", path=path)

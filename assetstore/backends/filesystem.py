@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,9 +14,10 @@ from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from assetstore import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, copy_bytes
 from assetstore.backends.filesystem_errors import translate
 from assetstore.backends.filesystem_facts import mtime_ns, spelled, validator_in
+from assetstore.backends.filesystem_file import CHUNK_BYTES, FilesystemFile
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -27,11 +28,13 @@ from assetstore.errors import (
     VersionChanged,
 )
 
-#: Bytes read at a time. Large, because on most filesystems each read is a request.
-CHUNK_BYTES = 1024 * 1024
-
 #: What to install for a scheme of fsspec's whose library is missing.
 _EXTRAS = {"s3": "assetstore[s3fs]", "s3a": "assetstore[s3fs]"}
+
+
+#: Filesystems of files and folders that can be written to. Object stores are not among them: a
+#: filesystem has no way to store Cache-Control that all of them understand.
+_TREES = frozenset({"file", "local", "sftp", "ssh", "dir", "hdfs"})
 
 
 class FilesystemBackend:
@@ -75,7 +78,7 @@ class FilesystemBackend:
             except BaseException:
                 file.close()
                 raise
-        opened = _FilesystemFile(self, facts, file)
+        opened = FilesystemFile(self._errors, facts, file)
         if validator is not None and validator != facts.validator:
             opened.close()
             raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
@@ -145,7 +148,9 @@ def open_url(url: str, storage_options: Mapping[str, Any]) -> FilesystemBackend:
         raise SettingsError(f"root {url!r} refuses its storage_options: {error}") from error
     except Exception as error:  # a filesystem may raise anything at all
         raise SettingsError(f"root {url!r} cannot be opened: {error}") from error
-    kind = MemoryBackend if isinstance(filesystem, MemoryFileSystem) else FilesystemBackend
+    if isinstance(filesystem, MemoryFileSystem):
+        return MemoryBackend(filesystem, root, label=url)
+    kind = TreeBackend if _protocol(filesystem) in _TREES else FilesystemBackend
     return kind(filesystem, root, label=url)
 
 
@@ -198,22 +203,45 @@ class MemoryBackend(FilesystemBackend):
             self._fs.rm_file(self._key(path))
 
 
-class _FilesystemFile:
-    def __init__(self, backend: FilesystemBackend, stat: FileStat, file: Any) -> None:
-        self.stat = stat
-        self._errors = backend._errors
-        # A memory file is shared by all who open it, position included: read a snapshot instead.
-        self._file = io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file
+class TreeBackend(FilesystemBackend):
+    """Files and folders elsewhere, such as over SFTP; writable. They keep no headers.
 
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        while start < stop:
-            with self._errors(self.stat.path):
-                self._file.seek(start)
-                chunk = self._file.read(min(CHUNK_BYTES, stop - start))
-            if not chunk:
-                raise BodyTruncated(f"{self.stat.path!r} ended after {start} bytes", path=self.stat.path)
-            yield bytes(chunk)
-            start += len(chunk)
+    Files arrive under a temporary name and are renamed, so nobody reads half a file. Two writers
+    that create one name at once are not kept apart, as few of these filesystems could.
+    """
 
-    def close(self) -> None:
-        self._file.close()
+    conditional_writes = False
+
+    def write(
+        self,
+        path: str,
+        source: OpenFile,
+        headers: StoredHeaders,
+        *,
+        create_only: bool = False,
+        if_validator: str | None = None,
+        sha256: str | None = None,
+    ) -> FileStat:
+        """As :meth:`WritableBackend.write`, without *headers*."""
+        key = self._key(path)
+        if if_validator is not None:
+            raise PublishConflict(f"{path!r} in {self.label} is not version {if_validator!r}: files have no validators")
+        folder, _, name = key.rpartition("/")
+        temporary = f"{folder}/.{name[:100]}.{secrets.token_hex(8)}.part"
+        try:
+            with self._errors(path):
+                if create_only and self._fs.exists(key):
+                    raise PublishConflict(f"{path!r} exists already in {self.label}")
+                self._fs.makedirs(folder, exist_ok=True)
+                with self._fs.open(temporary, "wb") as file:
+                    copy_bytes(source, file.write, path, sha256)
+                self._fs.mv(temporary, key)
+        except BaseException:
+            with suppress(Exception):  # what went wrong first is what must be told
+                self._fs.rm_file(temporary)
+            raise
+        return self.stat(path)
+
+    def delete(self, path: str) -> None:
+        with suppress(AssetNotFound), self._errors(path):
+            self._fs.rm_file(self._key(path))

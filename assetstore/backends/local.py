@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 
 from assetstore import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, copy_bytes
 from assetstore.backends.local_reader import reader_for
 from assetstore.backends.local_root import LocalRoot, require_directory, translate
 from assetstore.backends.readers import Mark, Reader
@@ -172,14 +171,6 @@ def _stat_of(path: str, facts: os.stat_result) -> FileStat:
 
 
 def _copy(source: OpenFile, temporary: str, path: str, sha256: str | None) -> None:
-    digest = hashlib.sha256()
-    written = 0
     with open(temporary, "xb") as file:
-        for chunk in source.chunks(0, source.stat.size):
-            digest.update(chunk)
-            written += file.write(chunk)
+        copy_bytes(source, file.write, path, sha256)
         os.chmod(temporary, 0o644)
-    if written != source.stat.size:
-        raise BodyTruncated(f"{path!r} came with {written} bytes of {source.stat.size}", path=path)
-    if sha256 is not None and digest.hexdigest() != sha256:
-        raise BodyTruncated(f"the bytes of {path!r} are not those of SHA-256 {sha256}", path=path)

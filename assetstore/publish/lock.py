@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from assetstore.backends.base import StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.base import LearnsConditions, StoredHeaders, WritableBackend, read_bytes
 from assetstore.backends.held import HeldFile
 from assetstore.errors import AssetNotFound, PublishConflict
 
@@ -26,6 +26,8 @@ STALE_SECONDS = 300.0
 #: How long to wait for somebody else's, and how often to look.
 WAIT_SECONDS = 10.0
 LOOK_SECONDS = 0.1
+#: Where a target cannot refuse a second writer, how long after the first one it may still come.
+SETTLE_SECONDS = 0.3
 
 _HEADERS = StoredHeaders("application/json", "no-store")
 
@@ -81,6 +83,8 @@ class Lock:
             self._target.write(self._path, source, _HEADERS, create_only=True)
         except PublishConflict:
             return False
+        if isinstance(self._target, LearnsConditions) and not self._target.conditional_writes:
+            time.sleep(SETTLE_SECONDS)
         # Where two could write at once, or take over at once, the later one stands there now.
         return self._holder() == mine
 

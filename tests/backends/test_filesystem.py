@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 import zipfile
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from assetstore.backends import open_backend
 from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
-from assetstore.backends.filesystem import FilesystemBackend, MemoryBackend
+from assetstore.backends.filesystem import FilesystemBackend, MemoryBackend, TreeBackend
+from assetstore.backends.held import HeldFile
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, SettingsError
 
 PLAIN = StoredHeaders("text/plain", "max-age=0")
@@ -98,3 +100,36 @@ def test_a_file_over_a_listing_never_answers_from_an_old_listing(tmp_path: Path)
     assert filesystem.dircache is not None
     FilesystemBackend(filesystem, str(tmp_path))
     assert filesystem.dircache.use_listings_cache is False
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> TreeBackend:
+    """A folder through fsspec, as SFTP and its like are written to."""
+    backend = open_backend(f"local://{tmp_path}/tree")
+    assert isinstance(backend, TreeBackend)
+    return backend
+
+
+def test_a_tree_of_files_is_written_by_renaming(tree: TreeBackend, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"body").hexdigest()
+    stat = tree.write("deep/er/a.css", HeldFile.of("a.css", b"body"), PLAIN, create_only=True, sha256=digest)
+    assert stat == tree.stat("deep/er/a.css")
+    tree.write("deep/er/a.css", HeldFile.of("a.css", b"other"), PLAIN)
+    assert (tmp_path / "tree/deep/er/a.css").read_bytes() == b"other"
+    assert [each.name for each in (tmp_path / "tree/deep/er").iterdir()] == ["a.css"]
+    tree.delete("deep/er/a.css")
+    tree.delete("deep/er/a.css")
+    with pytest.raises(AssetNotFound):
+        tree.stat("deep/er/a.css")
+
+
+def test_a_tree_keeps_what_it_has_where_a_write_is_refused(tree: TreeBackend, tmp_path: Path) -> None:
+    tree.write("a.css", HeldFile.of("a.css", b"body"), PLAIN)
+    with pytest.raises(PublishConflict, match="exists already"):
+        tree.write("a.css", HeldFile.of("a.css", b"other"), PLAIN, create_only=True)
+    with pytest.raises(PublishConflict, match="no validators"):
+        tree.write("a.css", HeldFile.of("a.css", b"other"), PLAIN, if_validator="v1")
+    with pytest.raises(BodyTruncated, match="SHA-256"):
+        tree.write("a.css", HeldFile.of("a.css", b"other"), PLAIN, sha256="0" * 64)
+    assert [each.name for each in (tmp_path / "tree").iterdir()] == ["a.css"]
+    assert read_bytes(tree, "a.css") == b"body"

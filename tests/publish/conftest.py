@@ -48,11 +48,15 @@ def target(folder: Path) -> WritableBackend:
     return backend
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "fsspec"])
 def any_target(request: pytest.FixtureRequest, tmp_path: Path) -> WritableBackend:
     """An empty target of each kind that needs no server."""
-    where = tmp_path / "target" if request.param == "local" else f"memory://{uuid.uuid4().hex}"
-    backend = open_backend(where, must_exist=False)
+    kinds = {
+        "local": f"{tmp_path}/target",
+        "memory": f"memory://{uuid.uuid4().hex}",
+        "fsspec": f"local://{tmp_path}/target",
+    }
+    backend = open_backend(kinds[request.param], must_exist=False)
     assert isinstance(backend, WritableBackend)
     return backend
 

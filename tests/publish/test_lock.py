@@ -31,14 +31,14 @@ def test_one_thread_at_a_time_holds_it(any_target: WritableBackend) -> None:
 
     def run() -> None:
         nonlocal inside, most
-        for _ in range(5):
+        for _ in range(3):
             with Lock(any_target, PATH):
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0.001)
                 inside -= 1
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
+    threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
