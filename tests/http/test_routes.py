@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import fsspec
 import pytest
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
@@ -18,6 +18,9 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from assetstore import AssetStore
+
+if TYPE_CHECKING:
+    from servers.s3 import S3Bucket
 
 Client = Callable[..., TestClient]
 
@@ -202,13 +205,16 @@ def test_the_lifespan_is_not_required_and_does_no_harm(world: Path) -> None:
         assert served.get("/assets/favicon.ico").status_code == 200
 
 
-def test_a_bucket_at_the_root_is_asked_for_names_that_are_not_known_yet_and_other_routes_are_left_alone() -> None:
-    held = fsspec.filesystem("memory")
-    held.pipe("/claims/robots.txt", b"one from the bucket")
-    held.pipe("/claims/about", b"never seen")
+def test_a_bucket_at_the_root_is_asked_for_names_not_known_yet_and_other_routes_are_left_alone(
+    moto_bucket: S3Bucket,
+) -> None:
+    moto_bucket.put({"robots.txt": b"one from the bucket", "about": b"never seen"})
+    options = {name: value for name, value in moto_bucket.server.options.items() if value is not None}
     store = AssetStore({})
-    store.static("https://cdn.example.com/", root="memory://claims", name="assets", index="lazy")
-    app = Starlette(routes=[*store.routes, Route("/about", lambda request: PlainTextResponse("the page"))])
+    store.static("https://cdn.example.com/", root=moto_bucket.url, storage_options=options, name="assets", index="lazy")
+    app = Starlette(
+        routes=[*store.routes, Route("/about", lambda request: PlainTextResponse("the page"))], lifespan=store.lifespan
+    )
     with TestClient(app) as client:
         assert client.get("/robots.txt").text == "one from the bucket"
         assert client.get("/about").text == "the page"
