@@ -8,6 +8,7 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from assetstore.backends.base import FileStat
 
@@ -42,6 +43,7 @@ def strong(etag: str) -> str | None:
     return None if etag.startswith("W/") else etag.strip('"') or None
 
 
+@lru_cache(maxsize=4096)  # objects that were published together tell one time
 def http_date_ns(value: str) -> int | None:
     """An HTTP date (RFC 9110 section 5.6.7) in nanoseconds since the epoch; ``None`` if it is none."""
     try:

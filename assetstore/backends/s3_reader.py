@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
+from typing import TypeVar, TypeVarTuple, Unpack
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
@@ -37,6 +38,9 @@ from assetstore.errors import (
     VersionChanged,
 )
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 #: The most of an error's body that is read.
 ERROR_BYTES = 16 * 1024
 #: Answers by which S3 says that the bucket is in another region than the URL was signed for.
@@ -45,6 +49,9 @@ _ELSEWHERE = {301, 307, 308}
 
 class S3Reader:
     """Reads a bucket without threads; its connections belong to the event loop that uses them."""
+
+    #: Cancelling any of it ends it at once: what a deadline needs to know.
+    interruptible = True
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -59,7 +66,7 @@ class S3Reader:
             await opened.aclose()
             return opened.stat
         response.release()
-        return stat_of(path, _headers_of(response))
+        return stat_of(path, response.headers)
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> S3AsyncFile:
         try:
@@ -101,12 +108,12 @@ class S3Reader:
         try:
             return await self._try(method, path, headers)
         except BackendCredentials:
-            if not await to_thread.run_sync(self._place.client.renew):
+            if not await _in_thread(self._place.client.renew):
                 raise
         except _Elsewhere:
             # boto3 follows the redirect, and signs for the right region from then on.
             bucket = self._place.bucket
-            await to_thread.run_sync(self._place.call, path, lambda s3: s3.head_bucket(Bucket=bucket))
+            await _in_thread(self._place.call, path, lambda s3: s3.head_bucket(Bucket=bucket))
         self._presigner.forget()
         return await self._try(method, path, headers)
 
@@ -114,7 +121,7 @@ class S3Reader:
         key = self._place.key(path)
         url = self._presigner.at_once(method, key)
         if url is None:  # signing may look up credentials, over a network even
-            url = await to_thread.run_sync(self._sign, method, path, key)
+            url = await _in_thread(self._sign, method, path, key)
         session = await self._session(url)
         try:
             response = await session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False)
@@ -202,7 +209,7 @@ class Arriving:
     __slots__ = ("response", "start", "stat", "stop")
 
     def __init__(self, path: str, response: aiohttp.ClientResponse) -> None:
-        headers = _headers_of(response)
+        headers = response.headers  # which find names in any case
         self.response = response
         self.stat = stat_of(path, headers)
         self.start, self.stop = arriving(headers, self.stat.size)
@@ -262,6 +269,11 @@ class S3AsyncFile:
         arrival, self._arrival = self._arrival, None
         if arrival is not None:
             arrival.close()
+
+
+async def _in_thread(work: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> T:
+    """What boto3 does may wait for a network; who is cancelled does not wait for it."""
+    return await to_thread.run_sync(work, *arguments, abandon_on_cancel=True)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -57,7 +57,7 @@ def remote(
         SettingsError: the directory of the disk cache is no good.
     """
     cache, limits = cache or CacheSettings(), limits or RemoteLimits()
-    counters, deadlines = Counters(), Deadlines(label)
+    counters, deadlines = Counters(), Deadlines(label, interruptible=getattr(reader, "interruptible", False))
     breaker = Breaker(limits.breaker_faults, limits.breaker_seconds, limits.breaker_max_seconds)
     guarded = GuardedReader(reader, Attempts(label, limits, breaker, counters, deadlines))
     shelf = None if cache.disk_path is None else Shelf(label, DiskCache(cache.disk_path, cache.disk_bytes))

@@ -7,8 +7,8 @@ reader above sees either the bytes of one version or an error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.cached.attempts import Attempts
@@ -49,9 +49,10 @@ class _GuardedFile:
         at, attempt = start, 1
         while True:
             try:
-                async for chunk in self._pieces(at, stop):
-                    at += len(chunk)
-                    yield chunk
+                async with aclosing(self._pieces(at, stop)) as pieces:
+                    async for chunk in pieces:
+                        at += len(chunk)
+                        yield chunk
                 return
             except PASSING as error:
                 self._attempts.broke_off(error)
@@ -67,7 +68,7 @@ class _GuardedFile:
         self._closed = True
         await self._opened.aclose()
 
-    async def _pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         pieces = self._opened.chunks(start, stop)
         left = stop - start
         try:

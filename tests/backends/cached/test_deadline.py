@@ -1,0 +1,91 @@
+"""Waiting ends in time, whether or not the work can be interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from anyio import to_thread
+
+from assetstore.backends.cached.deadline import Deadlines
+from assetstore.errors import AssetNotFound, BackendTimeout
+
+
+async def quick() -> str:
+    await asyncio.sleep(0)
+    return "done"
+
+
+async def failing() -> str:
+    raise AssetNotFound("a.css")
+
+
+@pytest.mark.parametrize("interruptible", [False, True])
+def test_work_that_ends_in_time_gives_what_it_has(interruptible: bool) -> None:
+    async def scenario() -> None:
+        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
+        assert await deadlines.within(5, "a.css", quick()) == "done"
+        with pytest.raises(AssetNotFound):
+            await deadlines.within(5, "a.css", failing())
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("interruptible", [False, True])
+def test_work_that_takes_too_long_is_a_timeout_and_is_ended(interruptible: bool) -> None:
+    ended = []
+
+    async def endless() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+        return ""
+
+    async def scenario() -> None:
+        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
+        with pytest.raises(BackendTimeout, match=r"s3://bucket did not go on with 'a\.css'"):
+            await deadlines.within(0.02, "a.css", endless())
+        await deadlines.aclose()
+        assert ended == [True]
+
+    asyncio.run(scenario())
+
+
+def test_a_thread_is_not_waited_for_and_what_it_opens_late_is_closed() -> None:
+    gate, closed = threading.Event(), []
+
+    def open_late() -> str:
+        gate.wait(5)
+        return "opened"
+
+    async def dispose(opened: str) -> None:
+        closed.append(opened)
+
+    async def scenario() -> None:
+        deadlines = Deadlines("s3://bucket")
+        began = time.monotonic()
+        with pytest.raises(BackendTimeout):
+            await deadlines.within(0.02, "a.css", to_thread.run_sync(open_late), dispose)
+        assert time.monotonic() - began < 1
+        gate.set()
+        await deadlines.aclose()
+        assert closed == ["opened"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("interruptible", [False, True])
+def test_a_client_that_leaves_ends_its_wait_at_once(interruptible: bool) -> None:
+    async def scenario() -> None:
+        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
+        waiting = asyncio.create_task(deadlines.within(60, "a.css", asyncio.sleep(60, "")))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await deadlines.aclose()
+
+    asyncio.run(scenario())
