@@ -19,6 +19,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from assetstore import AssetStore
+from servers.fault_proxy import FaultProxy
+from servers.faults import Delay
 from servers.s3 import S3Bucket
 
 FAR = {
@@ -31,12 +33,17 @@ FAR = {
 
 
 @pytest.fixture
-def assets(tmp_path: Path, moto_bucket: S3Bucket) -> AssetStore:
+def proxy(moto_bucket: S3Bucket, fault_proxy: Callable[[str], FaultProxy]) -> FaultProxy:
+    return fault_proxy(moto_bucket.server.endpoint_url)
+
+
+@pytest.fixture
+def assets(tmp_path: Path, moto_bucket: S3Bucket, proxy: FaultProxy) -> AssetStore:
     (tmp_path / "app.js").write_text("import 'far'")
     moto_bucket.put({f"site/{path}": data for path, data in FAR.items()})
     store = AssetStore(IMPORT_MAP={"imports": {"far": "far:far.js"}, "entries": ["app.js"], "integrity": True})
     store.static("/assets/", root=tmp_path, name="assets")
-    url, options = f"{moto_bucket.url}/site", moto_bucket.server.options
+    url, options = f"{moto_bucket.url}/site", {**moto_bucket.server.options, "endpoint_url": proxy.url}
     store.static(
         "/far/",
         root=url,
@@ -90,10 +97,11 @@ def test_one_map_holds_files_on_disk_and_in_a_bucket(assets: AssetStore) -> None
             )
 
 
-def test_a_page_never_waits_for_the_bucket(assets: AssetStore) -> None:
+def test_a_page_never_waits_for_the_bucket(assets: AssetStore, proxy: FaultProxy) -> None:
+    proxy.use(Delay(3.0))
     with TestClient(application(assets)) as client:
         spent = [float(client.get("/").headers["x-seconds"]) for _ in range(30)]
-    assert sorted(spent)[-2] < 0.05, spent  # the map is put together meanwhile, on a machine with other work
+    assert max(spent) < 1.0
 
 
 def test_style_sheets_in_a_bucket_are_rewritten_and_trusted(assets: AssetStore) -> None:
