@@ -8,6 +8,8 @@ from __future__ import annotations
 import gzip
 import http.client
 import os
+import random
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,8 @@ HOSTILE = [
 REFUSED = ["tab%09.css", "line%0A.css", "back%5Cslash.css", "latin-%FF.css", ".hidden.css", "a/../b.css"]
 
 BIG = bytes(range(256)) * 2000
+#: Large enough that aria2 fetches it in parts.
+HUGE = random.Random(7).randbytes(5_000_000)
 SCRIPT = b"console.log('a script that is long enough to be worth a coding');\n" * 100
 
 #: Headers that are the connection's, or the proxy's own name.
@@ -120,6 +124,7 @@ def files() -> Iterator[Path]:
         for name in HOSTILE:
             (root / "assets" / name).write_text(f"one from {name}\n")
         (root / "assets/big.bin").write_bytes(BIG)
+        (root / "assets/huge.bin").write_bytes(HUGE)
         (root / "assets/empty.css").write_bytes(b"")
         (root / "assets/app.js").write_bytes(SCRIPT)
         (root / "assets/app.js.gz").write_bytes(gzip.compress(SCRIPT, mtime=0))
@@ -306,6 +311,55 @@ def test_the_internal_headers_never_reach_a_client(site: Site) -> None:
     for file in ("big.bin", "app.js"):
         headers = ask(site.proxy, site.url(file), Accept_Encoding="gzip").headers
         assert [name for name in headers if name.startswith(("x-accel", "x-sendfile", "x-offload"))] == []
+
+
+def test_one_connection_serves_one_request_after_another(site: Site) -> None:
+    """A body where none may be, or a wrong length, would be taken for the next answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.proxy, timeout=10)
+    asked = [("HEAD", {}), ("GET", {}), ("GET", {"Range": "bytes=5-9"}), ("HEAD", {}), ("GET", {})]
+    got = []
+    for method, headers in asked:
+        connection.request(method, site.url("big.bin"), headers=headers)
+        answer = connection.getresponse()
+        got.append((answer.status, answer.read()))
+    connection.close()
+    assert got == [(200, b""), (200, BIG), (206, BIG[5:10]), (200, b""), (200, BIG)]
+
+
+#: Downloads that were broken off after so many bytes, taken up again; and one in four parts at once.
+DOWNLOADS = {
+    "curl": "{program} --silent --fail --continue-at - --output {file} {url}",
+    "wget": "{program} --quiet --continue --output-document={file} {url}",
+    "aria2c": "{program} --quiet --split=4 --min-split-size=1M --max-connection-per-server=4 --continue=true "
+    "--allow-overwrite=true --dir={folder} --out={name} {url}",
+}
+
+
+@pytest.mark.parametrize("client", DOWNLOADS)
+def test_a_download_that_broke_off_is_taken_up_again(
+    site: Site, client: str, tmp_path: Path, program: Callable[[str], Path]
+) -> None:
+    file = tmp_path / "got.bin"
+    file.write_bytes(HUGE[:1000])
+    url = f"http://127.0.0.1:{site.proxy}{site.url('huge.bin')}"
+    words = DOWNLOADS[client].format(program=program(client), file=file, folder=tmp_path, name=file.name, url=url)
+    subprocess.run(words.split(), check=True, timeout=30, capture_output=True)
+    assert file.read_bytes() == HUGE
+
+
+@pytest.mark.parametrize(("proxy", "told"), [("apache", "nginx"), ("lighttpd", "caddy")])
+def test_behind_the_wrong_proxy_clients_see_no_path_of_the_disk(
+    proxy: str, told: str, files: Path, serve_app: Callable[[Any], str], start_process: ProcessStarter
+) -> None:
+    """It passes the header on, so the setting belongs to its proxy alone; what it names is the proxy's own place."""
+    assets, app = build(files, **KINDS[told].settings)
+    app_port = urlsplit(serve_app(app)).port or 0
+    folder = files.parent / f"{proxy}-wrong"
+    port = start_proxy(KINDS[proxy], start_process, folder, app_port=app_port, files=files).port
+    answer = ask(port, assets.url_for("assets", file="big.bin"))
+    assert answer.body == b""
+    assert answer.headers["x-accel-redirect"] == "/_accel/assets/big.bin"
+    assert str(files) not in str(answer.headers)
 
 
 @pytest.mark.parametrize("kind", KINDS)

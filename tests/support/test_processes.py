@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import urllib.request
@@ -13,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from servers.processes import ASGI_SERVERS, PROJECT, ProcessStarter, start
+from servers.processes import ASGI_SERVERS, ProcessStarter, start
 from servers.programs import need_package, need_program
 
 APP = """
@@ -79,18 +78,6 @@ def test_a_program_that_ends_early_tells_what_it_printed(tmp_path: Path, free_po
     argv = [sys.executable, "-c", "print('cannot find my configuration')"]
     with pytest.raises(AssertionError, match="cannot find my configuration"):
         start(argv, port=free_port(), log=tmp_path / "log")
-
-
-def test_make_help_names_every_target() -> None:
-    told = subprocess.run(["make", "-s", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    assert {line.split()[1] for line in told.splitlines()} >= {
-        "demo",
-        "test",
-        "lint",
-        "bench",
-        "soak",
-        "test-localstack",
-    }
 
 
 def test_an_application_is_served_from_a_thread(serve_app: Callable[[object], str], tmp_path: Path) -> None:

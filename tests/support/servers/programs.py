@@ -32,6 +32,8 @@ PLACES = {
 
 #: What to type to get one that is not a Debian package of the same name.
 HOW_TO_GET = {
+    "apache": "apt-get install apache2",
+    "aria2c": "apt-get install aria2",
     "mod_xsendfile": "apt-get install libapache2-mod-xsendfile",
     "localstack": "localstack/run --install",
     "swift": "make servers",
