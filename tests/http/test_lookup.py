@@ -13,7 +13,7 @@ from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, put
 from assetstore import AssetStore, fingerprint
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.local import LocalBackend
-from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnsafePath
+from assetstore.errors import AssetNotFound, BackendUnavailable, RangeNotSatisfiable, UnsafePath
 from assetstore.http.lookup import Found, Lookup
 from assetstore.http.versions import Versions
 
@@ -121,6 +121,51 @@ def test_a_range_that_storage_refuses_is_only_looked_at(find: Find, backend: Not
     found = find("data.bin", Span(2_000_000))
     assert found.opened is None
     assert found.stat.size == len(DATA)
+
+
+def test_a_file_that_went_since_it_was_named_is_looked_for_under_its_full_name(
+    find: Find, backend: Noting, tree: Path
+) -> None:
+    mount = AssetStore().static("/assets/", root=backend)
+    assert mount.resolver.find("data.bin") is not None  # and this is remembered for a moment
+    put(tree, NAME, b"kept")
+    (tree / "data.bin").unlink()
+    found = asyncio.run(_find_and_close(Lookup(mount, Versions(backend, mount.fingerprinter, mount.resolver)), NAME))
+    assert (found.stat.path, found.stat.size) == (NAME, 4)
+
+
+@pytest.mark.parametrize("name", [NAME, OLD])
+def test_a_fault_while_a_version_is_told_apart_leaves_nothing_open(backend: Noting, tree: Path, name: str) -> None:
+    class Faulty(Versions):
+        async def is_current(self, stat: FileStat, fingerprint: str) -> bool:
+            raise BackendUnavailable("as storage would say")
+
+    closed: list[str] = []
+    mount = AssetStore().static("/assets/", root=backend)
+    real = mount.reader.open
+
+    async def open_(path: str, span: Span = WHOLE, *, validator: str | None = None) -> Any:
+        opened = await real(path, span)
+        close = opened.aclose
+
+        async def aclose() -> None:
+            closed.append(path)
+            await close()
+
+        opened.aclose = aclose
+        return opened
+
+    mount.reader.open = open_  # type: ignore[method-assign]
+    lookup = Lookup(mount, Faulty(backend, mount.fingerprinter, mount.resolver))
+    with pytest.raises(BackendUnavailable):
+        asyncio.run(lookup.find(name, WHOLE))
+    assert closed == ["data.bin"]
+
+
+async def _find_and_close(lookup: Lookup, file: str) -> Found:
+    found = await lookup.find(file, WHOLE)
+    await found.aclose()
+    return found
 
 
 @pytest.mark.parametrize("file", ["", "/data.bin", "../data.bin", "a//b", ".env", "a\x00", "a\\b"])

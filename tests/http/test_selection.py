@@ -76,3 +76,14 @@ def test_what_is_only_looked_at_opens_no_sibling(tree: Path) -> None:
 @pytest.mark.parametrize("accepted", ["", "gzip", "br", "identity;q=0"])
 def test_all_of_them_vary(tree: Path, accepted: str) -> None:
     assert (b"vary", b"Accept-Encoding") in select(tree, {"accept-encoding": accepted})[0].full
+
+
+def test_a_sibling_that_is_gone_by_now_leaves_the_plain_bytes(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(*_: object) -> None:
+        return None
+
+    put(tree, "css/app.css.br", b"by hand")
+    monkeypatch.setattr(Variants, "open_sibling", gone)
+    chosen, opened = select(tree, {"accept-encoding": "br"})
+    assert (chosen.coding, chosen.size, opened) == (None, len(STYLE), True)
+    assert (b"vary", b"Accept-Encoding") in chosen.full

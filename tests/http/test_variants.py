@@ -117,6 +117,13 @@ def test_what_is_damaged_is_not_offered_plain_again(
     assert asyncio.run(variants.offer(stat, "app.css")) == Offer()
 
 
+def test_a_sibling_that_is_gone_or_too_old_by_now_is_not_opened(variants: Variants, tree: Path) -> None:
+    seen = FileStat("css/app.css.br", 1, MODIFIED_NS)
+    assert asyncio.run(variants.open_sibling(STAT, seen)) is None
+    put(tree, "css/app.css.br", b"x", MODIFIED_NS - 1)
+    assert asyncio.run(variants.open_sibling(STAT, seen)) is None
+
+
 def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reader: Reader, tree: Path) -> None:
     put(tree, "css/app.css.br", b"x")
     put(tree, "css/app.css.gz", b"x")
