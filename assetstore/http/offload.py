@@ -27,6 +27,8 @@ from assetstore.settings import Settings
 #: No spelling carries these through every server and proxy, so such files are streamed.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
+_PREFIX = re.compile(r"/(?:[!-~]*/)?")
+
 #: Where a named mount's files are inside the proxy, unless STATIC_X_SENDFILE_MAP says otherwise.
 INTERNAL_PREFIX = "/_accel/"
 
@@ -168,10 +170,10 @@ class Offload:
         return (*kept, (b"content-length", b"0"), (self.dialect.header.lower().encode(), value))
 
     def _with(self, directory: str, prefix: str) -> Offload:
-        if not (prefix.startswith("/") and prefix.endswith("/")):
+        if not _PREFIX.fullmatch(prefix):
             raise SettingsError(
-                f"STATIC_X_SENDFILE_MAP gives {prefix!r} for {directory!r}, which needs a slash at both ends; "
-                "a good one is '/_accel/'"
+                f"STATIC_X_SENDFILE_MAP gives {prefix!r} for {directory!r}, which needs a slash at both ends "
+                "and no blanks; a good one is '/_accel/'"
             )
         places = [*self.places, (_real(directory), prefix)]
         return replace(self, places=tuple(sorted(places, key=lambda place: -len(place[0]))))

@@ -167,6 +167,7 @@ def test_a_map_may_name_a_symlink_to_the_directory(tmp_path: Path) -> None:
         ("X-Sendfile", "nginx", None, "give 'apache' or 'lighttpd'"),
         ("X-Sendfile", "apache", {"/srv": "/x/"}, "remove the map"),
         ("X-Accel-Redirect", "", {"/srv": "_accel"}, "a slash at both ends"),
+        ("X-Accel-Redirect", "", {"/srv": "/a\r\nset-cookie: x/"}, "no blanks"),
         ("", "apache", None, "STATIC_X_SENDFILE_HEADER"),
     ],
 )
