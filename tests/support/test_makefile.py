@@ -62,5 +62,6 @@ def test_an_interpreter_that_will_not_do_says_what_to_do(change: str, said: str,
 
 def test_ci_runs_the_command_that_the_readme_names() -> None:
     script = (PROJECT / ".ci/run").read_text().splitlines()
-    assert script[-2:] == ["make lint", "CI=true make test"]
+    assert script[-1] == "CI=true make test"
+    assert "make lint" in script
     assert "make test" in (PROJECT / "README.md").read_text()
