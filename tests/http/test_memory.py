@@ -9,6 +9,7 @@ import pytest
 
 from asgi.client import scope_of
 from assetstore.http import memory as module
+from assetstore.http import remembered
 from assetstore.http.answer import Answer
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import ENTRY_BYTES, Remembered, Witness
@@ -23,7 +24,8 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def entry() -> Callable[[], Remembered]:
+def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Remembered]:
+    monkeypatch.setattr(remembered, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
     return lambda: Remembered(Witness(None, ()), None, missing=lambda request: Answer(404, ()))
 
 
