@@ -8,7 +8,13 @@ import sys
 from collections.abc import Sequence
 
 #: What the demo imports beyond the core, and what each is for.
-NEEDED = {"boto3": "S3", "moto": "the S3 server", "uvicorn": "serving", "jinja2": "the page"}
+NEEDED = {
+    "boto3": "S3",
+    "moto": "the S3 server",
+    "uvicorn": "serving",
+    "jinja2": "the page",
+    "tinycss2": "its style sheet",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

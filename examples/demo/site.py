@@ -45,6 +45,7 @@ def make_store(assets_url: str, bucket: Bucket) -> AssetStore:
         root=ASSETS,
         name="assets",
         fingerprint="content",  # a fresh clone gives many files one time, and so one fingerprint
+        references="rewrite",  # so the font and the picture that the style sheet names are kept as well
         headers=said_by("disk"),
     )
     store.static(

@@ -185,6 +185,14 @@ def test_the_picture_comes_from_the_bucket(demo: Demo, address: str) -> None:
     assert body == (PROJECT / "examples/demo/media/dunes.webp").read_bytes()
 
 
+def test_the_font_that_the_style_sheet_names_may_be_kept_for_a_year(demo: Demo) -> None:
+    sheet = urljoin(demo.site, demo.panel()["styles/site.css"])
+    [named] = re.findall(rb'src: url\("([^"]+)"\)', fetch(sheet)[2])
+    status, headers, body = fetch(urljoin(sheet, named.decode()))
+    assert (status, headers["cache-control"]) == (200, FOREVER)
+    assert body == (demo.folder / "fonts/dots.woff2").read_bytes()
+
+
 def test_a_saved_file_has_a_new_url_within_a_second(demo: Demo) -> None:
     sheet = demo.folder / "styles/site.css"
     before = demo.panel()["styles/site.css"]
