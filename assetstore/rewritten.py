@@ -6,45 +6,32 @@ bytes and fingerprints. JavaScript is left alone: the import map answers for it.
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from assetstore import sheets, stylesheets
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
 from assetstore.backends.held import HeldFile
 from assetstore.backends.readers import Reader
-from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
+from assetstore.errors import AssetNotFound, SettingsError, VersionChanged
 from assetstore.fingerprint import Fingerprinter
 from assetstore.recent import Recent
+from assetstore.rewriting import MAX_SHEET_BYTES, Rewriter, Rewritten
 from assetstore.rewritten_reader import RewrittenReader
-from assetstore.sheets import Source
-
-_log = logging.getLogger("assetstore")
+from assetstore.sheets import Look
+from assetstore.soon import Soon, on_event_loop
 
 #: What ``references=`` of a mount may be: rewrite and warn of what is missing, or refuse it.
 CHOICES = ("rewrite", "strict")
-#: Larger style sheets are passed through as they are, so that no file can exhaust memory.
-MAX_SHEET_BYTES = 4 * 1024 * 1024
-#: How many style sheets are remembered, and how many faults are remembered as said.
+#: Style sheets up to this size are rewritten where ``url_for`` was called; larger ones in a thread.
+INLINE_BYTES = 16 * 1024
+#: How many style sheets are remembered.
 REMEMBERED = 500
 #: How long an answer stands before the files behind it are looked at again: on disk, and over a network.
 RECHECK_SECONDS, REMOTE_RECHECK_SECONDS = 0.1, 10.0
 #: Stored variants of a style sheet hold the bytes before rewriting.
 _VARIANTS = (".br", ".gz", ".zst")
-
-
-@dataclass(slots=True)
-class _Known:
-    """A sheet as served, and the versions of all files that it was made of (``None``: missing)."""
-
-    stat: FileStat
-    data: bytes
-    made_of: Mapping[str, FileStat | None]
-    fresh_until: float
 
 
 class RewrittenBackend:
@@ -58,12 +45,11 @@ class RewrittenBackend:
 
     def __init__(self, inner: Backend, fingerprinter: Fingerprinter, *, strict: bool = False) -> None:
         self._inner = inner
-        self._fingerprinter = fingerprinter
-        self._strict = strict
+        self._rewriter = Rewriter(inner, fingerprinter, strict=strict)
         self._lock = threading.Lock()
-        self._sources: Recent[str, Source] = Recent(REMEMBERED)
-        self._known: Recent[str, _Known] = Recent(REMEMBERED)
-        self._said: set[str] = set()
+        #: What was made, and until when it is not looked at again.
+        self._known: Recent[str, tuple[Rewritten, float]] = Recent(REMEMBERED)
+        self._soon: Soon[str, Rewritten] = Soon(lambda path: self._sheet(path, self._look), seconds=0.0)
         self._recheck_seconds = REMOTE_RECHECK_SECONDS if inner.remote else RECHECK_SECONDS
 
     @property
@@ -86,8 +72,22 @@ class RewrittenBackend:
             BrokenReference: it names a missing file, where that is an error.
         """
         self._refuse_variant(path)
+        if sheets.is_sheet(path) and on_event_loop():
+            return self._stat_at_once(path)
         known = self._sheet(path, self._look)
         return self._inner.stat(path) if known is None else known.stat
+
+    def _stat_at_once(self, path: str) -> FileStat:
+        """As :meth:`stat`, where an event loop waits: what was known, or the file as it lies, until it is rewritten."""
+        known, fresh_until = self._known.get(path, (None, 0.0))
+        if known is not None and (time.monotonic() < fresh_until or known.still_holds(self._look)):
+            return known.stat
+        stat = self._inner.stat(path)
+        if stat.size <= INLINE_BYTES and not self._lock.locked():
+            known = self._sheet(path, self._look)
+        else:
+            self._soon.get(path)
+        return stat if known is None else known.stat
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
         """As :meth:`Backend.open`; of a style sheet, its rewritten bytes."""
@@ -127,7 +127,7 @@ class RewrittenBackend:
         for path, stat in listed.items():
             if sheets.is_sheet(path) and stat.size <= MAX_SHEET_BYTES:
                 with self._lock:
-                    source = self._source(path, stat)
+                    source = self._rewriter.source(path, stat)
                 yield from sheets.broken(source, listed.get)
 
     def reader(self) -> Reader:
@@ -145,7 +145,7 @@ class RewrittenBackend:
         except AssetNotFound:
             return None
 
-    def _sheet(self, path: str, look: sheets.Look, *, anew: bool = False) -> _Known | None:
+    def _sheet(self, path: str, look: Look, *, anew: bool = False) -> Rewritten | None:
         """The style sheet at *path* as it is served; ``None`` if that is no style sheet to be rewritten.
 
         With *anew*, what *look* knows counts even if the files were looked at a moment ago.
@@ -153,70 +153,18 @@ class RewrittenBackend:
         if not sheets.is_sheet(path):
             return None
         with self._lock:
-            known = self._known.get(path)
-            now = time.monotonic()
-            if known is not None and now < known.fresh_until and not anew:
+            known, fresh_until = self._known.get(path, (None, 0.0))
+            if known is not None and time.monotonic() < fresh_until and not anew:
                 return known
-            if known is not None and _still(known.made_of, look):
-                known.fresh_until = now + self._recheck_seconds
-                return self._known.keep(path, known)
-            stat = look(path)
-            if stat is None:
-                raise AssetNotFound(path, self.label)
-            if stat.size > MAX_SHEET_BYTES:
-                return None
-            return self._known.keep(path, self._make(path, stat, look))
-
-    def _make(self, path: str, stat: FileStat, look: sheets.Look) -> _Known:
-        sources, made_of = self._gather(path, stat, look)
-        self._report(sources, made_of)
-
-        def fingerprint_of(other: str) -> str | None:
-            found = made_of.get(other)
-            return None if found is None else found.fingerprint or self._fingerprinter.of(found, self._inner)
-
-        sheet = sheets.name(sources, fingerprint_of)[path]
-        times = [each.mtime_ns for each in made_of.values() if each and each.mtime_ns is not None]
-        digest = hashlib.sha256(sheet.data).hexdigest()
-        served = FileStat(path, len(sheet.data), max(times, default=None), digest, digest, sheet.fingerprint)
-        return _Known(served, sheet.data, made_of, time.monotonic() + self._recheck_seconds)
-
-    def _gather(
-        self, path: str, stat: FileStat, look: sheets.Look
-    ) -> tuple[dict[str, Source], dict[str, FileStat | None]]:
-        """Every style sheet that *path* reaches, and the facts of every file that these refer to."""
-        first = self._source(path, stat)
-        sources, pending = {path: first}, [first]
-        made_of: dict[str, FileStat | None] = {path: first.stat}
-        while pending:
-            for _, meant in pending.pop().targets():
-                if meant is None or meant.path in made_of:
-                    continue
-                made_of[meant.path] = found = look(meant.path)
-                if found is not None and sheets.is_sheet(meant.path) and found.size <= MAX_SHEET_BYTES:
-                    sources[meant.path] = source = self._source(meant.path, found)
-                    made_of[meant.path] = source.stat
-                    pending.append(source)
-        return sources, made_of
-
-    def _source(self, path: str, stat: FileStat) -> Source:
-        source = self._sources.get(path)
-        if source is None or _version(source.stat) != _version(stat):
-            opened = self._inner.open(path)
-            try:
-                source = Source.read(opened.stat, b"".join(opened.chunks(0, opened.stat.size)))
-            finally:
-                opened.close()
-        return self._sources.keep(path, source)
-
-    def _report(self, sources: Mapping[str, Source], made_of: Mapping[str, FileStat | None]) -> None:
-        faults = [": ".join(fault) for source in sources.values() for fault in sheets.broken(source, made_of.get)]
-        if faults and self._strict:
-            raise BrokenReference(f"in {self.label}: " + "; ".join(faults))
-        for fault in faults:
-            if fault not in self._said and len(self._said) < REMEMBERED:
-                self._said.add(fault)
-                _log.warning("in %s: %s; the reference is left as it is", self.label, fault)
+            if known is None or not known.still_holds(look):
+                stat = look(path)
+                if stat is None:
+                    raise AssetNotFound(path, self.label)
+                if stat.size > MAX_SHEET_BYTES:
+                    return None
+                known = self._rewriter.make(path, stat, look)
+            self._known.keep(path, (known, time.monotonic() + self._recheck_seconds))
+            return known
 
 
 def rewritten(backend: Backend, fingerprinter: Fingerprinter | None, references: object) -> Backend:
@@ -242,11 +190,3 @@ def _described(path: str) -> str | None:
     """The style sheet that *path* would be a stored variant of."""
     sheet = next((path.removesuffix(each) for each in _VARIANTS if path.endswith(each)), None)
     return sheet if sheet is not None and sheets.is_sheet(sheet) else None
-
-
-def _still(made_of: Mapping[str, FileStat | None], look: sheets.Look) -> bool:
-    return all(_version(look(path)) == _version(stat) for path, stat in made_of.items())
-
-
-def _version(stat: FileStat | None) -> tuple[int, int | None, str | None] | None:
-    return None if stat is None else (stat.size, stat.mtime_ns, stat.validator)

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "assetstore"
 ORDER = """
 errors
 paths  media_types  headers  compress  digest
-references  stylesheets  scripts  recent
+references  stylesheets  scripts  recent  soon
 urls  settings
 backends.base  backends.readers  backends.held
 backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors
@@ -28,10 +28,10 @@ backends.cached.breaker  backends.cached.retries  backends.cached.deadline  back
 backends.cached.attempts  backends.cached.guard  backends.cached.streams
 backends.cached.disk_budget  backends.cached.disk  backends.cached.shelf
 backends.cached.known  backends.cached.blocks  backends.cached.facts  backends.cached.reader  backends.cached
-mtimes  fingerprint  sheets  rewritten_reader  rewritten  resolver
+mtimes  fingerprint  sheets  rewriting  rewritten_reader  rewritten  resolver
 background  index_fingerprints  index_table  index_lazy  index  indexing
 manifest  published  hosts  mounts  missing  namer  health  metrics
-soon  html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
+html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload
 http.failures  http.versions  http.variants  http.lookup  http.selection  http.body

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from assetstore import AssetStore, sheets
-from assetstore.backends.base import Backend, read_bytes
+from assetstore.backends.base import Backend, FileStat, read_bytes
 from assetstore.backends.filesystem import open_url
 from assetstore.backends.local import LocalBackend
 from assetstore.backends.readers import reader_of
@@ -334,3 +334,40 @@ def test_a_broken_style_sheet_tells_a_client_nothing(root: Path) -> None:
         answer = client.get("/assets/css/app.css")
         assert (answer.status_code, answer.text, answer.headers["cache-control"]) == (502, "Bad Gateway", "no-store")
         assert client.get("/assets/css/base.css").status_code == 200
+
+
+def test_an_event_loop_does_not_wait_for_a_large_style_sheet(root: Path) -> None:
+    (root / "css/app.css").write_text(FILES["css/app.css"] + "a { b: c }\n" * 20_000)
+    backend = RewrittenBackend(LocalBackend(root), MtimeFingerprint())
+
+    async def stat() -> tuple[FileStat, float]:
+        began = time.perf_counter()
+        return backend.stat("css/app.css"), time.perf_counter() - began
+
+    def rewritten() -> tuple[FileStat, float]:
+        deadline = time.monotonic() + 10
+        while (found := asyncio.run(stat()))[0].fingerprint is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return found
+
+    first, seconds = asyncio.run(stat())
+    assert (first, seconds < 0.1) == (LocalBackend(root).stat("css/app.css"), True)
+    before, _ = rewritten()
+    assert before == backend.stat("css/app.css")
+    save(root / "img/a.png", "other")
+    time.sleep(RECHECK_SECONDS + 0.02)
+    meanwhile, seconds = asyncio.run(stat())
+    assert (meanwhile, seconds < 0.1) == (before, True)
+    deadline = time.monotonic() + 10
+    while asyncio.run(stat())[0] == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert asyncio.run(stat())[0] == backend.stat("css/app.css")
+
+
+def test_an_event_loop_has_small_style_sheets_at_once(backend: RewrittenBackend) -> None:
+    async def stat() -> FileStat:
+        return backend.stat("css/app.css")
+
+    assert asyncio.run(stat()).fingerprint == backend.stat("css/app.css").fingerprint is not None
