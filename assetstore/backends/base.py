@@ -171,11 +171,19 @@ class WritableBackend(Backend, Protocol):
 
 @runtime_checkable
 class LearnsConditions(Protocol):
-    """A writable backend whose server may have no conditional writes, which only a try tells."""
+    """A writable backend whose server may lack conditional writes, which only a try tells.
+
+    Each is ``None`` before the first try. Where a server lacks one, a look comes before the write
+    instead, and two writers at once can outrun it.
+    """
 
     @property
-    def conditional_writes(self) -> bool | None:
-        """Whether a conditional write is one step; ``None`` before the first. Where it is not, a look comes first."""
+    def conditional_creates(self) -> bool | None:
+        """Whether ``create_only`` is one step."""
+
+    @property
+    def conditional_replaces(self) -> bool | None:
+        """Whether ``if_validator`` is one step; some servers have only the other."""
 
 
 def read_bytes(backend: Backend, path: str) -> bytes:

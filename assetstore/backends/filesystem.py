@@ -210,7 +210,7 @@ class TreeBackend(FilesystemBackend):
     that create one name at once are not kept apart, as few of these filesystems could.
     """
 
-    conditional_writes = False
+    conditional_creates = conditional_replaces = False
 
     def write(
         self,

@@ -45,7 +45,8 @@ class S3Backend:
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.client = Client(options or S3Options())
-        self.conditional_writes: bool | None = None
+        self.conditional_creates: bool | None = None
+        self.conditional_replaces: bool | None = None
         self._unstored: set[str] = set()
         self.label = f"s3://{bucket}/{self.prefix}".rstrip("/")
 

@@ -20,8 +20,9 @@ class Place(Protocol):
     prefix: str
     label: str
     client: Client
-    #: Whether the server has conditional writes; ``None`` until one was tried.
-    conditional_writes: bool | None
+    #: Whether the server has conditional writes; ``None`` until each was tried.
+    conditional_creates: bool | None
+    conditional_replaces: bool | None
 
     @property
     def options(self) -> S3Options: ...

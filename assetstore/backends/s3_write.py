@@ -78,18 +78,27 @@ class Upload:
 
     def _send_if(self, source: OpenFile, sha256: str | None) -> str:
         """Write under the condition, in one step where the server can; it is asked only once whether it can."""
-        if self._place.conditional_writes is not False:
+        if self._can() is not False:
             try:
                 etag = self._send(source, sha256)
             except BackendUnavailable as error:
                 if not is_not_implemented(error.__cause__):
                     raise
-                self._place.conditional_writes = False
+                self._learn(can=False)
             else:
-                self._place.conditional_writes = True
+                self._learn(can=True)
                 return etag
         self._look_first()
         return self._send(source, sha256)
+
+    def _can(self) -> bool | None:
+        return self._place.conditional_creates if self._replaces is None else self._place.conditional_replaces
+
+    def _learn(self, *, can: bool) -> None:
+        if self._replaces is None:
+            self._place.conditional_creates = can
+        else:
+            self._place.conditional_replaces = can
 
     def _send(self, source: OpenFile, sha256: str | None) -> str:
         small = source.stat.size <= PART_BYTES

@@ -138,7 +138,8 @@ class Ledger:
     def _in_one_step(self, seen: Record | None) -> bool:
         """Whether the target itself refuses a write over another version than *seen*."""
         if isinstance(self._target, LearnsConditions):
-            return self._target.conditional_writes is True
+            proven = self._target.conditional_creates if seen is None else self._target.conditional_replaces
+            return proven is True
         return seen is None or (seen.stat is not None and seen.stat.validator is not None)
 
     def _move_locked(self, seen: Record | None, data: bytes) -> None:

@@ -83,7 +83,7 @@ class Lock:
             self._target.write(self._path, source, _HEADERS, create_only=True)
         except PublishConflict:
             return False
-        if isinstance(self._target, LearnsConditions) and not self._target.conditional_writes:
+        if isinstance(self._target, LearnsConditions) and not self._target.conditional_creates:
             time.sleep(SETTLE_SECONDS)
         # Where two could write at once, or take over at once, the later one stands there now.
         return self._holder() == mine

@@ -11,7 +11,7 @@ class Recorder:
     """Stands before a writable backend; reading goes through, writing and deleting is only noted."""
 
     #: Nobody else writes to a dry run.
-    conditional_writes = True
+    conditional_creates = conditional_replaces = True
 
     def __init__(self, backend: WritableBackend) -> None:
         self._backend = backend

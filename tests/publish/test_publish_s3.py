@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import random
@@ -13,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,17 @@ from assetstore.mounts import Mount
 from assetstore.publish import publish
 from assetstore.publish.ledger import CURRENT, Ledger
 from assetstore.publish.plan import Reason
+from assetstore.publish.prune import apply as apply_prune
+from assetstore.publish.prune import plan as plan_prune
+from assetstore.publish.retention import Keep
 from assetstore.store import AssetStore
 from servers.processes import PROJECT
-from servers.s3 import S3Bucket
+from servers.s3 import S3Bucket, bucket_on
 
 
 @pytest.fixture
-def s3_target(moto_bucket: S3Bucket) -> Iterator[S3Backend]:
-    backend = open_backend(f"{moto_bucket.url}/site", moto_bucket.server.options)
+def s3_target(s3_bucket: S3Bucket) -> Iterator[S3Backend]:
+    backend = open_backend(f"{s3_bucket.url}/site", s3_bucket.server.options)
     assert isinstance(backend, S3Backend)
     yield backend
     backend.client.close()
@@ -65,13 +70,13 @@ def test_a_run_without_changes_is_two_requests(mount: Mount, s3_target: S3Backen
 
 
 def test_objects_carry_the_headers_that_a_cdn_needs(
-    make_mount: Callable[..., Mount], s3_target: S3Backend, moto_bucket: S3Bucket
+    make_mount: Callable[..., Mount], s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     mount = make_mount(headers={"*.svg": {"Content-Disposition": "inline"}})
     entry = publish(mount, s3_target).manifest.entries["images/grüße.svg"]
 
     def head(path: str) -> Any:
-        return moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"site/{path}")
+        return s3_bucket.client.head_object(Bucket=s3_bucket.name, Key=f"site/{path}")
 
     named, plain = head(entry.fingerprinted_path), head(entry.path)
     assert named["CacheControl"] == "max-age=31536000, public, immutable"
@@ -96,23 +101,23 @@ def test_the_server_is_given_a_checksum_to_verify(mount: Mount, s3_target: S3Bac
 
 
 def test_encoded_siblings_and_encoded_files_are_marked_as_such(
-    make_mount: Callable[..., Mount], world: Path, s3_target: S3Backend, moto_bucket: S3Bucket
+    make_mount: Callable[..., Mount], world: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     (world / "css/app.css").write_text("a { color: red }\n" * 200)
     entry = publish(make_mount(), s3_target, siblings=("br", "gzip")).manifest.entries["css/app.css"]
     for suffix, coding in ((".br", "br"), (".gz", "gzip")):
-        stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"site/{entry.fingerprinted_path}{suffix}")
+        stored = s3_bucket.client.head_object(Bucket=s3_bucket.name, Key=f"site/{entry.fingerprinted_path}{suffix}")
         assert stored["ContentEncoding"] == coding
         assert stored["ContentType"] == "text/css; charset=utf-8"
         assert stored["ContentLength"] < entry.size
     entry = publish(make_mount(), s3_target, coding="gzip").manifest.entries["css/app.css"]
-    stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key=f"site/{entry.fingerprinted_path}")
+    stored = s3_bucket.client.head_object(Bucket=s3_bucket.name, Key=f"site/{entry.fingerprinted_path}")
     assert stored["ContentEncoding"] == "gzip"
     assert publish(make_mount(), s3_target, coding="gzip").new == 0
 
 
 def test_the_pointer_is_moved_by_a_conditional_write(
-    mount: Mount, world: Path, s3_target: S3Backend, moto_bucket: S3Bucket
+    mount: Mount, world: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     publish(mount, s3_target)
     seen = Ledger(s3_target).require()
@@ -120,23 +125,23 @@ def test_the_pointer_is_moved_by_a_conditional_write(
     publish(mount, s3_target)
     with pytest.raises(PublishConflict, match="somebody else changed the live release"):
         Ledger(s3_target).move(seen, seen)
-    keys = {row["Key"] for row in moto_bucket.client.list_objects_v2(Bucket=moto_bucket.name)["Contents"]}
+    keys = {row["Key"] for row in s3_bucket.client.list_objects_v2(Bucket=s3_bucket.name)["Contents"]}
     assert "site/.assetstore/lock.json" not in keys
 
 
 def test_an_object_that_was_overwritten_by_others_is_noticed_in_the_listing(
-    mount: Mount, world: Path, s3_target: S3Backend, moto_bucket: S3Bucket
+    mount: Mount, world: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     publish(mount, s3_target)
     size = (world / "css/app.css").stat().st_size
-    moto_bucket.put({"site/css/app.css": b"z" * size})
+    s3_bucket.put({"site/css/app.css": b"z" * size})
     done = publish(mount, s3_target)
     assert [row.stored.path for row in done.plan.rows if row.reason is Reason.CHANGED] == ["css/app.css"]
     assert read_bytes(s3_target, "css/app.css") == (world / "css/app.css").read_bytes()
 
 
 def test_many_publishers_at_once_leave_one_whole_live_release(
-    make_mount: Callable[..., Mount], moto_bucket: S3Bucket, tmp_path: Path
+    make_mount: Callable[..., Mount], s3_bucket: S3Bucket, tmp_path: Path
 ) -> None:
     def run(number: int) -> None:
         root = tmp_path / f"build{number}"
@@ -144,7 +149,7 @@ def test_many_publishers_at_once_leave_one_whole_live_release(
         for name in ("a.css", "b.css", "c.css"):
             (root / name).write_text(f"{name} of build {number}")
         mount = AssetStore({}).static("/assets/", root=root, fingerprint="content")
-        backend = open_backend(f"{moto_bucket.url}/race", moto_bucket.server.options)
+        backend = open_backend(f"{s3_bucket.url}/race", s3_bucket.server.options)
         assert isinstance(backend, WritableBackend)
         barrier.wait()
         try:
@@ -159,7 +164,7 @@ def test_many_publishers_at_once_leave_one_whole_live_release(
         thread.start()
     for thread in threads:
         thread.join()
-    target = open_backend(f"{moto_bucket.url}/race", moto_bucket.server.options)
+    target = open_backend(f"{s3_bucket.url}/race", s3_bucket.server.options)
     assert isinstance(target, WritableBackend)
     record = Ledger(target).require()
     assert len(record.releases) == len(won) >= 1
@@ -182,15 +187,21 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize("place", ["folder", "s3"])
+@pytest.fixture(params=["folder", "moto", pytest.param("localstack", marks=pytest.mark.localstack)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A target's URL and its storage options, for processes that are killed."""
+    if request.param == "folder":
+        yield str(tmp_path / "target"), {}
+        return
+    with bucket_on(request.getfixturevalue(f"{request.param}_server")) as bucket:
+        yield f"{bucket.url}/killed", bucket.server.options
+
+
 @pytest.mark.timeout(180)
 def test_a_publish_that_is_killed_at_any_moment_leaves_the_live_site_whole_and_is_finished_by_the_next(
-    place: str, moto_bucket: S3Bucket, tmp_path: Path
+    place: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    import json
-
-    to = str(tmp_path / "target") if place == "folder" else f"{moto_bucket.url}/killed"
-    options = {} if place == "folder" else moto_bucket.server.options
+    to, options = place
     root = tmp_path / "assets"
     root.mkdir()
     target = open_backend(to, options or None, must_exist=False)
@@ -272,7 +283,7 @@ def test_what_arrived_before_a_kill_is_not_sent_again(mount: Mount, s3_target: S
 
 
 def test_a_server_without_conditional_writes_is_locked_instead(
-    mount: Mount, world: Path, s3_target: S3Backend, moto_bucket: S3Bucket, requests: list[str]
+    mount: Mount, world: Path, s3_target: S3Backend, s3_bucket: S3Bucket, requests: list[str]
 ) -> None:
     refused: list[str] = []
 
@@ -288,7 +299,7 @@ def test_a_server_without_conditional_writes_is_locked_instead(
     first = publish(mount, s3_target)
     assert first.released
     assert len(refused) <= 17  # those that were under way when the first was refused; never asked again
-    assert s3_target.conditional_writes is False
+    assert s3_target.conditional_creates is False
     (world / "robots.txt").write_text("second")
     requests.clear()
     assert publish(mount, s3_target).released
@@ -296,7 +307,7 @@ def test_a_server_without_conditional_writes_is_locked_instead(
     assert len(Ledger(s3_target).require().releases) == 2
     with pytest.raises(PublishConflict):
         Ledger(s3_target).move(None, Ledger(s3_target).require())
-    keys = {row["Key"] for row in moto_bucket.client.list_objects_v2(Bucket=moto_bucket.name)["Contents"]}
+    keys = {row["Key"] for row in s3_bucket.client.list_objects_v2(Bucket=s3_bucket.name)["Contents"]}
     assert "site/.assetstore/lock.json" not in keys
 
 
@@ -310,3 +321,23 @@ def test_a_header_that_s3_has_no_place_for_is_told_once(
     assert len(told) == 1
     assert "Content-Security-Policy" in told[0]
     assert "let the CDN add it" in told[0]
+
+
+def test_a_real_server_without_conditional_writes_is_published_to(
+    mount: Mount, world: Path, swift_bucket: S3Bucket
+) -> None:
+    target = open_backend(f"{swift_bucket.url}/site", swift_bucket.server.options)
+    assert isinstance(target, S3Backend)
+    try:
+        first = publish(mount, target)
+        assert not publish(mount, target).released
+        (world / "robots.txt").write_text("second")
+        assert publish(mount, target).new == 2
+        assert False in {target.conditional_creates, target.conditional_replaces}
+        with pytest.raises(PublishConflict):
+            Ledger(target).move(None, Ledger(target).require())
+        assert_whole(target, first.manifest, plain=False)
+        apply_prune(plan_prune(target, Keep(1), datetime.now(UTC)), target)
+        assert [each.id for each in Ledger(target).require().releases] == [Ledger(target).require().current.release]
+    finally:
+        target.client.close()
