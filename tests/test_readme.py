@@ -120,6 +120,7 @@ def _await(port: int) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.program("curl")
 def test_the_tour_does_what_it_says(shell: Callable[[str], str], tmp_path: Path) -> None:
     for block in blocks("python"):
         if block.startswith("# shop.py"):

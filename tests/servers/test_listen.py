@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,12 @@ from assetstore.servers.listen import Listen
 
 
 @pytest.fixture
-def key_and_cert(tmp_path: Path) -> tuple[str, str]:
+def key_and_cert(tmp_path: Path, program: Callable[[str], Path]) -> tuple[str, str]:
     """A private key and a certificate for it, as PEM files."""
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1 "
-        f"-keyout {key} -out {cert}",
-        shell=True,
-        check=True,
-        capture_output=True,
-    )
+    request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1"
+    command = [program("openssl"), *request.split(), "-keyout", key, "-out", cert]
+    subprocess.run(command, check=True, capture_output=True)
     return str(key), str(cert)
 
 
