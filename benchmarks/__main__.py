@@ -19,11 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--match", default="", help="only works whose name holds this text; their JSON is not kept")
     parser.add_argument("--rounds", type=int, default=5, help="how often each subject is measured (default: 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement lasts (default: 2)")
+    parser.add_argument("--cpu", action="store_true", help="count the servers' CPU time: for a machine that is busy")
     given = parser.parse_args(arguments)
     wanted = [name for name in given.only.split(",") if name] or list(SUITES)
     if unknown := set(wanted) - set(SUITES):
         parser.error(f"there is no suite {', '.join(sorted(unknown))}; the suites are {', '.join(SUITES)}")
-    options = Options(given.rounds, given.seconds, given.match)
+    options = Options(given.rounds, given.seconds, given.match, given.cpu)
     told = machine.describe()
     print("\n".join(f"{name}: {said}" for name, said in told.items()))
     for name in wanted:

@@ -27,6 +27,9 @@ class Options:
     seconds: float = 2.0
     #: Only works whose name holds this text.
     match: str = ""
+    #: Whether to count the time that a server's processes were running instead of the time that passed:
+    #: for a machine that has other things to do meanwhile.
+    cpu: bool = False
 
 
 class Suite(Protocol):

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
+import psutil
+
 _PACKAGES = """
 uvicorn uvloop httptools granian starlette servestatic whitenoise litestar aiohttp fsspec boto3 s3fs django flask
 """.split()
@@ -28,6 +30,12 @@ def client_core() -> int:
 def pinned(command: Iterable[str], core: int) -> list[str]:
     """*command*, kept to one core where the system can."""
     return ["taskset", "-c", str(core), *command] if hasattr(os, "sched_getaffinity") else list(command)
+
+
+def cpu_seconds(pid: int) -> float:
+    """How long a process and those below it have been running so far."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(times.user + times.system for times in (each.cpu_times() for each in processes))
 
 
 def describe() -> dict[str, str]:

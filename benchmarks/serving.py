@@ -45,6 +45,7 @@ class Bench:
         self._root = root
         self._scratch = scratch
         self._stack = stack
+        self._pids: dict[str, int] = {}
         self._started: dict[str, Subject | None] = {}
         self._assets = AssetStore()
         self._assets.static("/assets/", root=root, name="assets")
@@ -61,16 +62,19 @@ class Bench:
             if running is not None:
                 request = self._request(running, WORKS[work])
                 measures[label] = partial(wrk.rate, request, options.seconds)
+                if options.cpu:
+                    measures[label] = partial(wrk.rate_of_cpu, request, options.seconds, self._pids[name])
         samples = interleaved(measures, options.rounds)
         targets = tuple(each for each in contest.targets if {each.subject, each.baseline} <= set(measures))
-        return Comparison(f"{contest.title} on {self._server}", "requests/s", samples, contest.baseline, targets)
+        unit = "requests/CPU second" if options.cpu else "requests/s"
+        return Comparison(f"{contest.title} on {self._server}", unit, samples, contest.baseline, targets)
 
     def _running(self, name: str) -> Subject | None:
         if name not in self._started:
             found = subject(name, self._server, self._root, self._scratch)
             if found is not None:
                 environment = {"BENCHMARK_TREE": str(self._root), **found.environment}
-                self._stack.enter_context(servers.running(found.command, found.port, environment))
+                self._pids[name] = self._stack.enter_context(servers.running(found.command, found.port, environment))
             self._started[name] = found
         return self._started[name]
 

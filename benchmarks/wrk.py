@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.machine import client_core, pinned
+from benchmarks.machine import client_core, cpu_seconds, pinned
 
 #: Connections that are kept busy at once.
 CONNECTIONS = 32
@@ -79,6 +79,8 @@ class Pace:
     rate: float
     #: What 99 of 100 answers took at most, in milliseconds.
     p99_ms: float
+    #: Answers in all.
+    count: int
 
 
 def rate(request: Request, seconds: float) -> float:
@@ -88,6 +90,13 @@ def rate(request: Request, seconds: float) -> float:
         WrongAnswer: connections broke, or some answers had another status.
     """
     return pace(request, seconds).rate
+
+
+def rate_of_cpu(request: Request, seconds: float, pid: int) -> float:
+    """Requests for each second that the processes below *pid* were running; raises as :func:`rate`."""
+    before = cpu_seconds(pid)
+    count = pace(request, seconds).count
+    return count / (cpu_seconds(pid) - before)
 
 
 def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pace:
@@ -106,7 +115,8 @@ def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pa
     if refused != (int(count[1]) if request.status >= 400 else 0):
         raise WrongAnswer(f"{request.path}: {refused} of {count[1]} answers had another status")
     slowest = _P99.search(said)
-    return Pace(float(speed[1]), float(slowest[1]) * _MILLISECONDS[slowest[2]] if slowest else float("nan"))
+    p99_ms = float(slowest[1]) * _MILLISECONDS[slowest[2]] if slowest else float("nan")
+    return Pace(float(speed[1]), p99_ms, int(count[1]))
 
 
 def rotation_script(paths: list[str]) -> str:
