@@ -108,14 +108,14 @@ def interleaved(measures: Mapping[str, Callable[[], float]], rounds: int) -> dic
 
 
 def microseconds(function: Callable[[], object], seconds: float = 0.2) -> float:
-    """How long one call of *function* takes: the mean of as many calls as fill *seconds*."""
+    """How long one call of *function* keeps a core busy: the mean of as many calls as fill *seconds*."""
     function()
     calls, batch, spent = 0, 1, 0.0
     while spent < seconds:
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(batch):
             function()
-        spent += time.perf_counter() - began
+        spent += time.thread_time() - began
         calls += batch
         batch = min(batch * 2, 10_000)
     return spent / calls * 1e6
