@@ -155,10 +155,9 @@ class _CachedBytes:
         return bytes(buffer[:read])
 
     def _buffer(self) -> memoryview:
-        with suppress(AttributeError):
-            buffer: memoryview = self._of_thread.buffer
-            return buffer
-        self._of_thread.buffer = buffer = memoryview(bytearray(PIECE_BYTES))
+        buffer: memoryview | None = getattr(self._of_thread, "buffer", None)
+        if buffer is None:
+            self._of_thread.buffer = buffer = memoryview(bytearray(PIECE_BYTES))
         return buffer
 
 

@@ -15,6 +15,9 @@ from assetstore.http.ranges import content_range, unsatisfied
 from assetstore.http.representation import Representation
 from assetstore.http.request import AssetRequest
 
+#: Bodies of up to this many bytes are worth putting together.
+FEW_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -43,19 +46,28 @@ class Answer:
 
 
 class Ready(NamedTuple):
-    """An answer of which nothing has to be waited for: all its bytes are here."""
+    """An answer of which nothing has to be waited for: all its bytes are here, in order."""
 
     status: int
     headers: Headers
-    body: bytes = b""
+    body: tuple[bytes, ...] = ()
 
 
 def ready(answer: Answer) -> Ready:
-    """*answer*, which needs no file, with its body in one piece."""
-    pieces = [piece for piece in answer.body if isinstance(piece, bytes)]
+    """*answer*, which needs no file, as one that is ready.
+
+    Raises:
+        TypeError: it does need one.
+    """
+    pieces = tuple(piece for piece in answer.body if isinstance(piece, bytes))
     if len(pieces) != len(answer.body):
         raise TypeError("an answer that needs a file was taken for one that does not")
-    return Ready(answer.status, answer.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    return Ready(answer.status, answer.headers, packed(pieces))
+
+
+def packed(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The same bytes, in one piece where they are few."""
+    return (b"".join(pieces),) if len(pieces) > 1 and sum(map(len, pieces)) <= FEW_BYTES else pieces
 
 
 def plan(request: AssetRequest, chosen: Representation, now: float) -> Answer:

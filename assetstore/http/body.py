@@ -16,9 +16,6 @@ from assetstore.backends.readers import AsyncOpenFile, FileOnDisk
 from assetstore.errors import AssetStoreError, BodyTruncated
 from assetstore.http.answer import Answer, Part, Ready, ready
 
-#: The largest piece of a body that is sent at once.
-PIECE_BYTES = 256 * 1024
-
 #: Bodies of at least this many bytes are left to the server where it can send files; measured (``benchmarks``).
 SENDFILE_BYTES = 1024 * 1024
 
@@ -53,7 +50,7 @@ async def deliver(
         await send_ready(ready(answer), send)
         return
     start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
-    left_to_server = _left_to_server(answer, opened, extensions)
+    left_to_server = _message_for_server(answer, opened, extensions)
     if left_to_server is not None:
         await send(start)
         await send(left_to_server)
@@ -70,42 +67,48 @@ async def deliver(
 async def send_ready(answer: Ready, send: Send) -> None:
     """Send an answer of which nothing has to be waited for.
 
-    The messages are made anew each time, since middleware may write into them. A long body goes in
-    pieces, so that the server buffers no more than one of them for a slow client.
+    The messages are made anew each time, since middleware may write into them.
     """
-    status, headers, body = answer
+    status, headers, pieces = answer
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-    if len(body) <= PIECE_BYTES:
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+    if len(pieces) < 2:
+        await send({"type": "http.response.body", "body": pieces[0] if pieces else b"", "more_body": False})
         return
-    for start in range(0, len(body), PIECE_BYTES):
-        stop = start + PIECE_BYTES
-        await send({"type": "http.response.body", "body": body[start:stop], "more_body": stop < len(body)})
+    last = len(pieces) - 1
+    for number, piece in enumerate(pieces):
+        await send({"type": "http.response.body", "body": piece, "more_body": number < last})
 
 
-async def whole(opened: AsyncOpenFile, size: int) -> bytes:
-    """All bytes of a file of *size* bytes.
+async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
+    """All bytes of a file of *size* bytes, in pieces as they were read.
 
     Raises:
         BodyTruncated, VersionChanged, BackendError: it has other bytes, or they cannot be read.
     """
-    return b"".join([chunk async for chunk in _exactly(opened, Part(0, size))])
+    return tuple([chunk async for chunk in _exactly(opened, Part(0, size))])
 
 
-def _left_to_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> Message | None:
-    """The message that has the server send the body; ``None`` if that cannot be, or would not pay."""
-    part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, Part) or part.stop - part.start < SENDFILE_BYTES:
+def for_server(answer: Answer, size: int, extensions: Container[str]) -> str | None:
+    """The message by which a server sends the body of *answer*, from a file of *size* bytes, by itself.
+
+    ``None`` if it has no such message, or if sending it so would not pay.
+    """
+    part = answer.body[0] if len(answer.body) == 1 else None
+    if not isinstance(part, Part) or part.stop - part.start < SENDFILE_BYTES:
         return None
+    if part == Part(0, size) and PATHSEND in extensions:
+        return PATHSEND
+    return RANGESEND if RANGESEND in extensions else None
+
+
+def _message_for_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> Message | None:
     if not isinstance(opened, FileOnDisk):
         return None
-    if part == Part(0, opened.stat.size) and PATHSEND in extensions:
-        path = opened.path_to_it()
-        return None if path is None else {"type": PATHSEND, "path": path}
-    if RANGESEND in extensions:
-        path = opened.path_to_it()
-        return None if path is None else {"type": RANGESEND, "path": path, "start": part.start, "stop": part.stop}
-    return None
+    kind, [part, *_] = for_server(answer, opened.stat.size, extensions), answer.body
+    path = None if kind is None else opened.path_to_it()
+    if path is None or not isinstance(part, Part):
+        return None
+    return {"type": kind, "path": path} | ({"start": part.start, "stop": part.stop} if kind == RANGESEND else {})
 
 
 async def _stream(

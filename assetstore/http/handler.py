@@ -17,7 +17,7 @@ from functools import partial
 from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
 from assetstore.http.answer import Answer, plain, plan
-from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, send_ready
+from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, for_server, send_ready
 from assetstore.http.failures import CHANGED_MEANWHILE, NOT_FOUND, Failure, failure_of
 from assetstore.http.lookup import Found, Lookup
 from assetstore.http.memory import Memory
@@ -84,10 +84,12 @@ class AssetHandler:
             self._recall.keep_missing(key, witness, partial(self._refuse, NOT_FOUND))
             raise
         try:
-            answer = await self._recall.keep(key, witness, answer, selection)
+            extensions = scope.get("extensions") or ()
+            with_bytes = for_server(answer, selection.chosen.size, extensions) is None
+            answer = await self._recall.keep(key, witness, answer, selection, with_bytes=with_bytes)
             if self._offload is not None:
                 answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
-            await deliver(answer, selection.opened, receive, send, scope.get("extensions") or ())
+            await deliver(answer, selection.opened, receive, send, extensions)
         finally:
             await selection.aclose()
 

@@ -21,8 +21,8 @@ from assetstore.http.request import READ
 
 #: What plans may take besides the bytes of files, so that a budget of 0 still remembers plans.
 PLAN_BYTES = 8 * 1024 * 1024
-#: The largest body that is remembered; larger ones are read in pieces, or sent by the server itself.
-MAX_BODY_BYTES = 1024 * 1024
+#: The part of the budget that one file may take: larger ones are read in pieces, or sent by the server itself.
+SHARE = 8
 
 
 class Memory:
@@ -36,7 +36,7 @@ class Memory:
     def __init__(self, budget_bytes: int, plan_bytes: int = PLAN_BYTES) -> None:
         self._budget = budget_bytes + plan_bytes
         #: The largest body that may be remembered, in bytes.
-        self.max_body = min(MAX_BODY_BYTES, budget_bytes // 8)
+        self.max_body = budget_bytes // SHARE
         self._by_host = False
         self._entries: dict[str, Remembered] = {}
         self._ahead: OrderedDict[str, Remembered] = OrderedDict()

@@ -8,15 +8,20 @@ from dataclasses import replace
 from assetstore import fingerprint as fingerprints
 from assetstore import media_types, paths
 from assetstore.backends.base import CacheFacts
-from assetstore.backends.readers import NO_FILE, MarkingReader
+from assetstore.backends.readers import NO_FILE, AsyncOpenFile, MarkingReader
 from assetstore.compress import SUFFIXES
-from assetstore.http.answer import Answer
+from assetstore.http.answer import Answer, Part
 from assetstore.http.body import whole
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import Kept, Remembered, Witness
 from assetstore.http.request import AssetRequest
 from assetstore.http.selection import Selection
 from assetstore.mounts import Mount
+
+#: Files that one mount reads into memory at once; what is asked for meanwhile is sent as it is read.
+MAX_LOADING = 8
+#: The largest file that a client is made to wait for where it does not lie on this machine.
+MAX_AWAITED_BYTES = 1024 * 1024
 
 
 class Recall:
@@ -32,6 +37,7 @@ class Recall:
         self._memory = memory
         self._reader = mount.reader if isinstance(mount.reader, MarkingReader) else None
         self._bodies = bodies
+        self._loading: set[str] = set()
 
     def watch(self, file: str) -> Witness | None:
         """What the files look like now that an answer for *file* may be made of; ``None`` for no legal path.
@@ -48,8 +54,12 @@ class Recall:
             looked_at += _with_siblings(file) if self._reader.mark(file) != NO_FILE else [file]
         return Witness(self._reader.mark, looked_at)
 
-    async def keep(self, key: str, witness: Witness | None, answer: Answer, selection: Selection) -> Answer:
+    async def keep(
+        self, key: str, witness: Witness | None, answer: Answer, selection: Selection, *, with_bytes: bool = True
+    ) -> Answer:
         """Remember what was chosen, and *answer* with its bytes where these are remembered as well.
+
+        *with_bytes* is false where somebody else will send them.
 
         Raises:
             BodyTruncated, VersionChanged, BackendError: the bytes cannot be read.
@@ -57,14 +67,16 @@ class Recall:
         if witness is None or witness.is_early or not _is_settled(selection.stat.cache):
             return answer
         chosen, opened = selection.chosen, selection.opened
+        pieces: tuple[bytes, ...] | None = None if chosen.content is None else (chosen.content,)
         file = opened.stat.path if opened is not None and self._bodies else None
-        if file is not None and opened is not None and _is_whole(answer) and chosen.size <= self._memory.max_body:
-            content = await whole(opened, chosen.size)
-            chosen, answer = replace(chosen, content=content), replace(answer, body=(content,))
+        if opened is not None and self._bodies and with_bytes and self._is_worth_loading(key, answer):
+            pieces = loaded = await self._load(key, opened)
+            answer = replace(answer, body=loaded)
         entry = self._memory.get(key)
         if entry is None or not entry.is_about(witness, selection.codings, selection.identity):
             entry = Remembered(witness, self._reader, codings=selection.codings, identity=selection.identity)
-        entry.keep(Kept(chosen, file, None if file is None else witness.mark_of(file)))
+        mark = None if file is None else witness.mark_of(file)
+        entry.keep(Kept(replace(chosen, content=None), pieces, file, mark))
         self._memory.put(key, entry)
         return answer
 
@@ -72,6 +84,20 @@ class Recall:
         """Remember that there is no such file."""
         if witness is not None:
             self._memory.put(key, Remembered(witness, self._reader, missing=refusal))
+
+    def _is_worth_loading(self, key: str, answer: Answer) -> bool:
+        """Whether the whole file is sent, and may be remembered; a client of a slow storage waits for no large one."""
+        if answer.status != 200 or not answer.needs_file or key in self._loading or len(self._loading) >= MAX_LOADING:
+            return False
+        size = sum(piece.stop - piece.start for piece in answer.body if isinstance(piece, Part))
+        return size <= (self._memory.max_body if self._reader else min(self._memory.max_body, MAX_AWAITED_BYTES))
+
+    async def _load(self, key: str, opened: AsyncOpenFile) -> tuple[bytes, ...]:
+        self._loading.add(key)
+        try:
+            return await whole(opened, opened.stat.size)
+        finally:
+            self._loading.discard(key)
 
 
 def _with_siblings(path: str) -> list[str]:
@@ -81,7 +107,3 @@ def _with_siblings(path: str) -> list[str]:
 def _is_settled(cache: CacheFacts | None) -> bool:
     """Whether a cache before the storage would say the same again."""
     return cache is None or cache.outcome == "hit"
-
-
-def _is_whole(answer: Answer) -> bool:
-    return answer.status == 200 and answer.needs_file

@@ -7,11 +7,11 @@ planned again, from the representation that is remembered.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from assetstore.backends.readers import Mark, MarkingReader
-from assetstore.http.answer import Answer, Part, Ready, plan, ready
+from assetstore.http.answer import Answer, Part, Piece, Ready, packed, plan, ready
 from assetstore.http.conditional import Validators
 from assetstore.http.policy import Headers
 from assetstore.http.representation import Representation
@@ -67,15 +67,6 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A representation; and the file of its bytes, with its mark, where they are not in memory."""
-
-    representation: Representation
-    file: str | None = None
-    mark: Mark | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Unread:
     """An answer whose bytes are read anew for every request, from the file with that mark."""
 
@@ -88,7 +79,28 @@ class Unread:
     def read(self, reader: MarkingReader) -> Ready | None:
         """With its bytes; ``None`` if the file is another, or would be waited for."""
         body = reader.read_now(self.file, self.mark, self.part.start, self.part.stop)
-        return None if body is None else Ready(self.status, self.headers, body)
+        return None if body is None else Ready(self.status, self.headers, (body,))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A representation; and its bytes in pieces, or else the file that they are in, with its mark."""
+
+    representation: Representation
+    pieces: tuple[bytes, ...] | None = None
+    file: str | None = None
+    mark: Mark | None = None
+
+    def known(self, answer: Answer) -> Ready | Unread | None:
+        """*answer*, which was made of this, as far as its bytes can be had without waiting."""
+        if not answer.needs_file:
+            return ready(answer)
+        if self.pieces is not None:
+            return Ready(answer.status, answer.headers, packed(tuple(_bytes_of(answer.body, self.pieces))))
+        part = answer.body[0]
+        if len(answer.body) > 1 or not isinstance(part, Part) or self.file is None or self.mark is None:
+            return None
+        return Unread(answer.status, answer.headers, part, self.file, self.mark)
 
 
 class Remembered:
@@ -135,14 +147,14 @@ class Remembered:
     def keep(self, kept: Kept) -> None:
         """Remember a representation; one whose bytes are not known never replaces one whose are."""
         coding = kept.representation.coding
-        if kept.representation.content is None and kept.file is None and coding in self._kept:
+        if kept.pieces is None and kept.file is None and coding in self._kept:
             return
         self._kept[coding] = kept
         self._forget_answers()
 
     def _forget_answers(self) -> None:
         self._answers.clear()
-        contents = sum(len(each.representation.content or b"") for each in self._kept.values())
+        contents = sum(sum(map(len, each.pieces or ())) for each in self._kept.values())
         self.cost = ENTRY_BYTES + KEPT_BYTES * len(self._kept) + contents
 
     def answer(self, asked: Asked) -> Ready | None:
@@ -160,11 +172,11 @@ class Remembered:
         now = time.time()
         kept = self._choose(request, now)
         if kept is not None:
-            known = _known(plan(request, kept.representation, now), kept)
+            known = kept.known(plan(request, kept.representation, now))
         else:
             known = None if self._missing is None else ready(self._missing(request))
         if known is not None and request.timeless:
-            self._keep_answer(asked, known, None if kept is None else kept.representation.content)
+            self._keep_answer(asked, known)
         return known
 
     def _choose(self, request: AssetRequest, now: float) -> Kept | None:
@@ -172,8 +184,9 @@ class Remembered:
             return None
         return self._kept.get(preferred(request, self._codings, self._identity, now))
 
-    def _keep_answer(self, asked: Asked, known: Ready | Unread, content: bytes | None) -> None:
-        own = len(known.body) if isinstance(known, Ready) and known.body is not content else 0
+    def _keep_answer(self, asked: Asked, known: Ready | Unread) -> None:
+        # A 200 shares its bytes with what is kept.
+        own = sum(map(len, known.body)) if isinstance(known, Ready) and known.status != 200 else 0
         if own > MAX_PART_BYTES or sum(len(value) for _, value in asked[1]) > MAX_ASKED_BYTES:
             return
         if len(self._answers) >= MAX_ANSWERS:
@@ -182,10 +195,15 @@ class Remembered:
         self.cost += ANSWER_BYTES + own
 
 
-def _known(answer: Answer, kept: Kept) -> Ready | Unread | None:
-    if not answer.needs_file:
-        return ready(answer)
-    part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, Part) or kept.file is None or kept.mark is None:
-        return None
-    return Unread(answer.status, answer.headers, part, kept.file, kept.mark)
+def _bytes_of(body: Iterable[Piece], pieces: tuple[bytes, ...]) -> Iterator[bytes]:
+    """*body* with its parts cut from *pieces*; a piece that is wanted whole is not copied."""
+    for each in body:
+        if not isinstance(each, Part):
+            yield each
+            continue
+        start = 0
+        for piece in pieces:
+            stop = start + len(piece)
+            if each.start < stop and start < each.stop:
+                yield piece[max(0, each.start - start) : each.stop - start]
+            start = stop

@@ -57,7 +57,9 @@ class RsgiDoor:
         asked = {"method": scope.method, "path": scope.path, "headers": headers}
         ready = self._memory.find(asked)
         if ready is not None:
-            protocol.response_bytes(ready.status, _text(ready.headers), ready.body)
+            status, sent, pieces = ready
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            protocol.response_bytes(status, _text(sent), body)
             return
         await self._application(_asgi(scope, asked), _Receiving(protocol), _Sending(protocol))
 
