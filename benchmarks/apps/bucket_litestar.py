@@ -10,4 +10,4 @@ from benchmarks import bucket
 from benchmarks.apps import S3FS
 
 filesystem = S3FileSystem(use_listings_cache=False, **S3FS)
-app = Litestar([create_static_files_router(path="/assets", directories=[bucket.NAME], file_system=filesystem)])
+app = Litestar([create_static_files_router(path="/assets", directories=[f"/{bucket.NAME}"], file_system=filesystem)])

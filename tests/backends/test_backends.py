@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from assetstore.backends import open_backend
 from assetstore.backends.filesystem import FilesystemBackend
 from assetstore.backends.local import LocalBackend
+from assetstore.backends.readers import ThreadReader, reader_of
 from assetstore.errors import SettingsError
 
 
@@ -57,3 +59,46 @@ def test_options_without_a_url_are_an_error(tmp_path: Path) -> None:
         open_backend(tmp_path, {"endpoint_url": "http://127.0.0.1"})
     with pytest.raises(SettingsError, match="storage_options"):
         open_backend(LocalBackend(tmp_path), {"endpoint_url": "http://127.0.0.1"})
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    """As if *packages* were not installed, and nothing that needs them was imported yet."""
+    for name in list(sys.modules):
+        if name.startswith("assetstore.backends.s3"):
+            monkeypatch.delitem(sys.modules, name)
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)
+
+
+def test_a_bucket_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "boto3")
+    with pytest.raises(SettingsError, match=r"pip install 'assetstore\[s3\]'"):
+        open_backend("s3://bucket")
+
+
+def test_a_filesystem_without_its_library_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "gcsfs")
+    with pytest.raises(SettingsError, match="needs a library that is not installed"):
+        open_backend("gs://bucket/assets")
+
+
+def test_a_bucket_without_aiohttp_is_read_by_boto3_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "aiohttp")
+    backend = open_backend("s3://bucket", {"region": "us-east-1", "anon": True, "max_connections": 7})
+    reader = reader_of(backend)
+    assert isinstance(reader, ThreadReader)
+    assert reader._limiter.total_tokens == 7
+    wanted = open_backend("s3://bucket", {"region": "us-east-1", "anon": True, "reader": "aiohttp"})
+    with pytest.raises(SettingsError, match=r"pip install 'assetstore\[s3\]'"):
+        reader_of(wanted)
+
+
+def test_a_bucket_is_opened_without_the_network_and_its_url_is_its_label() -> None:
+    backend = open_backend("s3://bucket/some/prefix/", {"region": "eu-west-1", "anon": True})
+    assert backend.label == "s3://bucket/some/prefix"
+    assert backend.remote
+
+
+def test_an_http_origin_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "boto3", "botocore", "aiohttp", "urllib3")
+    assert open_backend("https://cdn.example.com/static").label == "https://cdn.example.com/static"
