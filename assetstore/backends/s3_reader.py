@@ -206,28 +206,38 @@ class _Session:
 class Arriving:
     """An answer that begins to arrive: whose bytes they are, and which."""
 
-    __slots__ = ("response", "start", "stat", "stop")
+    __slots__ = ("_rest", "response", "start", "stat", "stop")
 
     def __init__(self, path: str, response: aiohttp.ClientResponse) -> None:
         headers = response.headers  # which find names in any case
         self.response = response
+        self._rest = b""
         self.stat = stat_of(path, headers)
         self.start, self.stop = arriving(headers, self.stat.size)
 
     async def some(self, stop: int, label: str) -> bytes:
         """The next bytes, none from *stop* on."""
         try:
-            chunk = await self.response.content.read(min(CHUNK_BYTES, stop - self.start))
+            chunk = self._rest or await self._received()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _translate(error, self.stat.path, label) from error
         if not chunk:
             raise BodyTruncated(f"{self.stat.path!r} broke off after {self.start} bytes", path=self.stat.path)
+        wanted = stop - self.start
+        chunk, self._rest = chunk[:wanted], chunk[wanted:]
         self.start += len(chunk)
         return chunk
 
+    async def _received(self) -> bytes:
+        """What the socket gave, uncopied; ``b""`` at the end."""
+        while True:
+            chunk, boundary = await self.response.content.readchunk()
+            if chunk or not boundary:
+                return chunk
+
     def close(self) -> None:
         """Give the connection back if its body was read to the end, else give it up."""
-        if self.response.content.at_eof():
+        if self.response.content.at_eof() and not self._rest:
             self.response.release()
         else:
             self.response.close()
