@@ -18,6 +18,9 @@ SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 #: Files smaller than this fit one packet either way.
 MIN_SIZE = 1024
 
+#: Bytes of what is compressed while serving that one mount remembers, unless told otherwise.
+BUDGET_BYTES = 32 * 1024 * 1024
+
 _PIECE = 256
 # A variant must be at least this much smaller to be worth its decompression.
 _GAIN = 0.95

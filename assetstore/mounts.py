@@ -9,6 +9,7 @@ from assetstore import paths
 from assetstore.backends.base import Backend
 from assetstore.backends.cached import Remote
 from assetstore.backends.readers import Reader
+from assetstore.compress import BUDGET_BYTES
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.fingerprint import Fingerprinter
 from assetstore.headers import HeaderRules
@@ -44,6 +45,8 @@ class Mount:
     headers: HeaderRules = field(default_factory=HeaderRules)
     #: Cache-Control directives for shared caches on plain files, as ``s-maxage=60``.
     shared_cache: str = ""
+    #: Bytes of what is compressed while serving that are remembered; 0 compresses nothing.
+    compress_bytes: int = BUDGET_BYTES
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from assetstore import wiring
 from assetstore.backends.base import Backend
 from assetstore.backends.cached import CacheSettings, RemoteLimits
+from assetstore.compress import BUDGET_BYTES
 from assetstore.errors import BackendError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.health import Health
@@ -76,6 +77,7 @@ class AssetStore:
         must_exist: bool = True,
         headers: Mapping[str, Mapping[str, str]] | None = None,
         shared_cache: str = "",
+        compress_bytes: int = BUDGET_BYTES,
         references: str | None = None,
         asset_host: HostChoice | None = None,
         manifest: str | PathLike[str] | Manifest | None = None,
@@ -99,6 +101,8 @@ class AssetStore:
             must_exist: whether a missing root is an error now; ``False`` for trees built later.
             headers: further response headers by glob pattern: ``{"*.svg": {"Content-Security-Policy": "…"}}``.
             shared_cache: for plain files, what shared caches may do: ``"s-maxage=60"``.
+            compress_bytes: memory for what is compressed while serving; 0 sends only what stands
+                beside a file (``app.css.br``).
             references: ``"rewrite"`` writes fingerprints into the references of style sheets, and warns
                 of those that are missing; ``"strict"`` refuses the missing.
             asset_host: the host that URLs name, where *url* is a path: ``"https://cdn.example.com"``, a list
@@ -126,6 +130,7 @@ class AssetStore:
             must_exist=must_exist,
             headers=headers,
             shared_cache=shared_cache,
+            compress_bytes=compress_bytes,
             references=references,
             asset_host=asset_host,
             manifest=manifest,

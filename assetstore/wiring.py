@@ -48,6 +48,7 @@ class MountOptions:
     must_exist: bool
     headers: Mapping[str, Mapping[str, str]] | None
     shared_cache: str
+    compress_bytes: int
     references: str | None
     asset_host: HostChoice | None
     manifest: str | PathLike[str] | Manifest | None
@@ -85,6 +86,7 @@ def wire(given: MountOptions) -> Mount:
         defaults=_defaults(given.defaults),
         headers=HeaderRules(given.headers),
         shared_cache=shared_policy(given.shared_cache, public=public),
+        compress_bytes=_bytes("compress_bytes", given.compress_bytes),
     )
 
 
@@ -131,6 +133,12 @@ def _name(name: object) -> str | None:
     if name is None or (isinstance(name, str) and name and ":" not in name):
         return name
     raise SettingsError(f"name={name!r} is no mount name; give a word without ':', such as 'assets'")
+
+
+def _bytes(setting: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SettingsError(f"{setting}={value!r} is no number of bytes; give 33554432 for 32 MB, 0 for none")
+    return value
 
 
 def _flag(setting: str, value: object) -> bool:

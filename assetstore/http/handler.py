@@ -41,7 +41,7 @@ class AssetHandler:
         self._offload = None if offload is None else offload.for_mount(mount)
         self._policy = Policy(mount.public, mount.cross_origin, mount.headers, mount.shared_cache)
         versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
-        variants = Variants(mount.backend, mount.reader, mount.resolver)
+        variants = Variants(mount.backend, mount.reader, mount.resolver, mount.compress_bytes)
         self._memory = Memory(0, plan_bytes=0) if memory is None else memory
         self._recall = Recall(self._memory, mount, bodies=offload is None)
         self._lookup = Lookup(mount, versions)

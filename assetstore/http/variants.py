@@ -18,7 +18,7 @@ from anyio import CapacityLimiter, to_thread
 from assetstore import media_types
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.readers import AsyncOpenFile, Reader
-from assetstore.compress import CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
+from assetstore.compress import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
 from assetstore.resolver import Resolver
 
@@ -28,8 +28,6 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_PLAIN_BYTES = 16 * 1024 * 1024
 #: What the plain bytes are called beside the codings (RFC 9110 section 12.5.3).
 PLAIN = "identity"
-#: Bytes of variants that one mount remembers.
-BUDGET_BYTES = 32 * 1024 * 1024
 #: Variants that one mount makes at once, and requests that may wait for their turn.
 MAX_COMPRESSING = 2
 MAX_WAITING = 16

@@ -28,6 +28,7 @@ from assetstore.errors import (
     BackendTimeout,
     BackendUnavailable,
     BodyTruncated,
+    SettingsError,
     VersionChanged,
 )
 
@@ -250,6 +251,19 @@ def test_a_file_that_turns_out_incompressible_does_not_vary(get: Ask, tree: Path
     reply = get("noise.js", headers={"Accept-Encoding": "br"})
     assert reply.body == noise
     assert "content-encoding" not in reply.headers
+
+
+def test_a_mount_may_compress_nothing_by_itself(serve: Callable[..., Ask], tree: Path) -> None:
+    put(tree, "css/app.css.br", b"by hand")
+    ask = serve(compress_bytes=0)
+    assert ask("css/app.css", headers={"Accept-Encoding": "br"}).body == b"by hand"
+    assert "content-encoding" not in ask("css/app.css", headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize("value", [-1, True, "32 MB", None, 1.5])
+def test_a_budget_that_is_none_is_refused_at_wiring(serve: Callable[..., Ask], value: object) -> None:
+    with pytest.raises(SettingsError, match="33554432"):
+        serve(compress_bytes=value)
 
 
 def test_a_sibling_is_sent_while_it_is_not_older(get: Ask, tree: Path) -> None:
