@@ -159,8 +159,9 @@ def test_the_map_names_every_room_once() -> None:
         for path in package.rglob("*.py")
         if path.name != "__init__.py"
     }
-    assert sorted(set(named) - real) == [], "the README's map names rooms that are gone"
-    assert sorted(real - set(named)) == [], "the README's map lacks rooms"
+    gone, new = sorted(set(named) - real), sorted(real - set(named))
+    assert not gone, f"take out of the table in README.md, section 'The rooms': {', '.join(gone)}"
+    assert not new, f"put into the table in README.md, section 'The rooms': {', '.join(new)}"
     assert len(named) == len(set(named))
     assert {folder.name for folder in package.iterdir() if (folder / "__init__.py").is_file()} <= set(folders)
 
