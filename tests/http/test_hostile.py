@@ -156,7 +156,7 @@ HEADERS = [
 def test_no_header_is_a_fault_of_ours_or_takes_long(get: Ask, headers: dict[str, str]) -> None:
     before = time.perf_counter()
     assert get("data.bin", headers=headers).status < 500
-    assert time.perf_counter() - before < 1
+    assert time.perf_counter() - before < 10
 
 
 header_values = st.one_of(

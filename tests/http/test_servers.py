@@ -269,7 +269,7 @@ def test_clients_that_hardly_read_stop_nobody_else(served: Served, big: Path) ->
     fill_buffers()
     before = time.perf_counter()
     assert exchange(served.port, request_of(b"/assets/data.bin")).body == DATA
-    assert time.perf_counter() - before < 2
+    assert time.perf_counter() - before < 10
     for wire in slow:
         wire.close()
 
