@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +207,8 @@ def test_a_malformed_root_or_option_is_told_at_wiring(url: str, options: dict[st
 def test_secrets_are_in_no_representation() -> None:
     options = S3Options.parse({"key": "AKIA", "secret": "very-secret", "token": "very-session"})
     assert "very" not in repr(options)
+
+
+def test_the_readme_names_every_option() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert [name for name in S3Options.__dataclass_fields__ if f"`{name}`" not in readme] == []
