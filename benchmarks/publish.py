@@ -27,6 +27,8 @@ TITLE = f"publishing small files to S3, {WORKERS} uploads at once"
 
 #: Files of the comparison, and their bytes; files of the measurement of memory.
 FILES, FILE_BYTES = int(os.environ.get("BENCH_FILES", "10000")), 4096
+#: A round takes minutes here, so one stands for this many of the others'.
+ROUNDS_IN_ONE = 5
 MANY = int(os.environ.get("BENCH_MANY", "100000"))
 
 _BOTH, _PLAIN, _BOTO3, _AWS = "assetstore, both names", "assetstore, plain names", "boto3 upload_file", "aws s3 sync"
@@ -44,7 +46,7 @@ def measure(options: Options) -> Iterator[Comparison]:
         for work, run in works.items():
             if options.match not in work:
                 continue
-            yield from _compared(work, run, bench.subjects, options.rounds)
+            yield from _compared(work, run, bench.subjects, max(1, options.rounds // ROUNDS_IN_ONE))
         if options.match in "memory":
             yield _memory(bench)
 
