@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.request import urlopen
@@ -33,6 +33,7 @@ def serving(*argv: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     try:
         assert popen.stdout is not None
@@ -40,7 +41,8 @@ def serving(*argv: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         assert " at " in said, said + popen.stdout.read()
         yield popen, said.partition(" at ")[2].split()[0]
     finally:
-        popen.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)  # its workers too, which nobody else would end
         popen.wait()
         assert popen.stdout is not None
         popen.stdout.close()
