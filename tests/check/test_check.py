@@ -57,7 +57,7 @@ SEEN_AS = {
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The caches here say HIT at once, and the origin sees a new file within a second."""
     monkeypatch.setattr(probes, "SECOND_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(probes, "APPEAR_SECONDS", 2.5)
+    monkeypatch.setattr(probes, "APPEAR_SECONDS", 5.0)
 
 
 @pytest.fixture(scope="module")

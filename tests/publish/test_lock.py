@@ -32,7 +32,7 @@ def test_one_thread_at_a_time_holds_it(any_target: WritableBackend) -> None:
     def run() -> None:
         nonlocal inside, most
         for _ in range(3):
-            with Lock(any_target, PATH):
+            with Lock(any_target, PATH, wait_seconds=60):
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0.001)
