@@ -85,7 +85,7 @@ def crawl(root: Path, url: str) -> Findings:
     return findings
 
 
-def _connect(host: str, port: int, patience_seconds: float = 10) -> HTTPConnection:
+def _connect(host: str, port: int, patience_seconds: float = 30) -> HTTPConnection:
     """A connection, once the server listens."""
     deadline = monotonic() + patience_seconds
     while True:

@@ -110,7 +110,7 @@ def _until_end(stream: Iterator[str]) -> str:
 
 
 def _await(port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

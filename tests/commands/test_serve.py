@@ -48,7 +48,7 @@ def serving(*argv: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         popen.stdout.close()
 
 
-def get(url: str, patience_seconds: float = 10) -> HTTPResponse:
+def get(url: str, patience_seconds: float = 30) -> HTTPResponse:
     """The answer, once the server listens."""
     deadline = time.monotonic() + patience_seconds
     while True:
@@ -79,8 +79,8 @@ def status(url: str) -> int:
 def ends(popen: subprocess.Popen[str], number: signal.Signals) -> None:
     children = psutil.Process(popen.pid).children(recursive=True)
     popen.send_signal(number)
-    popen.wait(timeout=15)
-    _, alive = psutil.wait_procs(children, timeout=5)
+    popen.wait(timeout=40)
+    _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
 
 
@@ -159,7 +159,7 @@ def test_a_signal_ends_it_and_every_worker(world: Path, workers: str, number: si
 def test_it_listens_on_a_unix_socket(world: Path, tmp_path: Path) -> None:
     path = tmp_path / "serve.sock"
     with serving(world, "--uds", path):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
             while True:
