@@ -1,8 +1,10 @@
 """Static assets for ASGI applications: local disk, a bucket, a CDN; one API."""
 
+from assetstore.backends.cached import CacheSettings, RemoteLimits
 from assetstore.errors import AssetStoreError
+from assetstore.indexing import Index
 from assetstore.store import AssetStore
 
-__all__ = ["AssetStore", "AssetStoreError"]
+__all__ = ["AssetStore", "AssetStoreError", "CacheSettings", "Index", "RemoteLimits"]
 
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ from typing import Any
 
 from assetstore import fingerprint as fingerprints
 from assetstore import paths
-from assetstore.backends import open_backend
+from assetstore.backends import OPENERS, open_backend
 from assetstore.backends.base import Backend
 from assetstore.backends.cached import CacheSettings, Remote, RemoteLimits, remote
 from assetstore.backends.readers import reader_of
@@ -68,7 +68,7 @@ def wire(given: MountOptions) -> Mount:
     made_of = fingerprinter(given.fingerprint)
     if manifest is not None:
         made_of = PublishedFingerprint(manifest, made_of)
-    stored = open_backend(given.root, given.storage_options, must_exist=given.must_exist)
+    stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
     backend = rewritten(stored, made_of, given.references)
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
     far = _remote(backend, given)
@@ -95,6 +95,17 @@ def _hosts(choice: HostChoice | None, url: MountUrl) -> Hosts:
     if choice is not None and url.absolute:
         raise SettingsError(f"asset_host={choice!r} and a url that names a host, {url.base!r}; give url a path")
     return hosts(choice)
+
+
+def _storage_options(given: MountOptions) -> Mapping[str, Any] | None:
+    """What the backend is opened with; our own ones hold their sockets to the mount's limits."""
+    if given.limits is None or not isinstance(given.root, str) or scheme(given.root) not in OPENERS:
+        return given.storage_options
+    return {
+        "connect_timeout_seconds": given.limits.connect_seconds,
+        "read_timeout_seconds": given.limits.read_seconds,
+        **(given.storage_options or {}),
+    }
 
 
 def _remote(backend: Backend, given: MountOptions) -> Remote | None:

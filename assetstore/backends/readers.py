@@ -99,6 +99,14 @@ class HoldsVersions(Protocol):
         """Something was published: believe nothing about *paths*, or about any path, until asked again."""
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """A backend that keeps connections open; it can be used again after it was closed."""
+
+    def close(self) -> None:
+        """Close the idle ones."""
+
+
 #: Threads that one mount may occupy at once.
 MAX_THREADS = 16
 
@@ -120,7 +128,9 @@ class ThreadReader:
         return _ThreadOpenFile(await to_thread.run_sync(open_, limiter=self._limiter), self._limiter)
 
     async def aclose(self) -> None:
-        """Nothing is held between calls."""
+        """Close what the backend keeps open between calls, if it says that it does."""
+        if isinstance(self._backend, Closing):
+            await to_thread.run_sync(self._backend.close)
 
 
 class _ThreadOpenFile:

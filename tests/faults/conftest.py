@@ -54,7 +54,7 @@ class Service:
     def put(self, path: str, body: bytes, checksum: bool = False) -> None:
         metadata = {"Metadata": {"assetstore-sha256": hashlib.sha256(body).hexdigest()}} if checksum else {}
         self.bucket.client.put_object(
-            Bucket=self.bucket.name, Key=f"{PREFIX}/{self.folder}{path}", Body=body, **metadata
+            Bucket=self.bucket.name, Key=f"{PREFIX}/{self.folder}{path}", Body=body, ACL="public-read", **metadata
         )
 
     def delete(self, path: str) -> None:
@@ -90,20 +90,20 @@ def service_on(
     cache: CacheSettings | None = None,
     limits: RemoteLimits = LIMITS,
     options: Mapping[str, Any] | None = None,
+    plain: bool = False,
     **mount: Any,
 ) -> Iterator[Service]:
-    """A service of its own on a bucket of its own."""
+    """A service of its own on a bucket of its own, which it reads as S3 or, if *plain*, as any HTTP origin."""
     with ExitStack() as exits:
         bucket = exits.enter_context(bucket_on(server))
         proxy = FaultProxy(server.endpoint_url)
         exits.callback(proxy.close)
         store = AssetStore()
-        timeouts = {"connect_timeout_seconds": limits.connect_seconds, "read_timeout_seconds": limits.read_seconds}
         store.static(
             "/media/",
-            root=f"{bucket.url}/{PREFIX}",
+            root=f"{proxy.url}/{bucket.name}/{PREFIX}" if plain else f"{bucket.url}/{PREFIX}",
             name="media",
-            storage_options={**server.options, "endpoint_url": proxy.url, **timeouts, **(options or {})},
+            storage_options=None if plain else {**server.options, "endpoint_url": proxy.url, **(options or {})},
             cache=cache or CacheSettings(ttl_seconds=0, stale_wait_seconds=0.3),
             limits=limits,
             **mount,

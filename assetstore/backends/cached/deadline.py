@@ -1,8 +1,9 @@
 """This module owns waiting for no longer than a time, even for work that cannot be interrupted.
 
-A call in a thread cannot be cancelled. So its work runs in a task of its own: when its time is
-over the caller goes on, and the task is left to end by itself and to give back what it opened.
-Work that can be interrupted is simply interrupted, which costs a timer instead of a task.
+A call in a thread cannot be interrupted, and what it opens would be lost to whoever cancelled it.
+So its work runs in a task of its own: when its time is over the caller goes on, and the task is
+left to end by itself and to give back what it opened. Work that can be interrupted is simply
+interrupted, which costs a timer instead of a task.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any, TypeVar
 from assetstore.errors import BackendTimeout
 
 T = TypeVar("T")
+
+#: How long what was left behind may take to end by itself, as its own timeouts make it, before it is cancelled.
+GRACE_SECONDS = 30.0
 
 #: Closes a result that comes too late for anybody to have it.
 Dispose = Callable[[T], Awaitable[None]]
@@ -31,7 +35,7 @@ class Deadlines:
     def __init__(self, label: str, *, interruptible: bool = False) -> None:
         self._label = label
         self._interruptible = interruptible
-        self._late: set[asyncio.Task[Any]] = set()
+        self._late: dict[asyncio.Task[None], asyncio.Task[Any]] = {}
 
     async def within(
         self, seconds: float, path: str, work: Coroutine[Any, Any, T], dispose: Dispose[T] | None = None
@@ -59,7 +63,11 @@ class Deadlines:
         return task.result()
 
     async def aclose(self) -> None:
-        """Wait for what is still ending, a moment at most; threads may outlast it."""
+        """Wait a moment for what is still ending, then cancel it; threads may outlast that."""
+        if self._late:
+            await asyncio.wait(self._late, timeout=1)
+            for work in self._late.values():
+                work.cancel()
         if self._late:
             await asyncio.wait(self._late, timeout=1)
 
@@ -67,13 +75,14 @@ class Deadlines:
         return BackendTimeout(f"{self._label} did not go on with {path!r} within {seconds:.1f} s", path=path)
 
     def _leave(self, task: asyncio.Task[T], dispose: Dispose[T] | None) -> None:
-        task.cancel()
         ending = asyncio.create_task(_end(task, dispose))
-        self._late.add(ending)
-        ending.add_done_callback(self._late.discard)
+        self._late[ending] = task
+        ending.add_done_callback(self._late.pop)
 
 
 async def _end(task: asyncio.Task[T], dispose: Dispose[T] | None) -> None:
+    await asyncio.wait({task}, timeout=GRACE_SECONDS)
+    task.cancel()
     await asyncio.wait({task})
     if not task.cancelled() and task.exception() is None and dispose is not None:
         with suppress(Exception):

@@ -74,13 +74,16 @@ class Stream:
         return BodyTruncated(f"the body of {path!r} {how}; nothing of it is kept", path=path)
 
 
+_Parked = tuple[Stream, asyncio.TimerHandle, asyncio.AbstractEventLoop]
+
+
 class Streams:
     """Parked streams by version and position, and how many clients read each version."""
 
     def __init__(self, limit: int, idle_seconds: float) -> None:
         self._limit = limit
         self._idle_seconds = idle_seconds
-        self._parked: OrderedDict[tuple[Version, int], tuple[Stream, asyncio.TimerHandle]] = OrderedDict()
+        self._parked: OrderedDict[tuple[Version, int], _Parked] = OrderedDict()
         self._readers: Counter[Version] = Counter()
         self._closing: set[asyncio.Task[Any]] = set()
 
@@ -107,8 +110,8 @@ class Streams:
             self.discard(stream)
             return
         idle = self._idle_seconds if version in self._readers else min(self._idle_seconds, UNCLAIMED_SECONDS)
-        timer = asyncio.get_running_loop().call_later(idle, self._drop, key)
-        self._parked[key] = stream, timer
+        loop = asyncio.get_running_loop()
+        self._parked[key] = stream, loop.call_later(idle, self._drop, key), loop
         if len(self._parked) > self._limit:
             self._drop(next(iter(self._parked)))
 
@@ -117,9 +120,10 @@ class Streams:
         found = self._parked.pop((version, at), None)
         if found is None:
             return None
-        stream, timer = found
+        stream, timer, loop = found
         timer.cancel()
-        return stream
+        # One that an event loop left behind when it ended can neither be read on nor closed here.
+        return stream if loop is asyncio.get_running_loop() else None
 
     def discard(self, stream: Stream) -> None:
         """Close *stream*, without waiting for it."""
