@@ -12,18 +12,18 @@ from assetstore.publish.progress import bytes_text
 
 
 class Bar:
-    """A bar for each stage."""
+    """A bar for each stage, on a line of its own."""
 
     def __init__(self, stream: TextIO) -> None:
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-        columns += [TextColumn("{task.fields[size]}"), TimeElapsedColumn(), TimeRemainingColumn()]
-        self._rich = RichProgress(*columns, console=Console(file=stream))
+        self._console = Console(file=stream)
+        self._rich = self._fresh()
         self._task = self._rich.add_task("", visible=False, size="")
         self._size = 0
 
     def begin(self, stage: str, files: int, size: int) -> None:
         self._size = 0
-        self._task = self._rich.add_task(stage, total=files, size="")
+        self._rich = self._fresh()
+        self._task = self._rich.add_task(f"{stage:<19}", total=files, size="")
         self._rich.start()
 
     def advance(self, size: int) -> None:
@@ -32,3 +32,8 @@ class Bar:
 
     def end(self) -> None:
         self._rich.stop()
+
+    def _fresh(self) -> RichProgress:
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns += [TextColumn("{task.fields[size]}"), TimeElapsedColumn(), TimeRemainingColumn()]
+        return RichProgress(*columns, console=self._console)
