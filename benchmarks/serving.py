@@ -49,6 +49,7 @@ class Bench:
         self._started: dict[str, Subject | None] = {}
         self._assets = AssetStore()
         self._assets.static("/assets/", root=root, name="assets")
+        self._rotated = [self._assets.url_for("assets", file=tree.many(number)) for number in range(tree.MANY)]
 
     def hold(self, contest: Contest, options: Options) -> Comparison:
         """Check what every subject answers, then measure them in turn.
@@ -87,6 +88,7 @@ class Bench:
             request = wrk.Request(running.port, path, {"If-None-Match": headers["etag"]}, work.status)
         if work.name == "many":
             request = wrk.Request(running.port, path, sha256=request.sha256, rotation=self._rotation())
+            wrk.visit(running.port, self._rotated)
         wrk.check(request)
         return request
 
@@ -99,6 +101,5 @@ class Bench:
 
     def _rotation(self) -> str:
         script = self._scratch / "rotation.lua"
-        paths = [self._assets.url_for("assets", file=tree.many(number)) for number in range(tree.MANY)]
-        script.write_text(wrk.rotation_script(paths))
+        script.write_text(wrk.rotation_script(self._rotated))
         return str(script)

@@ -71,6 +71,15 @@ def check(request: Request) -> None:
             raise WrongAnswer(f"{request.path} answered {len(body)} other bytes; headers {headers}")
 
 
+def visit(port: int, paths: list[str]) -> None:
+    """Ask for each of *paths* once: what is measured in rotation is no longer cold."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for path in paths:
+        connection.request("GET", path)
+        connection.getresponse().read()
+    connection.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a server kept up."""

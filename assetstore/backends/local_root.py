@@ -86,11 +86,17 @@ class LocalRoot:
         return facts
 
     def mark(self, path: str) -> Mark:
-        """What changes whenever anything about *path* does; :data:`NO_FILE` where nothing can be reached."""
-        try:
-            return _mark_of(os.stat(f"{self.directory}/{path}"))
-        except (OSError, ValueError):
-            return NO_FILE
+        """What changes whenever anything about *path* does; :data:`NO_FILE` where there is nothing.
+
+        A link that leads nowhere has a mark, its own: what it leads to may appear without any change
+        in the folder of the link.
+        """
+        place = f"{self.directory}/{path}"
+        with suppress(OSError, ValueError):
+            return _mark_of(os.stat(place))
+        with suppress(OSError, ValueError):
+            return _mark_of(os.lstat(place))
+        return NO_FILE
 
     def open_marked(self, path: str, mark: Mark) -> int | None:
         """A descriptor of the very file that was marked; ``None`` if *path* leads to another by now.

@@ -88,10 +88,12 @@ class Memory:
             return
         with self._lock:
             self._remove(key)
+            if entry.cost > self._budget:
+                return
+            self._make_room(entry.cost)
             self._entries[key] = self._ahead[key] = entry
             entry.charged = entry.cost
             self._bytes += entry.charged
-            self._make_room()
 
     def drop(self, key: str, entry: Remembered) -> None:
         """Forget *entry*, unless another has taken its place."""
@@ -122,8 +124,8 @@ class Memory:
             if self._ahead.pop(key, None) is None:
                 self._passed.pop(key, None)
 
-    def _make_room(self) -> None:
-        while self._bytes > self._budget:
+    def _make_room(self, wanted: int = 0) -> None:
+        while self._entries and self._bytes + wanted > self._budget:
             if not self._ahead:  # the hand has come to the newest, and begins again with the oldest
                 self._ahead, self._passed = self._passed, self._ahead
             key, entry = next(iter(self._ahead.items()))

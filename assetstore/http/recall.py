@@ -101,7 +101,7 @@ class Recall:
 
 
 def _with_siblings(path: str) -> list[str]:
-    return [path, *(path + suffix for suffix in SUFFIXES.values() if media_types.may_have_variants(path))]
+    return [path, *(path + suffix for suffix in SUFFIXES.values())] if media_types.may_have_variants(path) else [path]
 
 
 def _is_settled(cache: CacheFacts | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -140,6 +141,41 @@ def test_a_variant_that_appears_is_offered_at_the_next_check(tree: Path, get: Ge
     put(tree, "tiny.css.gz", compress.compress(b"body{}" * 100, "gzip") or b"")
     later()
     assert get("tiny.css", headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["a folder just made", "a folder long left alone"])
+def test_whatever_appears_in_a_folder_is_seen_at_the_next_check(
+    tree: Path, get: Get, later: Callable[[], None], monkeypatch: pytest.MonkeyPatch, settled: bool
+) -> None:
+    """The folder's own mark tells, but not while it is young."""
+    monkeypatch.setattr(remembered, "SETTLED_SECONDS", -60 if settled else 60)
+    retained = fingerprint.add("css/app.css", "0" * 64)
+    gzipped = {"Accept-Encoding": "gzip"}
+    assert [get(path).status for path in ("css/new.css", "no/folder.css", retained)] == [404, 404, 200]
+    get("css/app.css", headers=gzipped)
+    time.sleep(0.02)  # one tick of the clock of older kernels' file systems
+    later()
+    get("css/app.css", headers=gzipped)
+    put(tree, "css/new.css", b"new")
+    put(tree, "no/folder.css", b"folder")
+    put(tree, retained, b"retained")
+    put(tree, "css/app.css.gz", gzip.compress(b"stored"))
+    later()
+    assert [get(path).body for path in ("css/new.css", "no/folder.css", retained)] == [b"new", b"folder", b"retained"]
+    assert gzip.decompress(get("css/app.css", headers=gzipped).body) == b"stored"
+
+
+def test_a_link_whose_target_appears_is_served_at_the_next_check(
+    tree: Path, get: Get, later: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "SETTLED_SECONDS", -60)
+    (tree / "css" / "link.css").symlink_to("../built.css")
+    assert get("css/link.css").status == 404
+    later()
+    assert get("css/link.css").status == 404
+    put(tree, "built.css", b"built")
+    later()
+    assert get("css/link.css").body == b"built"
 
 
 def test_a_retained_version_that_appears_is_sent_at_the_next_check(
