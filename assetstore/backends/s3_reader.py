@@ -7,12 +7,9 @@ GET, and every later read is pinned to the same version by ``If-Match``.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar, TypeVarTuple, Unpack
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -21,21 +18,19 @@ from yarl import URL
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.http_facts import stat_of
-from assetstore.backends.ranged import CHUNK_BYTES, arriving, not_satisfiable, range_header, same_version
-from assetstore.backends.s3_client import S3Options
+from assetstore.backends.ranged import not_satisfiable, range_header
+from assetstore.backends.s3_body import FAULTS, Arriving, S3AsyncFile, translate_fault
 from assetstore.backends.s3_errors import translate, translate_response
 from assetstore.backends.s3_place import Place
 from assetstore.backends.s3_presign import Method, Presigner
+from assetstore.backends.s3_session import Session
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
     BackendCredentials,
     BackendForbidden,
-    BackendTimeout,
     BackendUnavailable,
-    BodyTruncated,
     RangeNotSatisfiable,
-    VersionChanged,
 )
 
 T = TypeVar("T")
@@ -56,7 +51,7 @@ class S3Reader:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._presigner = Presigner(place.client, place.bucket)
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, Session] = WeakKeyDictionary()
 
     async def stat(self, path: str) -> FileStat:
         try:
@@ -78,7 +73,7 @@ class S3Reader:
             if size := arrival.stat.size:  # not empty after all: the server had not said
                 arrival.close()
                 raise not_satisfiable(path, size) from error
-        return S3AsyncFile(self, arrival)
+        return S3AsyncFile(self.fetch, arrival, self.label)
 
     async def fetch(self, path: str, span: Span, validator: str | None) -> Arriving:
         """One GET: the facts of the whole object, and a body that brings *span* of it."""
@@ -127,8 +122,8 @@ class S3Reader:
             response = await session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False)
             if response.status in {200, 206}:
                 return response
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _translate(error, path, self.label) from error
+        except FAULTS as error:
+            raise translate_fault(error, path, self.label) from error
         raise self._refusal(response, await _beginning(response), path)
 
     def _sign(self, method: Method, path: str, key: str) -> str:
@@ -153,7 +148,7 @@ class S3Reader:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.client.closed:
-            session = self._sessions[loop] = _Session(self._place.options, _proxy_for(url))
+            session = self._sessions[loop] = Session(self._place.options, url)
             await session.keep_until_the_loop_ends()
         return session.client
 
@@ -166,121 +161,6 @@ class _Unexplained(BackendForbidden):
     """A HEAD was refused. It has no body to say whether by policy or for wrong credentials; a GET has."""
 
 
-class _Session:
-    """An aiohttp session that ends with its event loop, for applications that have no lifespan."""
-
-    def __init__(self, options: S3Options, proxy: str | None) -> None:
-        self.client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=options.max_connections, ssl=_tls(options)),
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                connect=options.connect_timeout_seconds + options.read_timeout_seconds,  # waiting for the pool included
-                sock_connect=options.connect_timeout_seconds,
-                sock_read=options.read_timeout_seconds,
-            ),
-            headers={"Accept-Encoding": "identity", "User-Agent": "assetstore"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            proxy=proxy,  # found once: aiohttp's own trust_env looks into files for every request
-            read_bufsize=CHUNK_BYTES,
-        )
-        # aiohttp would send what a reset connection lost a second time by itself. Attempts are counted
-        # and limited in one place, which is not here.
-        self.client._retry_connection = False
-        self._kept = self._keep()
-
-    async def keep_until_the_loop_ends(self) -> None:
-        # Every loop that ends properly closes the asynchronous generators that it has seen begin.
-        await anext(self._kept)
-
-    async def aclose(self) -> None:
-        await self._kept.aclose()
-
-    async def _keep(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            await self.client.close()
-
-
-class Arriving:
-    """An answer that begins to arrive: whose bytes they are, and which."""
-
-    __slots__ = ("_rest", "response", "start", "stat", "stop")
-
-    def __init__(self, path: str, response: aiohttp.ClientResponse) -> None:
-        headers = response.headers  # which find names in any case
-        self.response = response
-        self._rest = b""
-        self.stat = stat_of(path, headers)
-        self.start, self.stop = arriving(headers, self.stat.size)
-
-    async def some(self, stop: int, label: str) -> bytes:
-        """The next bytes, none from *stop* on."""
-        try:
-            chunk = self._rest or await self._received()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _translate(error, self.stat.path, label) from error
-        if not chunk:
-            raise BodyTruncated(f"{self.stat.path!r} broke off after {self.start} bytes", path=self.stat.path)
-        wanted = stop - self.start
-        chunk, self._rest = chunk[:wanted], chunk[wanted:]
-        self.start += len(chunk)
-        return chunk
-
-    async def _received(self) -> bytes:
-        """What the socket gave, uncopied; ``b""`` at the end."""
-        while True:
-            chunk, boundary = await self.response.content.readchunk()
-            if chunk or not boundary:
-                return chunk
-
-    def close(self) -> None:
-        """Give the connection back if its body was read to the end, else give it up."""
-        if self.response.content.at_eof() and not self._rest:
-            self.response.release()
-        else:
-            self.response.close()
-
-
-class S3AsyncFile:
-    """One version of an object, with a body already on its way."""
-
-    def __init__(self, reader: S3Reader, arrival: Arriving) -> None:
-        self.stat = arrival.stat
-        self._reader = reader
-        self._arrival: Arriving | None = arrival
-
-    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        while start < stop:
-            arrival = await self._arriving(start, stop)
-            try:
-                while arrival.start < start:  # a server that sends from the beginning, whatever was asked
-                    await arrival.some(start, self._reader.label)
-                chunk = await arrival.some(stop, self._reader.label)
-            except BaseException:
-                await self.aclose()
-                raise
-            start = arrival.start
-            yield chunk
-
-    async def _arriving(self, start: int, stop: int) -> Arriving:
-        arrival = self._arrival
-        if arrival is not None and arrival.start == start and arrival.stop >= stop:
-            return arrival
-        await self.aclose()
-        arrival = self._arrival = await self._reader.fetch(self.stat.path, Span(start, stop), self.stat.validator)
-        if not same_version(arrival.stat, self.stat):
-            await self.aclose()
-            raise VersionChanged(f"{self.stat.path!r} was replaced while it was read", path=self.stat.path)
-        return arrival
-
-    async def aclose(self) -> None:
-        arrival, self._arrival = self._arrival, None
-        if arrival is not None:
-            arrival.close()
-
-
 async def _in_thread(work: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> T:
     """What boto3 does may wait for a network; who is cancelled does not wait for it."""
     return await to_thread.run_sync(work, *arguments, abandon_on_cancel=True)
@@ -290,7 +170,7 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     """What an error's body says, as far as it comes: the status alone tells enough."""
     body = b""
     try:
-        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+        with suppress(*FAULTS):
             while len(body) < ERROR_BYTES and (chunk := await response.content.read(ERROR_BYTES)):
                 body += chunk
     finally:
@@ -300,24 +180,3 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
 
 def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _translate(error: BaseException, path: str, label: str) -> AssetStoreError:
-    said = f"{label} failed on {path!r}: {type(error).__name__}: {error}"
-    if isinstance(error, TimeoutError):
-        return BackendTimeout(said, path=path)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return BodyTruncated(said, path=path)
-    return BackendUnavailable(said, path=path)
-
-
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for *url*, as boto3 would use it."""
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-
-
-def _tls(options: S3Options) -> ssl.SSLContext | bool:
-    if isinstance(options.verify, str):
-        return ssl.create_default_context(cafile=options.verify)
-    return options.verify is not False

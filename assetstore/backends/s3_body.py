@@ -1,0 +1,108 @@
+"""This module owns an object's body as it arrives over aiohttp, and reading on in the same version."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+
+from assetstore.backends.base import Span
+from assetstore.backends.http_facts import stat_of
+from assetstore.backends.ranged import arriving, same_version
+from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
+
+#: Everything that aiohttp and the socket below it raise.
+FAULTS = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class Arriving:
+    """An answer that begins to arrive: whose bytes they are, and which."""
+
+    __slots__ = ("_rest", "response", "start", "stat", "stop")
+
+    def __init__(self, path: str, response: aiohttp.ClientResponse) -> None:
+        headers = response.headers  # which find names in any case
+        self.response = response
+        self._rest = b""
+        self.stat = stat_of(path, headers)
+        self.start, self.stop = arriving(headers, self.stat.size)
+
+    async def some(self, stop: int, label: str) -> bytes:
+        """The next bytes, none from *stop* on."""
+        try:
+            chunk = self._rest or await self._received()
+        except FAULTS as error:
+            raise translate_fault(error, self.stat.path, label) from error
+        if not chunk:
+            raise BodyTruncated(f"{self.stat.path!r} broke off after {self.start} bytes", path=self.stat.path)
+        wanted = stop - self.start
+        chunk, self._rest = chunk[:wanted], chunk[wanted:]
+        self.start += len(chunk)
+        return chunk
+
+    async def _received(self) -> bytes:
+        """What the socket gave, uncopied; ``b""`` at the end."""
+        while True:
+            chunk, boundary = await self.response.content.readchunk()
+            if chunk or not boundary:
+                return chunk
+
+    def close(self) -> None:
+        """Give the connection back if its body was read to the end, else give it up."""
+        if self.response.content.at_eof() and not self._rest:
+            self.response.release()
+        else:
+            self.response.close()
+
+
+#: Asks for a span of an object, of one version only where a validator is given.
+Fetch = Callable[[str, Span, str | None], Awaitable[Arriving]]
+
+
+class S3AsyncFile:
+    """One version of an object, with a body already on its way."""
+
+    def __init__(self, fetch: Fetch, arrival: Arriving, label: str) -> None:
+        self.stat = arrival.stat
+        self._fetch = fetch
+        self._label = label
+        self._arrival: Arriving | None = arrival
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        while start < stop:
+            arrival = await self._arriving(start, stop)
+            try:
+                while arrival.start < start:  # a server that sends from the beginning, whatever was asked
+                    await arrival.some(start, self._label)
+                chunk = await arrival.some(stop, self._label)
+            except BaseException:
+                await self.aclose()
+                raise
+            start = arrival.start
+            yield chunk
+
+    async def _arriving(self, start: int, stop: int) -> Arriving:
+        arrival = self._arrival
+        if arrival is not None and arrival.start == start and arrival.stop >= stop:
+            return arrival
+        await self.aclose()
+        arrival = self._arrival = await self._fetch(self.stat.path, Span(start, stop), self.stat.validator)
+        if not same_version(arrival.stat, self.stat):
+            await self.aclose()
+            raise VersionChanged(f"{self.stat.path!r} was replaced while it was read", path=self.stat.path)
+        return arrival
+
+    async def aclose(self) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None:
+            arrival.close()
+
+
+def translate_fault(error: BaseException, path: str, label: str) -> AssetStoreError:
+    """Our error for one of :data:`FAULTS`."""
+    said = f"{label} failed on {path!r}: {type(error).__name__}: {error}"
+    if isinstance(error, TimeoutError):
+        return BackendTimeout(said, path=path)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return BodyTruncated(said, path=path)
+    return BackendUnavailable(said, path=path)
