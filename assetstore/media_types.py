@@ -177,6 +177,11 @@ def compressible(path: str) -> bool:
     return media_type in _LOOSE_BINARY or _TEXT.fullmatch(media_type) is not None
 
 
+def is_asset(path: str) -> bool:
+    """Whether the name is one of a file that pages refer to: of a known kind, and no page itself."""
+    return _bare(path) not in {DEFAULT, "text/html"}
+
+
 def may_have_variants(path: str) -> bool:
     """Whether it is worth looking for a sibling in another coding: for all but what is known to gain nothing."""
     return _bare(path) == DEFAULT or compressible(path)

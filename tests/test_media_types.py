@@ -66,3 +66,11 @@ def test_the_machines_own_table_has_no_say(monkeypatch: pytest.MonkeyPatch) -> N
 def test_any_name_has_a_type_that_can_be_sent(path: str) -> None:
     assert media_types.of(path).isascii()
     assert isinstance(media_types.compressible(path), bool)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("app.css", True), ("a/b.webp", True), ("index.html", False), ("about", False), ("a.unknown", False)],
+)
+def test_what_pages_refer_to_is_told_from_pages(path: str, expected: bool) -> None:
+    assert media_types.is_asset(path) is expected

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore import fingerprint as fingerprints
-from assetstore import paths
+from assetstore import media_types, paths
 from assetstore.http.body import send_ready
 from assetstore.http.handler import AssetHandler
 from assetstore.http.memory import Memory
@@ -124,17 +124,25 @@ class AssetRoute(AssetNames):
         if fingerprints.split(file)[1] is not None:
             return True
         path = file or mount.defaults.get("file", "")
-        if not paths.is_clean(path) or not _may_be_there(mount, path, scope):
+        if not paths.is_clean(path):
             return False
-        others = getattr(scope.get("router"), "routes", ())
+        if "router" not in scope:  # nobody else can be asked, so only what is there is ours
+            return mount.resolver.find(path) is not None
+        if not _may_be_asset(mount, path):
+            return False
+        others = getattr(scope["router"], "routes", ())
         return not any(route is not self and route.matches(scope)[0] is Match.FULL for route in others)
 
 
-def _may_be_there(mount: Mount, path: str, scope: Scope) -> bool:
-    """Whether *path* is known, or not known yet while it can be asked whether another route wants it."""
-    if mount.resolver.find(path) is not None:
+def _may_be_asset(mount: Mount, path: str) -> bool:
+    """Whether *path* is there, is not known yet, or is missing and looks like no page.
+
+    A CDN that pulls from the root must not keep the 404 of a style sheet that is about to be
+    deployed, so that one is ours; that of a page is the application's.
+    """
+    if media_types.is_asset(path) or mount.resolver.find(path) is not None:
         return True
-    return "router" in scope and isinstance(mount.resolver, Learning) and not mount.resolver.knows(path)
+    return isinstance(mount.resolver, Learning) and not mount.resolver.knows(path)
 
 
 def _route_path(scope: Scope) -> str:

@@ -152,7 +152,9 @@ def test_a_mount_at_the_root_shadows_no_other_route(world: Path, client: Client)
     served = client(Starlette(routes=[*store_of(world, "https://cdn.example.com/").routes, *own]))
     assert served.get("/robots.txt").text == "the application's own"
     assert served.get("/favicon.ico").content == (world / "favicon.ico").read_bytes()
-    assert served.get("/css/nothing.css").headers.get("cache-control") is None
+    assert served.get("/no-such-page").headers.get("cache-control") is None, "the application's own 404"
+    assert served.get("/no-such-page.html").headers.get("cache-control") is None
+    assert served.get("/css/nothing.css").headers["cache-control"] == "no-store", "no CDN may keep this one"
     assert served.get(f"/css/nothing-{'0' * 64}.css").headers["cache-control"] == "no-store"
 
 
