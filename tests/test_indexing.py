@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
@@ -131,3 +133,12 @@ def test_an_impossible_index_is_told_at_wiring(options: dict[str, object]) -> No
 @pytest.fixture(autouse=True)
 def _warnings_are_captured(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="assetstore")
+
+
+def test_serving_from_a_lazy_mount_asks_for_the_asset_alone(moto_bucket: S3Bucket, behind: FaultProxy) -> None:
+    assets = mounted(moto_bucket, behind, "lazy")
+    with TestClient(Starlette(routes=assets.routes)) as client:
+        assert client.get("/media/app.css").content == b"body"
+        assert client.get("/media/app.css", headers={"Accept-Encoding": "br, gzip"}).content == b"body"
+    time.sleep(0.2)
+    assert [each.method for each in behind.requests] == ["GET"]

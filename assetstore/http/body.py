@@ -102,10 +102,10 @@ def for_server(answer: Answer, size: int, extensions: Container[str]) -> str | N
 
 
 def _message_for_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> Message | None:
-    if not isinstance(opened, FileOnDisk):
+    kind = None if opened is None else for_server(answer, opened.stat.size, extensions)
+    if kind is None or not isinstance(opened, FileOnDisk):  # asked last: a protocol is slow to compare with
         return None
-    kind, [part, *_] = for_server(answer, opened.stat.size, extensions), answer.body
-    path = None if kind is None else opened.path_to_it()
+    path, part = opened.path_to_it(), answer.body[0]
     if path is None or not isinstance(part, Part):
         return None
     return {"type": kind, "path": path} | ({"start": part.start, "stop": part.stop} if kind == RANGESEND else {})

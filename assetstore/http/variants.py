@@ -20,7 +20,7 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.readers import AsyncOpenFile, Reader
 from assetstore.compress import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
-from assetstore.resolver import Resolver
+from assetstore.resolver import Learning, Resolver
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -55,6 +55,8 @@ class Variants:
         self._backend = backend
         self._reader = reader
         self._resolver = resolver
+        # Asking a resolver for what it does not know makes it ask the storage.
+        self._knows = resolver.knows if isinstance(resolver, Learning) else _everything
         self._budget = budget_bytes
         self._made: OrderedDict[_Key, bytes | None] = OrderedDict()
         self._bytes = 0
@@ -140,7 +142,7 @@ class Variants:
     async def _sibling(self, stat: FileStat, coding: str) -> FileStat | None:
         path = stat.path + SUFFIXES[coding]
         if self._backend.remote:  # only what is known already: a stat would be a request of its own
-            asset = self._resolver.find(path)
+            asset = self._resolver.find(path) if self._knows(path) else None
             found = None if asset is None else asset.stat
         else:
             try:
@@ -157,6 +159,10 @@ class Variants:
         self._bytes += cost
         while self._bytes > self._budget:
             self._bytes -= _cost(self._made.popitem(last=False)[1])
+
+
+def _everything(path: str) -> bool:
+    return True
 
 
 def _cost(made: bytes | None) -> int:
