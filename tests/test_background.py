@@ -23,7 +23,7 @@ class Owner:
 
 
 def soon(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while time.monotonic() < until:
         if condition():
             return True
