@@ -73,7 +73,7 @@ def test_a_bucket_that_cannot_be_reached_costs_a_page_nothing(
     assets = mounted(moto_bucket, behind, "listing")
     began = time.monotonic()
     assert assets.url_for("media", file="app.css") == "/media/app.css"
-    assert time.monotonic() - began < 2, "a connection attempt takes as long as its timeout"
+    assert time.monotonic() - began < 2
     assert soon(lambda: "cannot list" in caplog.text)
     behind.heal()
     assert soon(lambda: fingerprinted(assets.url_for("media", file="app.css")))
