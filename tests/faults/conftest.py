@@ -23,7 +23,7 @@ PREFIX = "media"
 
 #: As short as a loopback allows, so that a test of "too slow" is a quick one.
 LIMITS = RemoteLimits(
-    connect_seconds=0.5, read_seconds=0.5, total_seconds=2.0, breaker_faults=1000, breaker_seconds=0.2, wait_seconds=2.0
+    connect_seconds=1.0, read_seconds=1.0, total_seconds=3.0, breaker_faults=1000, breaker_seconds=0.2, wait_seconds=2.0
 )
 
 

@@ -142,6 +142,9 @@ class FaultProxy:
                 return
             with self._lock:
                 self._connections.add(connection)
+            if self._listener is not listener:  # told to refuse while this one was accepted
+                reset(connection)
+                continue
             self._spawn(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
