@@ -38,6 +38,9 @@ class Fault:
 class Refuse(Fault):
     """Nobody listens on the port any more, and open connections are cut."""
 
+    def instead(self, wait: Wait) -> Reply | None:
+        raise Hangup  # a request that slipped in while its connection was being cut
+
 
 @dataclass(frozen=True, slots=True)
 class Reset(Fault):
