@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 #: Every suite, in the order in which a full run measures them: modules of this package.
-SUITES = ("serving", "http_cost", "url_for", "object_storage", "publish")
+SUITES = ("serving", "start_up", "http_cost", "url_for", "object_storage", "publish")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,10 @@ def _compare(work: str, subjects: Mapping[str, Name], files: list[str], options:
 
     samples = interleaved({subject: timed(name) for subject, name in subjects.items()}, options.rounds)
     targets = (
-        Target("assetstore, manifest", "Django, manifest storage", at_most=1.0),
-        Target("assetstore, remote index", "Django, manifest storage", at_most=1.0),
-        Target("assetstore, local mount", "os.stat", at_most=3.0),
+        Target("assetstore, local mount", "os.stat", at_most=1.5),
+        Target("assetstore, remote index", "os.stat", at_most=0.4),
+        Target("assetstore, manifest", "os.stat", at_most=0.4),
+        Target("assetstore, local mount", "Django, manifest storage", at_most=1.0),
     )
     return Comparison(work, "µs", samples, "os.stat", targets)
 
