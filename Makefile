@@ -4,7 +4,7 @@
 #   make test               every test; what a missing program would have proved is skipped and named
 #   make lint               ruff and mypy
 #   make bench              the measurements of benchmarks/
-#   make soak               the soak tests for SOAK_SECONDS each (600)
+#   make soak               the soak tests for SOAK_SECONDS each (120: ten minutes in all)
 #   make test-localstack    the S3 tests against LocalStack, without Docker
 #   make clean              remove the environments and what the tools left
 #
@@ -13,7 +13,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-SOAK_SECONDS ?= 600
+SOAK_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
