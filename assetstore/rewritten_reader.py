@@ -31,6 +31,9 @@ class RewrittenReader:
         """As :meth:`MarkingReader.mark`; a style sheet follows other files, so nothing of its own tells."""
         return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
 
+    def path_of(self, path: str, mark: Mark) -> str | None:
+        return self._marking.path_of(path, mark) if self._marking else None
+
     def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
         return self._marking.read_now(path, mark, start, stop) if self._marking else None
 

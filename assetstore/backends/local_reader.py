@@ -79,6 +79,9 @@ class LocalReader:
     def mark(self, path: str) -> Mark:
         return self._backend.mark(path)
 
+    def path_of(self, path: str, mark: Mark) -> str | None:
+        return os.path.join(self._backend.label, path) if self._backend.mark(path) == mark else None
+
     def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
         if stop - start > PIECE_BYTES:
             return None

@@ -73,6 +73,9 @@ class MarkingReader(Reader, Protocol):
     def mark(self, path: str) -> Mark | None:
         """What changes whenever *path* does; :data:`NO_FILE` where there is none, ``None`` where nothing can tell."""
 
+    def path_of(self, path: str, mark: Mark) -> str | None:
+        """Where on this machine the file with that *mark* is; ``None`` if *path* leads to another by now."""
+
     def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
         """The bytes ``start`` to ``stop`` of the file with that *mark*; ``None`` if it is another, or would be waited for."""
 

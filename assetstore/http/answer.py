@@ -45,12 +45,23 @@ class Answer:
         object.__setattr__(self, "needs_file", any(isinstance(piece, Part) for piece in self.body))
 
 
+class ByServer(NamedTuple):
+    """A body that the server sends by itself: the bytes ``start`` to ``stop`` of a file on disk."""
+
+    #: The message that says so.
+    kind: str
+    path: str
+    start: int
+    stop: int
+
+
 class Ready(NamedTuple):
-    """An answer of which nothing has to be waited for: all its bytes are here, in order."""
+    """An answer of which nothing has to be waited for: all its bytes are here, in order, or left to the server."""
 
     status: int
     headers: Headers
     body: tuple[bytes, ...] = ()
+    by_server: ByServer | None = None
 
 
 def ready(answer: Answer) -> Ready:

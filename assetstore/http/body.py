@@ -14,7 +14,7 @@ import anyio
 
 from assetstore.backends.readers import AsyncOpenFile, FileOnDisk
 from assetstore.errors import AssetStoreError, BodyTruncated
-from assetstore.http.answer import Answer, Part, Ready, ready
+from assetstore.http.answer import Answer, ByServer, Part, Ready, ready
 
 #: Bodies of at least this many bytes are left to the server where it can send files; measured (``benchmarks``).
 SENDFILE_BYTES = 1024 * 1024
@@ -50,10 +50,10 @@ async def deliver(
         await send_ready(ready(answer), send)
         return
     start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
-    left_to_server = _message_for_server(answer, opened, extensions)
-    if left_to_server is not None:
+    by_server = _by_server(answer, opened, extensions)
+    if by_server is not None:
         await send(start)
-        await send(left_to_server)
+        await send(_message_of(by_server))
         return
     async with aclosing(_chunks(answer, opened)) as chunks:
         first, more = await anext(chunks)
@@ -69,8 +69,11 @@ async def send_ready(answer: Ready, send: Send) -> None:
 
     The messages are made anew each time, since middleware may write into them.
     """
-    status, headers, pieces = answer
+    status, headers, pieces, by_server = answer
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    if by_server is not None:
+        await send(_message_of(by_server))
+        return
     if len(pieces) < 2:
         await send({"type": "http.response.body", "body": pieces[0] if pieces else b"", "more_body": False})
         return
@@ -88,27 +91,36 @@ async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
     return tuple([chunk async for chunk in _exactly(opened, Part(0, size))])
 
 
-def for_server(answer: Answer, size: int, extensions: Container[str]) -> str | None:
-    """The message by which a server sends the body of *answer*, from a file of *size* bytes, by itself.
+def kind_for_server(part: Part, size: int, extensions: Container[str]) -> str | None:
+    """The message by which a server sends *part* of a file of *size* bytes by itself.
 
     ``None`` if it has no such message, or if sending it so would not pay.
     """
-    part = answer.body[0] if len(answer.body) == 1 else None
-    if not isinstance(part, Part) or part.stop - part.start < SENDFILE_BYTES:
+    if part.stop - part.start < SENDFILE_BYTES:
         return None
     if part == Part(0, size) and PATHSEND in extensions:
         return PATHSEND
     return RANGESEND if RANGESEND in extensions else None
 
 
-def _message_for_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> Message | None:
-    kind = None if opened is None else for_server(answer, opened.stat.size, extensions)
-    if kind is None or not isinstance(opened, FileOnDisk):  # asked last: a protocol is slow to compare with
+def is_for_server(answer: Answer, size: int, extensions: Container[str]) -> bool:
+    """Whether a server would send the body of *answer* by itself, from a file of *size* bytes."""
+    part = answer.body[0] if len(answer.body) == 1 else None
+    return isinstance(part, Part) and kind_for_server(part, size, extensions) is not None
+
+
+def _by_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> ByServer | None:
+    part = answer.body[0]
+    if len(answer.body) > 1 or not isinstance(part, Part) or not isinstance(opened, FileOnDisk):
         return None
-    path, part = opened.path_to_it(), answer.body[0]
-    if path is None or not isinstance(part, Part):
-        return None
-    return {"type": kind, "path": path} | ({"start": part.start, "stop": part.stop} if kind == RANGESEND else {})
+    kind = kind_for_server(part, opened.stat.size, extensions)
+    path = None if kind is None else opened.path_to_it()
+    return None if kind is None or path is None else ByServer(kind, path, part.start, part.stop)
+
+
+def _message_of(by_server: ByServer) -> Message:
+    kind, path, start, stop = by_server
+    return {"type": kind, "path": path} | ({"start": start, "stop": stop} if kind == RANGESEND else {})
 
 
 async def _stream(

@@ -17,7 +17,7 @@ from functools import partial
 from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
 from assetstore.http.answer import Answer, plain, plan
-from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, for_server, send_ready
+from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, is_for_server, send_ready
 from assetstore.http.failures import CHANGED_MEANWHILE, NOT_FOUND, Failure, failure_of
 from assetstore.http.lookup import Found, Lookup
 from assetstore.http.memory import Memory
@@ -85,7 +85,7 @@ class AssetHandler:
             raise
         try:
             extensions = scope.get("extensions") or ()
-            with_bytes = for_server(answer, selection.chosen.size, extensions) is None
+            with_bytes = not is_for_server(answer, selection.chosen.size, extensions)
             answer = await self._recall.keep(key, witness, answer, selection, with_bytes=with_bytes)
             if self._offload is not None:
                 answer = self._offload.answer(answer, request, selection.chosen, selection.opened)

@@ -63,7 +63,7 @@ class Memory:
             self.drop(key, entry)
             return None
         headers = [(name, value) for name, value in scope["headers"] if name in READ]
-        ready = entry.answer((scope["method"], tuple(headers)))
+        ready = entry.answer((scope["method"], tuple(headers)), scope.get("extensions") or ())
         if entry.cost != entry.charged:
             self._charge(key, entry)
         return ready

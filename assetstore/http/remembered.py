@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from assetstore.backends.readers import NO_FILE, Mark, MarkingReader
-from assetstore.http.answer import Answer, Part, Piece, Ready, packed, plan, ready
+from assetstore.http.answer import Answer, ByServer, Part, Piece, Ready, packed, plan, ready
+from assetstore.http.body import kind_for_server
 from assetstore.http.conditional import Validators
 from assetstore.http.policy import Headers
 from assetstore.http.representation import Representation
@@ -104,8 +105,13 @@ class Unread:
     file: str
     mark: Mark
 
-    def read(self, reader: MarkingReader) -> Ready | None:
-        """With its bytes; ``None`` if the file is another, or would be waited for."""
+    def ready(self, reader: MarkingReader, extensions: Container[str]) -> Ready | None:
+        """With its bytes, or left to the server; ``None`` if the file is another, or would be waited for."""
+        kind = kind_for_server(self.part, self.mark.size, extensions)
+        if kind is not None:
+            path = reader.path_of(self.file, self.mark)
+            by_server = None if path is None else ByServer(kind, path, self.part.start, self.part.stop)
+            return None if by_server is None else Ready(self.status, self.headers, (), by_server)
         body = reader.read_now(self.file, self.mark, self.part.start, self.part.stop)
         return None if body is None else Ready(self.status, self.headers, (body,))
 
@@ -185,11 +191,11 @@ class Remembered:
         contents = sum(sum(map(len, each.pieces or ())) for each in self._kept.values())
         self.cost = ENTRY_BYTES + KEPT_BYTES * len(self._kept) + contents
 
-    def answer(self, asked: Asked) -> Ready | None:
-        """What a request gets; ``None`` where memory does not know."""
+    def answer(self, asked: Asked, extensions: Container[str] = frozenset()) -> Ready | None:
+        """What a request gets from a server with those ASGI *extensions*; ``None`` where memory does not know."""
         known = self._answers.get(asked) or self._plan(asked)
         if isinstance(known, Unread):
-            return None if self._reader is None else known.read(self._reader)
+            return None if self._reader is None else known.ready(self._reader, extensions)
         return known
 
     def _plan(self, asked: Asked) -> Ready | Unread | None:

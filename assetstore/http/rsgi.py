@@ -14,11 +14,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from assetstore.http.answer import Ready
 from assetstore.http.body import PATHSEND, RANGESEND, Message, Receive, Send
 from assetstore.http.memory import Memory
 from assetstore.http.policy import Headers
 from assetstore.http.request import READ
 
+_EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
 _READ = {name.decode(): name for name in (*READ, b"host")}
 
 
@@ -54,14 +56,22 @@ class RsgiDoor:
             protocol.close(None)
             return
         headers = [(_READ[name], value.encode("latin-1")) for name, value in scope.headers.items() if name in _READ]
-        asked = {"method": scope.method, "path": scope.path, "headers": headers}
+        asked = {"method": scope.method, "path": scope.path, "headers": headers, "extensions": _EXTENSIONS}
         ready = self._memory.find(asked)
         if ready is not None:
-            status, sent, pieces = ready
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            protocol.response_bytes(status, _text(sent), body)
+            _respond(ready, protocol)
             return
         await self._application(_asgi(scope, asked), _Receiving(protocol), _Sending(protocol))
+
+
+def _respond(ready: Ready, protocol: Any) -> None:
+    status, headers, pieces, by_server = ready
+    if by_server is None:
+        protocol.response_bytes(status, _text(headers), pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    elif by_server.kind == PATHSEND:
+        protocol.response_file(status, _text(headers), by_server.path)
+    else:
+        protocol.response_file_range(status, _text(headers), *by_server[1:])
 
 
 class _Receiving:
@@ -120,7 +130,6 @@ def _asgi(scope: Any, asked: Message) -> Message:
         "raw_path": quote(scope.path).encode("ascii"),
         "query_string": scope.query_string.encode("latin-1"),
         "root_path": "",
-        "extensions": {PATHSEND: {}, RANGESEND: {}},
         **asked,
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in scope.headers.items()],
     }

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,3 +253,41 @@ def test_a_thousand_at_once_get_the_same(tree: Path, memory: Memory) -> None:
         return {reply.body for reply in await asyncio.gather(*(ask_async(handler, "data.bin") for _ in range(1000)))}
 
     assert asyncio.run(all_at_once()) == {DATA}
+
+
+async def messages(handler: AssetHandler, scope: dict[str, Any]) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return await asyncio.Future()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await handler(scope, receive, send)
+    return sent
+
+
+def test_a_large_file_is_left_to_a_server_that_can_send_it(tree: Path, memory: Memory) -> None:
+    """From the first request on, and never once the file is another."""
+    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+    big = put(tree, "big.bin", DATA * 300)
+    scope = {**scope_of("big.bin"), "extensions": {"http.response.pathsend": {}}}
+    for _ in range(3):
+        start, sent = asyncio.run(messages(handler, scope))
+        assert dict(start["headers"])[b"content-length"] == str(big.stat().st_size).encode()
+        assert sent["type"] == "http.response.pathsend"
+        assert Path(sent["path"]).samefile(big)
+    assert memory.bytes < 20_000, "its bytes were remembered for nothing"
+    big.write_bytes(b"another")
+    start, sent = asyncio.run(messages(handler, scope))
+    assert (sent["body"], dict(start["headers"])[b"content-length"]) == (b"another", b"7")
+
+
+def test_a_part_of_a_large_file_is_not_left_to_a_server_that_sends_whole_files(tree: Path, memory: Memory) -> None:
+    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+    put(tree, "big.bin", DATA * 300)
+    scope = scope_of("big.bin", headers={"Range": "bytes=1-2000000"})
+    for _ in range(2):
+        _, *sent = asyncio.run(messages(handler, {**scope, "extensions": {"http.response.pathsend": {}}}))
+        assert b"".join(each["body"] for each in sent) == (DATA * 300)[1:2000001]
