@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import zlib
 from collections.abc import Iterator
 
 from assetstore import media_types
 from assetstore.check.client import Answer
 from assetstore.check.findings import Finding, Item
+from assetstore.compress import CODINGS, decompress
 from assetstore.headers import YEAR_SECONDS
 from assetstore.manifest import Entry
 
 #: Text from this size on should come compressed.
 TEXT_BYTES = 2048
+
+#: The coding in which text has to come, as every client reads it.
+EXPECTED_CODING = "gzip"
 
 #: The origin that asks, so that CORS has to be answered.
 ORIGIN = "https://assetstore-check.invalid"
@@ -163,24 +165,31 @@ def modified(answer: Answer, again: Answer | None) -> Finding:
     return _fault(Item.MODIFIED, answer, saw, change)
 
 
-def compression(answer: Answer, entry: Entry) -> Iterator[Finding]:
-    """Whether text comes compressed to a client that accepts gzip, still the same, and marked as varying."""
+def compression(answer: Answer, entry: Entry, asked: str) -> Iterator[Finding]:
+    """Whether text comes compressed to a client that accepts the coding *asked* for, still the same, marked as varying.
+
+    Gzip is what every client reads, so there it has to come. A CDN need not know another coding; but
+    where it sends one, its bytes have to be the file's. Nothing is said where the plain bytes came instead.
+    """
     coding = answer.header("content-encoding").lower()
     if not coding:
-        change = "switch on gzip or brotli for text types at the CDN, or publish with --encoding"
-        yield _fault(Item.COMPRESSION, answer, f"{answer.size} bytes uncompressed", change)
+        if asked == EXPECTED_CODING:
+            change = "switch on gzip or brotli for text types at the CDN, or publish with --encoding"
+            yield _fault(Item.COMPRESSION, answer, f"{answer.size} bytes uncompressed", change)
         return
     vary = {each.strip().lower() for each in answer.header("vary").split(",")}
     always = all(each.coding for each in entry.stored) and bool(entry.stored)
     if not vary & {"accept-encoding", "*"} and not always:
         change = "send Vary: Accept-Encoding, so that no cache gives these bytes to a client that cannot read them"
         yield _fault(Item.COMPRESSION, answer, f"{coding} without Vary: Accept-Encoding", change)
-        return
-    if coding == "gzip" and answer.body is not None and _gunzipped(answer.body) != entry.sha256:
+    elif coding != asked and not always:
+        change = "make Accept-Encoding part of the CDN's cache key: these bytes were kept for another client"
+        yield _fault(Item.COMPRESSION, answer, f"{coding} for a client that accepts only {asked}", change)
+    elif _decodes_to_another(answer, coding, entry):
         change = "purge this URL, and switch off what rewrites files: the compressed bytes are of another version"
-        yield _fault(Item.COMPRESSION, answer, "gzip bytes of another file", change)
-        return
-    yield Finding(Item.COMPRESSION, answer.url)
+        yield _fault(Item.COMPRESSION, answer, f"{coding} bytes of another file", change)
+    else:
+        yield Finding(Item.COMPRESSION, answer.url)
 
 
 def ranges(answer: Answer, start: int, stop: int, whole: Answer) -> Finding:
@@ -239,11 +248,12 @@ def _seconds(text: str | None, absent: int = 0) -> int:
     return int(text) if text is not None and text.isdecimal() else absent
 
 
-def _gunzipped(body: bytes) -> str:
-    try:
-        return hashlib.sha256(gzip.decompress(body)).hexdigest()
-    except (OSError, EOFError, zlib.error):
-        return ""
+def _decodes_to_another(answer: Answer, coding: str, entry: Entry) -> bool:
+    """Whether the body is not the published file in *coding*; never so where it cannot be read here."""
+    if answer.body is None or coding not in CODINGS:
+        return False
+    plain_bytes = decompress(answer.body, coding, entry.size)  # no more than published, whatever a bomb says
+    return plain_bytes is None or hashlib.sha256(plain_bytes).hexdigest() != entry.sha256
 
 
 def _fault(item: Item, answer: Answer, saw: str, change: str) -> Finding:

@@ -14,6 +14,7 @@ from assetstore.backends.base import StoredHeaders, WritableBackend
 from assetstore.backends.held import HeldFile
 from assetstore.check.client import Answer, Client
 from assetstore.check.findings import Finding, Item
+from assetstore.compress import CODINGS
 from assetstore.manifest import Entry
 
 #: A cache counts its age in whole seconds, so the second look at a missing name comes after one.
@@ -45,9 +46,10 @@ def fingerprinted(client: Client, entry: Entry, expect: Expect) -> Iterator[Find
     url_path = paths.to_url(entry.fingerprinted_path)
     if judges.worth_compressing(entry):
         # Asked first: a cache that ignores Vary then gives these bytes to the client below.
-        encoded = client.get(url_path, Accept_Encoding="gzip", Origin=judges.ORIGIN)
-        if encoded.status == 200:
-            yield from judges.compression(encoded, entry)
+        for coding in CODINGS:
+            encoded = client.get(url_path, Accept_Encoding=coding, Origin=judges.ORIGIN)
+            if encoded.status == 200:
+                yield from judges.compression(encoded, entry, coding)
     whole = client.get(url_path, Accept_Encoding="identity", Origin=judges.ORIGIN)
     yield judges.status(whole)
     if whole.status != 200:

@@ -15,6 +15,7 @@ from assetstore.backends.base import WritableBackend
 from assetstore.check import check, choose, live_entries, probes
 from assetstore.check.findings import Item, Report
 from assetstore.check.probes import Expect
+from assetstore.compress import CODINGS, SUFFIXES, compress
 from assetstore.errors import BackendUnavailable, PublishError, SettingsError
 from assetstore.manifest import Entry
 from assetstore.mounts import Mount
@@ -158,6 +159,25 @@ def test_other_bytes_than_the_published_are_found(origin: Process, entries: Mapp
     other = replace(entries["small.txt"], sha256=hashlib.sha256(b"other").hexdigest())
     report = check(origin.url + "/", {"small.txt": other})
     assert {each.item for each in report.faults} == {Item.BYTES}
+
+
+def test_a_variant_with_the_bytes_of_another_file_is_found_in_every_coding(
+    tmp_path: Path, start_process: ProcessStarter, edge: StartEdge
+) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "site_for_check.py").write_text(SITE)
+    for coding in CODINGS:
+        (tmp_path / f"assets/{coding}.css").write_text("body { color: red; }\n" * 500)
+    mount = AssetStore({}).static("https://cdn.example.com/", root=tmp_path / "assets", name="assets")
+    entries = live_entries(mount)
+    for coding in CODINGS:  # a build that left the compressed file of another version beside each
+        another = compress(b"body { color: tan; }\n" * 500, coding)
+        assert another is not None
+        (tmp_path / f"assets/{coding}.css{SUFFIXES[coding]}").write_bytes(another)
+    served = start_process.asgi("site_for_check:app", folder=tmp_path)
+    report = ask(edge("nginx", served.port, path="/assets/"), entries)
+    assert {each.item for each in report.faults} == {Item.COMPRESSION}, told(report)
+    assert sorted(each.saw for each in report.faults) == sorted(f"{coding} bytes of another file" for coding in CODINGS)
 
 
 def test_a_sample_has_every_kind_of_file_first(entries: Mapping[str, Entry]) -> None:

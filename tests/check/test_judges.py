@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from assetstore.check import judges
 from assetstore.check.client import Answer
 from assetstore.check.findings import Finding
+from assetstore.compress import CODINGS, compress
 from assetstore.manifest import Entry, StoredObject
 
 BODY = b"body { color: red; }\n" * 200
@@ -89,29 +91,62 @@ def test_bytes_are_the_published_ones() -> None:
 
 
 def test_a_coding_that_nobody_asked_for_is_a_fault_unless_it_was_stored_so() -> None:
-    encoded = gzip.compress(BODY, mtime=0)
-    assert "Vary" in judges.content(answer(body=encoded, content_encoding="gzip"), CSS).change
-    so = replace(CSS, stored=(stored("gzip", encoded),))
-    assert not judges.content(answer(body=encoded, content_encoding="gzip"), so).fault
-    assert judges.content(answer(body=encoded + b"x", content_encoding="gzip"), so).fault
+    body = gzip.compress(BODY, mtime=0)
+    assert "Vary" in judges.content(answer(body=body, content_encoding="gzip"), CSS).change
+    so = replace(CSS, stored=(stored("gzip", body),))
+    assert not judges.content(answer(body=body, content_encoding="gzip"), so).fault
+    assert judges.content(answer(body=body + b"x", content_encoding="gzip"), so).fault
 
 
+def encoded(coding: str, body: bytes = BODY) -> bytes:
+    made = compress(body, coding)
+    assert made is not None
+    return made
+
+
+OLD = BODY.replace(b"red", b"tan")
+BOMB = b" " * 100 * len(BODY)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize(
-    ("body", "headers", "says"),
+    ("body", "vary", "says"),
     [
-        (gzip.compress(BODY), {"content_encoding": "gzip", "vary": "Origin, accept-encoding"}, ""),
-        (gzip.compress(BODY), {"content_encoding": "gzip", "vary": "*"}, ""),
-        (BODY, {}, "uncompressed"),
-        (gzip.compress(BODY), {"content_encoding": "gzip"}, "without Vary"),
-        (gzip.compress(b"old"), {"content_encoding": "gzip", "vary": "Accept-Encoding"}, "of another file"),
-        (b"no gzip", {"content_encoding": "gzip", "vary": "Accept-Encoding"}, "of another file"),
+        pytest.param(encoded, "Origin, accept-encoding", "", id="the file, marked as varying"),
+        pytest.param(encoded, "*", "", id="the file, varying with everything"),
+        pytest.param(encoded, "", "without Vary", id="the file, as if it were the same for all"),
+        pytest.param(lambda coding: encoded(coding, OLD), "accept-encoding", "of another file", id="another version"),
+        pytest.param(lambda coding: encoded(coding)[:-3], "accept-encoding", "of another file", id="broken off"),
+        pytest.param(lambda coding: encoded(coding, BOMB), "accept-encoding", "of another file", id="a bomb"),
+        pytest.param(lambda coding: BODY, "accept-encoding", "of another file", id="not coded at all"),
     ],
-    ids=["good", "any", "none", "no Vary", "other bytes", "broken bytes"],
 )
-def test_text_is_compressed_and_says_so(body: bytes, headers: dict[str, str], says: str) -> None:
-    [found] = judges.compression(answer(body=body, **headers), CSS)
+def test_what_comes_compressed_is_the_file_and_says_so(
+    coding: str, body: Callable[[str], bytes], vary: str, says: str
+) -> None:
+    [found] = judges.compression(answer(body=body(coding), content_encoding=coding, vary=vary), CSS, coding)
     assert found.fault is bool(says)
     assert says in found.saw
+
+
+def test_only_gzip_has_to_come() -> None:
+    [found] = judges.compression(answer(), CSS, "gzip")
+    assert "uncompressed" in found.saw
+    assert list(judges.compression(answer(), CSS, "br")) == []
+
+
+def test_another_coding_than_the_client_accepts_is_a_fault_unless_it_was_stored_so() -> None:
+    body = encoded("gzip")
+    given = answer(body=body, content_encoding="gzip", vary="accept-encoding")
+    [found] = judges.compression(given, CSS, "br")
+    assert "accepts only br" in found.saw
+    [found] = judges.compression(given, replace(CSS, stored=(stored("gzip", body),)), "br")
+    assert not found.fault
+
+
+def test_a_coding_that_nobody_here_can_read_is_not_judged_by_its_bytes() -> None:
+    [found] = judges.compression(answer(content_encoding="lz4", vary="*"), CSS, "lz4")
+    assert not found.fault
 
 
 def test_cors_is_for_everybody_or_for_who_asked() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from asgi.tree import DATA, MODIFIED, STYLE, plant, put
-from assetstore import fingerprint
+from assetstore import AssetStore, fingerprint
 from assetstore.backends.local import LocalBackend
 from assetstore.fingerprint import MtimeFingerprint
 from servers.processes import Process, ProcessStarter
@@ -112,9 +113,24 @@ def test_redbot_finds_nothing_bad_about_a_missing_file(site: Site, redbot: Check
     assert redbot(site.url("gone.css")) == {}
 
 
+@dataclass(frozen=True, slots=True)
+class BucketSite:
+    """A server whose files are in a bucket, and a store that names them as that server does."""
+
+    process: Process
+    assets: AssetStore
+
+    def url(self, path: str) -> str:
+        return f"{self.process.url}/assets/{path}"
+
+    def fingerprinted(self, path: str) -> str:
+        named = self.assets.url_for("assets", file=path)
+        assert fingerprint.split(named)[1] is not None, named
+        return self.process.url + named
+
+
 @pytest.fixture
-def bucket_url(moto_server: S3Server, start_process: ProcessStarter) -> Iterator[Callable[[str], str]]:
-    """URLs of a server whose files are in a bucket."""
+def bucket_site(moto_server: S3Server, start_process: ProcessStarter) -> Iterator[BucketSite]:
     with bucket_on(moto_server) as bucket:
         bucket.put({"css/app.css": STYLE, "data.bin": DATA})
         env = {
@@ -125,12 +141,23 @@ def bucket_url(moto_server: S3Server, start_process: ProcessStarter) -> Iterator
             "AWS_DEFAULT_REGION": moto_server.region,
         }
         process = start_process.asgi("asgi.served:app", folder=SUPPORT, env=env)
-        yield lambda path: f"{process.url}/assets/{path}"
+        assets = AssetStore()
+        assets.static("/assets/", root=bucket.url, name="assets", storage_options=moto_server.options)
+        assets.refresh()
+        yield BucketSite(process, assets)
 
 
-def test_redbot_finds_nothing_bad_about_files_in_a_bucket(bucket_url: Callable[[str], str], redbot: Check) -> None:
-    assert redbot(bucket_url("css/app.css")) == {}
-    assert redbot(bucket_url("data.bin")) == {}
+def test_redbot_finds_nothing_bad_about_files_in_a_bucket(bucket_site: BucketSite, redbot: Check) -> None:
+    assert redbot(bucket_site.url("css/app.css")) == {}
+    assert redbot(bucket_site.url("data.bin")) == {}
+
+
+def test_redbot_finds_nothing_bad_about_fingerprinted_files_in_a_bucket(bucket_site: BucketSite, redbot: Check) -> None:
+    for path in ("css/app.css", "data.bin"):
+        url = bucket_site.fingerprinted(path)
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert "immutable" in answer.headers["Cache-Control"], "it is the current name, not an old one"
+        assert redbot(url) == {}
 
 
 # --- clients that resume and revalidate
