@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
-from assetstore.http.remembered import Remembered
+from assetstore.http.remembered import Asked, Remembered
 from assetstore.http.request import READ
 
 #: What plans may take besides the bytes of files, so that a budget of 0 still remembers plans.
@@ -54,7 +54,7 @@ class Memory:
 
     def find(self, scope: Mapping[str, Any]) -> Ready | None:
         """The answer to an ASGI request, if memory knows it."""
-        key = self.key_of(scope)
+        key = self.key_of(scope) if self._by_host or scope.get("root_path") else scope["path"]
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -62,8 +62,11 @@ class Memory:
         if time.monotonic() >= entry.witness.until and not entry.witness.holds():
             self.drop(key, entry)
             return None
-        headers = [(name, value) for name, value in scope["headers"] if name in READ]
-        ready = entry.answer((scope["method"], tuple(headers)), scope.get("extensions") or ())
+        asked = scope["method"], tuple([(name, value) for name, value in scope["headers"] if name in READ])
+        return entry.answers.get(asked) or self._answer(key, entry, asked, scope)
+
+    def _answer(self, key: str, entry: Remembered, asked: Asked, scope: Mapping[str, Any]) -> Ready | None:
+        ready = entry.answer(asked, scope.get("extensions") or ())
         if entry.cost != entry.charged:
             self._charge(key, entry)
         return ready

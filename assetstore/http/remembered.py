@@ -141,12 +141,13 @@ class Remembered:
     """One URL."""
 
     __slots__ = (
-        "_answers",
         "_codings",
         "_identity",
         "_kept",
         "_missing",
         "_reader",
+        "_unread",
+        "answers",
         "charged",
         "cost",
         "visited",
@@ -172,7 +173,9 @@ class Remembered:
         self._identity = identity
         self._missing = missing
         self._kept: dict[str | None, Kept] = {}
-        self._answers: dict[Asked, Ready | Unread] = {}
+        #: What is ready for requests that were made before.
+        self.answers: dict[Asked, Ready] = {}
+        self._unread: dict[Asked, Unread] = {}
 
     def is_about(self, witness: Witness, codings: tuple[str, ...], identity: Validators) -> bool:
         """Whether the same files were found, in the same state and codings."""
@@ -187,13 +190,14 @@ class Remembered:
         self._forget_answers()
 
     def _forget_answers(self) -> None:
-        self._answers.clear()
+        self.answers.clear()
+        self._unread.clear()
         contents = sum(sum(map(len, each.pieces or ())) for each in self._kept.values())
         self.cost = ENTRY_BYTES + KEPT_BYTES * len(self._kept) + contents
 
     def answer(self, asked: Asked, extensions: Container[str] = frozenset()) -> Ready | None:
         """What a request gets from a server with those ASGI *extensions*; ``None`` where memory does not know."""
-        known = self._answers.get(asked) or self._plan(asked)
+        known = self.answers.get(asked) or self._unread.get(asked) or self._plan(asked)
         if isinstance(known, Unread):
             return None if self._reader is None else known.ready(self._reader, extensions)
         return known
@@ -223,9 +227,12 @@ class Remembered:
         own = sum(map(len, known.body)) if isinstance(known, Ready) and known.status != 200 else 0
         if own > MAX_PART_BYTES or sum(len(value) for _, value in asked[1]) > MAX_ASKED_BYTES:
             return
-        if len(self._answers) >= MAX_ANSWERS:
+        if len(self.answers) + len(self._unread) >= MAX_ANSWERS:
             self._forget_answers()
-        self._answers[asked] = known
+        if isinstance(known, Ready):
+            self.answers[asked] = known
+        else:
+            self._unread[asked] = known
         self.cost += ANSWER_BYTES + own
 
 
