@@ -35,7 +35,7 @@ manifest  published  hosts  mounts  missing  namer  health  metrics
 html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload
-http.failures  http.versions  http.variants  http.lookup  http.selection  http.body
+http.failures  http.complaints  http.versions  http.variants  http.lookup  http.selection  http.body
 http.remembered  http.memory  http.recall  http.rsgi  http.handler  http.routes
 http.status  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey

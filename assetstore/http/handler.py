@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +17,7 @@ from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
 from assetstore.http.answer import Answer, plain, plan
 from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, is_for_server, send_ready
+from assetstore.http.complaints import Complaints
 from assetstore.http.failures import CHANGED_MEANWHILE, NOT_FOUND, Failure, failure_of
 from assetstore.http.lookup import Found, Lookup
 from assetstore.http.memory import Memory
@@ -29,8 +29,6 @@ from assetstore.http.selection import Selection, Selector
 from assetstore.http.variants import Variants
 from assetstore.http.versions import Versions
 from assetstore.mounts import Mount
-
-_log = logging.getLogger("assetstore")
 
 
 class AssetHandler:
@@ -46,6 +44,7 @@ class AssetHandler:
         self._recall = Recall(self._memory, mount, bodies=offload is None)
         self._lookup = Lookup(mount, versions)
         self._selector = Selector(self._policy, versions, variants)
+        self._complaints = Complaints(mount.backend.label)
         self._preflight = Answer(204, self._policy.preflight())
         self._wrong_method = plain(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
 
@@ -64,7 +63,7 @@ class AssetHandler:
         try:
             await self._answer(scope, file, request, receive, send)
         except BrokenOff as error:
-            _log.error("%r from %s broke off: %s", file, self._mount.backend.label, error)
+            self._complaints.broke_off(file, error)
             raise
         except AssetStoreError as error:
             answer = self._failed(file, request, error)
@@ -111,16 +110,10 @@ class AssetHandler:
             raise
 
     def _failed(self, file: str, request: AssetRequest, error: AssetStoreError) -> Answer:
+        failure = failure_of(error)
         if not isinstance(error, (AssetNotFound, UnsafePath)):
-            _log.error(
-                "%d for %r: %s failed: %s",
-                failure_of(error).status,
-                file,
-                self._mount.backend.label,
-                error,
-                exc_info=error,
-            )
-        return self._refuse(failure_of(error), request)
+            self._complaints.refused(file, failure.status, error)
+        return self._refuse(failure, request)
 
     def _refuse(self, failure: Failure, request: AssetRequest) -> Answer:
         return plain(failure.status, self._policy.refusal(failure.headers), failure.phrase, head=request.head)

@@ -152,7 +152,8 @@ def test_forbidden_is_missing_only_where_the_mount_says_so(make_service: Any) ->
     assert service.get("app.css").status == 404
 
 
-def test_forbidden_is_loud(service: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_forbidden_is_loud(make_service: Any, caplog: pytest.LogCaptureFixture) -> None:
+    service = make_service()
     service.proxy.use(FORBIDDEN)
     with caplog.at_level(logging.ERROR, "assetstore"):
         service.get("app.css")

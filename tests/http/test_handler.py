@@ -450,6 +450,15 @@ def test_a_storage_fault_is_a_status_for_the_client_and_a_story_for_the_operator
     assert "s3cr3t" in caplog.text
 
 
+def test_an_outage_does_not_fill_the_log(
+    serve: Callable[..., Ask], tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    get = serve(Failing(tree, BackendUnavailable("no route to it")))
+    assert {get(path).status for path in ["data.bin", "css/app.css"] * 100} == {503}
+    assert len(caplog.records) == 1
+    assert caplog.text.count("Traceback") == 1
+
+
 @pytest.mark.parametrize("error", [VersionChanged("x"), BodyTruncated("x")])
 def test_a_file_that_changed_meanwhile_is_tried_once_more(
     serve: Callable[..., Ask], tree: Path, error: AssetStoreError
