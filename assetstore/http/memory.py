@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
@@ -37,7 +37,8 @@ class Memory:
         self._budget = budget_bytes + plan_bytes
         #: The largest body that may be remembered, in bytes.
         self.max_body = budget_bytes // SHARE
-        self._by_host = False
+        #: Whether the Host header decides which mount answers.
+        self.by_host = False
         self._entries: dict[str, Remembered] = {}
         self._ahead: OrderedDict[str, Remembered] = OrderedDict()
         self._passed: OrderedDict[str, Remembered] = OrderedDict()
@@ -54,7 +55,12 @@ class Memory:
 
     def find(self, scope: Mapping[str, Any]) -> Ready | None:
         """The answer to an ASGI request, if memory knows it."""
-        key = self.key_of(scope) if self._by_host or scope.get("root_path") else scope["path"]
+        key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
+        headers = tuple([(name, value) for name, value in scope["headers"] if name in READ])
+        return self.recall(key, (scope["method"], headers), scope.get("extensions") or ())
+
+    def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
+        """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -62,22 +68,20 @@ class Memory:
         if time.monotonic() >= entry.witness.until and not entry.witness.holds():
             self.drop(key, entry)
             return None
-        asked = scope["method"], tuple([(name, value) for name, value in scope["headers"] if name in READ])
-        return entry.answers.get(asked) or self._answer(key, entry, asked, scope)
-
-    def _answer(self, key: str, entry: Remembered, asked: Asked, scope: Mapping[str, Any]) -> Ready | None:
-        ready = entry.answer(asked, scope.get("extensions") or ())
-        if entry.cost != entry.charged:
-            self._charge(key, entry)
+        ready = entry.answers.get(asked)
+        if ready is None:
+            ready = entry.answer(asked, extensions)
+            if entry.cost != entry.charged:
+                self._charge(key, entry)
         return ready
 
     def key_of(self, scope: Mapping[str, Any]) -> str:
         """What the URL of a request is remembered as: its path, where nothing else decides who answers."""
         path: str = scope["path"]
         root_path = scope.get("root_path")
-        if not root_path and not self._by_host:
+        if not root_path and not self.by_host:
             return path
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"") if self._by_host else b""
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"") if self.by_host else b""
         return f"{path}\n{root_path}\n{host.decode('latin-1').lower()}"
 
     def get(self, key: str) -> Remembered | None:
@@ -106,7 +110,7 @@ class Memory:
 
     def start_over(self, *, by_host: bool) -> None:
         """Forget everything, since there is another mount; *by_host* says whether the Host header decides who answers."""
-        self._by_host = by_host
+        self.by_host = by_host
         with self._lock:
             self._entries.clear()
             self._ahead.clear()

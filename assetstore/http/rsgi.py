@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +20,9 @@ from assetstore.http.policy import Headers
 from assetstore.http.request import READ
 
 _EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
-_READ = {name.decode(): name for name in (*READ, b"host")}
+_READ = {name.decode(): name for name in READ}
+#: Lists of headers that are kept as text.
+MAX_TEXTS = 4096
 
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -42,6 +43,7 @@ class RsgiDoor:
         self._application = application
         self._memory = memory
         self._lifespan = lifespan
+        self._texts: dict[int, tuple[Headers, list[tuple[str, str]]]] = {}
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._lifespan is not None:
@@ -55,23 +57,36 @@ class RsgiDoor:
         if scope.proto != "http":
             protocol.close(None)
             return
-        headers = [(_READ[name], value.encode("latin-1")) for name, value in scope.headers.items() if name in _READ]
-        asked = {"method": scope.method, "path": scope.path, "headers": headers, "extensions": _EXTENSIONS}
-        ready = self._memory.find(asked)
+        listed = scope.headers.items()
+        asked = tuple([(_READ[name], value.encode("latin-1")) for name, value in listed if name in _READ])
+        ready = self._memory.recall(self._key(scope), (scope.method, asked), _EXTENSIONS)
         if ready is not None:
-            _respond(ready, protocol)
+            self._respond(ready, protocol)
             return
-        await self._application(_asgi(scope, asked), _Receiving(protocol), _Sending(protocol))
+        await self._application(_asgi(scope, listed), _Receiving(protocol), _Sending(protocol))
 
+    def _key(self, scope: Any) -> str:
+        path: str = scope.path
+        return self._memory.key_of(_asgi(scope, scope.headers.items())) if self._memory.by_host else path
 
-def _respond(ready: Ready, protocol: Any) -> None:
-    status, headers, pieces, by_server = ready
-    if by_server is None:
-        protocol.response_bytes(status, _text(headers), pieces[0] if len(pieces) == 1 else b"".join(pieces))
-    elif by_server.kind == PATHSEND:
-        protocol.response_file(status, _text(headers), by_server.path)
-    else:
-        protocol.response_file_range(status, _text(headers), *by_server[1:])
+    def _respond(self, ready: Ready, protocol: Any) -> None:
+        status, headers, pieces, by_server = ready
+        if by_server is None:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            protocol.response_bytes(status, self._text(headers), body)
+        elif by_server.kind == PATHSEND:
+            protocol.response_file(status, self._text(headers), by_server.path)
+        else:
+            protocol.response_file_range(status, self._text(headers), *by_server[1:])
+
+    def _text(self, headers: Headers) -> list[tuple[str, str]]:
+        """*headers* as text. Those that are remembered are the same object each time, and so is their text."""
+        known = self._texts.get(id(headers))
+        if known is None or known[0] is not headers:
+            if len(self._texts) >= MAX_TEXTS:
+                self._texts.clear()
+            known = self._texts[id(headers)] = headers, _text(headers)
+        return known[1]
 
 
 class _Receiving:
@@ -121,20 +136,21 @@ class _Sending:
         return self._start["status"], _text(tuple((name, value) for name, value in self._start["headers"]))
 
 
-def _asgi(scope: Any, asked: Message) -> Message:
+def _asgi(scope: Any, listed: list[tuple[str, str]]) -> Message:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": scope.http_version,
         "scheme": scope.scheme,
+        "method": scope.method,
+        "path": scope.path,
         "raw_path": quote(scope.path).encode("ascii"),
         "query_string": scope.query_string.encode("latin-1"),
         "root_path": "",
-        **asked,
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in scope.headers.items()],
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in listed],
+        "extensions": _EXTENSIONS,
     }
 
 
-@lru_cache(maxsize=4096)
 def _text(headers: Headers) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
