@@ -1,0 +1,145 @@
+"""What is remembered of one URL: answers that were made before, and new ones made of what is remembered."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from assetstore.backends.readers import NO_FILE, Mark
+from assetstore.http.conditional import ETag, Validators
+from assetstore.http.remembered import (
+    ANSWER_BYTES,
+    ENTRY_BYTES,
+    KEPT_BYTES,
+    MAX_ANSWERS,
+    Kept,
+    Remembered,
+    Witness,
+)
+from assetstore.http.representation import Facts, Representation
+
+DATA = bytes(range(200))
+IDENTITY = Validators(ETag("t"), 10**9)
+GET = ("GET", ())
+
+
+def represented() -> Representation:
+    return Facts("a/b", "max-age=9", (), 10**9).represent(len(DATA), "t", varies=False)
+
+
+@pytest.fixture
+def entry() -> Remembered:
+    """The whole of :data:`DATA`, in two pieces."""
+    entry = Remembered(Witness(None, ()), None, identity=IDENTITY)
+    entry.keep(Kept(represented(), (DATA[:120], DATA[120:])))
+    return entry
+
+
+def asked(method: str = "GET", **headers: str) -> tuple[str, tuple[tuple[bytes, bytes], ...]]:
+    return method, tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "body"),
+    [
+        pytest.param(GET, 200, DATA, id="the whole"),
+        pytest.param(asked("HEAD"), 200, b"", id="its headers"),
+        pytest.param(asked(range="bytes=0-9"), 206, DATA[:10], id="a part in the first piece"),
+        pytest.param(asked(range="bytes=110-129"), 206, DATA[110:130], id="a part across pieces"),
+        pytest.param(asked(range="bytes=120-"), 206, DATA[120:], id="exactly the second piece"),
+        pytest.param(asked(if_none_match='"t"'), 304, b"", id="not modified"),
+        pytest.param(asked(if_match='"u"'), 412, b"Precondition Failed", id="a precondition that fails"),
+    ],
+)
+def test_answers_are_made_of_what_is_remembered(
+    entry: Remembered, request_: tuple[str, tuple[tuple[bytes, bytes], ...]], status: int, body: bytes
+) -> None:
+    for _ in range(2):
+        answer = entry.answer(request_)
+        assert answer is not None
+        assert (answer.status, b"".join(answer.body)) == (status, body)
+
+
+def test_the_whole_is_not_copied(entry: Remembered) -> None:
+    whole = Remembered(Witness(None, ()), None, identity=IDENTITY)
+    whole.keep(Kept(represented(), (DATA,)))
+    answer = whole.answer(GET)
+    assert answer is not None
+    assert answer.body[0] is DATA
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "get", ""])
+def test_other_methods_are_not_its_business(entry: Remembered, method: str) -> None:
+    assert entry.answer((method, ())) is None
+
+
+def test_a_coding_that_is_not_remembered_is_not_made_up() -> None:
+    entry = Remembered(Witness(None, ()), None, codings=("br",), identity=IDENTITY)
+    entry.keep(Kept(represented(), (DATA,)))
+    assert entry.answer(asked(accept_encoding="br")) is None
+    assert entry.answer(asked(accept_encoding="gzip")) is not None
+
+
+def test_a_plan_without_bytes_answers_what_needs_none() -> None:
+    entry = Remembered(Witness(None, ()), None, identity=IDENTITY)
+    entry.keep(Kept(represented()))
+    assert entry.answer(GET) is None
+    unchanged = entry.answer(asked(if_none_match="*"))
+    assert unchanged is not None
+    assert unchanged.status == 304
+
+
+def test_bytes_are_not_given_up_for_a_plan_alone(entry: Remembered) -> None:
+    entry.keep(Kept(represented()))
+    assert entry.answer(GET) is not None
+
+
+def test_the_cost_counts_what_it_holds(entry: Remembered) -> None:
+    empty = ENTRY_BYTES + KEPT_BYTES + len(DATA)
+    assert entry.cost == empty
+    entry.answer(GET)
+    entry.answer(asked(range="bytes=0-9"))
+    assert entry.cost == empty + 2 * ANSWER_BYTES + 10
+    entry.answer(asked(if_modified_since="Sun, 06 Nov 2094 08:49:37 GMT"))
+    assert entry.cost == empty + 2 * ANSWER_BYTES + 10, "an answer that time may change was kept"
+
+
+def test_the_cost_has_an_end(entry: Remembered) -> None:
+    for number in range(10 * MAX_ANSWERS):
+        entry.answer(asked(if_none_match=f'"{number}"'))
+    assert entry.cost <= ENTRY_BYTES + KEPT_BYTES + len(DATA) + MAX_ANSWERS * ANSWER_BYTES
+
+
+def test_a_witness_holds_while_nothing_changed() -> None:
+    marks = {"a.css": Mark(1, 2, 3, 4, 5), "a.css.br": NO_FILE, "": Mark(1, 9, 0, 1, 1)}
+    witness = Witness(marks.__getitem__, ("a.css", "a.css.br"))
+    assert witness.holds()
+    marks["a.css"] = Mark(1, 2, 3, 4, 6)
+    assert not witness.holds()
+
+
+def test_a_witness_does_not_look_for_absent_files_in_a_folder_that_was_left_alone() -> None:
+    looked: list[str] = []
+    marks = {"css/a.css": Mark(1, 2, 3, 4, 5), "css/a.css.br": NO_FILE, "css": Mark(1, 9, 0, 1, 1)}
+
+    def mark(path: str) -> Mark:
+        looked.append(path)
+        return marks[path]
+
+    witness = Witness(mark, ("css/a.css", "css/a.css.br"))
+    looked.clear()
+    assert witness.holds()
+    assert looked == ["css/a.css", "css"]
+    marks["css"] = Mark(1, 9, 0, 2, 2)
+    looked.clear()
+    assert witness.holds()
+    assert "css/a.css.br" in looked
+    marks["css"], marks["css/a.css.br"] = Mark(1, 9, 0, 3, 3), Mark(1, 3, 3, 4, 5)
+    assert not witness.holds()
+
+
+def test_without_marks_only_time_tells() -> None:
+    assert not Witness(None, ()).holds()
+    assert not Witness(lambda path: None, ("sheet.css",)).holds()
+    assert Witness(None, ()).until <= time.monotonic() + 1
