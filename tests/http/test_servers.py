@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -21,6 +22,8 @@ SUPPORT = Path(__file__).parents[1] / "support"
 SECRET = b"the bytes outside of the root"
 #: Larger than all buffers between a file and a client that does not read.
 BIG = 24 * 1024 * 1024
+#: More clients than there are threads to read files in: 16 for a mount, and anyio lends 40 in all.
+SLOW_CLIENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Served:
     def memory(self) -> int:
         """Bytes of memory that the server and its workers hold."""
         return sum(each.memory_info().rss for each in self._processes())
+
+    def threads(self) -> int:
+        """Threads of the server and of its workers."""
+        return sum(each.num_threads() for each in self._processes())
 
     def _processes(self) -> list[psutil.Process]:
         first = psutil.Process(self.process.pid)
@@ -272,6 +279,33 @@ def test_clients_that_hardly_read_stop_nobody_else(served: Served, big: Path) ->
     assert time.perf_counter() - before < 10
     for wire in slow:
         wire.close()
+
+
+def cold(file: Path) -> Path:
+    """Have the machine drop a file from its page cache, where it can, so that reading it takes a thread."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return file
+
+
+def test_clients_that_read_a_byte_a_second_hold_no_thread_and_no_growing_memory(served: Served, big: Path) -> None:
+    exchange(served.port, request_of(b"/assets/data.bin"))
+    before, resting = served.descriptors(), served.memory()
+    with contextlib.ExitStack() as connections:
+        slow = [connections.enter_context(begin(served.port, b"/assets/big.bin")[0]) for _ in range(SLOW_CLIENTS)]
+        fill_buffers()
+        threads, memory = served.threads(), served.memory()
+        for second in range(3):
+            began = time.monotonic()
+            other = cold(put(served.root, f"other-{second}.txt", DATA))
+            assert exchange(served.port, request_of(f"/assets/{other.name}".encode())).body == DATA
+            assert b"".join(wire.recv(1) for wire in slow) == b"a" * SLOW_CLIENTS
+            time.sleep(max(0.0, began + 1 - time.monotonic()))
+        assert served.threads() <= threads + 2
+        assert served.memory() < memory + 8 * 1024 * 1024, "it does not grow while they read"
+        assert served.memory() < resting + SLOW_CLIENTS * 2 * 1024 * 1024, "and none has its file in memory"
+    until(lambda: served.descriptors() <= before)
 
 
 def test_a_request_that_never_ends_stops_nobody_else(served: Served) -> None:
