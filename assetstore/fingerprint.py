@@ -19,6 +19,7 @@ from assetstore.errors import SettingsError
 from assetstore.mtimes import MtimeWatch
 
 _STEM_AND_FINGERPRINT = re.compile(r"(?P<stem>.+)-(?P<fingerprint>[0-9a-f]{64})", re.DOTALL)
+_DIGITS = 64
 
 #: How many content fingerprints one mount remembers (about 300 bytes each).
 REMEMBERED = 20_000
@@ -33,6 +34,8 @@ def add(path: str, fingerprint: str) -> str:
 
 def split(path: str) -> tuple[str, str | None]:
     """The logical path and the fingerprint that *path* spells; ``(path, None)`` if it spells none."""
+    if len(path) <= _DIGITS:  # there is no room for one
+        return path, None
     folder, name = posixpath.split(path)
     root, ext = posixpath.splitext(name)
     match = _STEM_AND_FINGERPRINT.fullmatch(root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 
 from assetstore.paths import extension
 
@@ -159,6 +160,7 @@ def _read(table: str) -> dict[str, str]:
 _BY_EXTENSION = _read(_TABLE)
 
 
+@lru_cache(maxsize=4096)  # one request asks several times
 def _bare(path: str) -> str:
     """The media type without parameters."""
     name = posixpath.basename(path).lower()

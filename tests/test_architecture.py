@@ -25,7 +25,7 @@ backends.s3_signature  backends.s3_client
 backends.s3_place  backends.s3_write  backends.s3_presign
 backends.s3_session  backends.s3_body  backends.s3_reader  backends.s3  backends.cdn  backends
 backends.cached.settings  backends.cached.counters  backends.cached.memory  backends.cached.versions
-backends.cached.breaker  backends.cached.retries  backends.cached.deadline  backends.cached.flight
+backends.cached.breaker  backends.cached.retries  backends.cached.steps  backends.cached.deadline  backends.cached.flight
 backends.cached.attempts  backends.cached.guard  backends.cached.streams
 backends.cached.disk_budget  backends.cached.disk  backends.cached.shelf
 backends.cached.known  backends.cached.blocks  backends.cached.facts  backends.cached.reader  backends.cached

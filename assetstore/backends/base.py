@@ -58,6 +58,20 @@ class FileStat:
     #: How a cache came by these facts; ``None`` where none stands between. No part of equality.
     cache: CacheFacts | None = field(default=None, compare=False)
 
+    def through(self, cache: CacheFacts) -> FileStat:
+        """The same facts, as *cache* came by them. Quicker than ``replace``, and on the way of every remote read."""
+        return FileStat(
+            self.path,
+            self.size,
+            self.mtime_ns,
+            self.validator,
+            self.sha256,
+            self.fingerprint,
+            self.published_fingerprint,
+            self.coding,
+            cache,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

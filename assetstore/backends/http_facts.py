@@ -69,19 +69,24 @@ def iso_ns(value: str) -> int | None:
 def _sha256(headers: Mapping[str, str]) -> str | None:
     if recorded := _hex64(headers.get(f"x-amz-meta-{SHA256_KEY}", "")):
         return recorded
+    checksum = headers.get("x-amz-checksum-sha256", "")
+    if not checksum:
+        return None
     try:
         # A composite checksum (of the parts' checksums) ends in -N and is not of the bytes.
-        digest = b64decode(headers.get("x-amz-checksum-sha256", ""), validate=True)
+        digest = b64decode(checksum, validate=True)
     except Base64Error:
         return None
     return digest.hex() if len(digest) == 32 else None
 
 
 def _hex64(value: str) -> str | None:
-    return value if _HEX64.fullmatch(value) else None
+    return value if value and _HEX64.fullmatch(value) else None
 
 
 def _coding(value: str) -> str | None:
+    if not value:
+        return None
     # Some servers keep the transfer's own aws-chunked among the codings of the object.
     codings = [each.strip().lower() for each in value.split(",")]
     codings = [each for each in codings if each not in {"", "aws-chunked", "identity"}]

@@ -66,6 +66,13 @@ class FileOnDisk(AsyncOpenFile, Protocol):
         """A path that leads to the very file that is open; ``None`` if none does any more."""
 
 
+class HoldsBytes(Protocol):
+    """An opened file, some of whose bytes are in memory."""
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """The bytes ``start`` to ``stop``, if they need not be waited for; ``None`` else."""
+
+
 @runtime_checkable
 class MarkingReader(Reader, Protocol):
     """A reader that can tell at once whether a file is still the one it was: files of this machine."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, MutableMapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
-from assetstore.backends.readers import AsyncOpenFile, FileOnDisk
+from assetstore.backends.readers import AsyncOpenFile, FileOnDisk, HoldsBytes
 from assetstore.errors import AssetStoreError, BodyTruncated
 from assetstore.http.answer import Answer, ByServer, Part, Ready, ready
 
@@ -54,6 +54,11 @@ async def deliver(
     if by_server is not None:
         await send(start)
         await send(_message_of(by_server))
+        return
+    content = _at_hand(answer, opened)
+    if content is not None:
+        await send(start)
+        await send({"type": "http.response.body", "body": content, "more_body": False})
         return
     async with aclosing(_chunks(answer, opened)) as chunks:
         first, more = await anext(chunks)
@@ -111,16 +116,26 @@ def is_for_server(answer: Answer, size: int, extensions: Container[str]) -> bool
 
 def _by_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> ByServer | None:
     part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, Part) or not isinstance(opened, FileOnDisk):
+    if len(answer.body) > 1 or not isinstance(part, Part) or opened is None:
         return None
     kind = kind_for_server(part, opened.stat.size, extensions)
-    path = None if kind is None else opened.path_to_it()
-    return None if kind is None or path is None else ByServer(kind, path, part.start, part.stop)
+    if kind is None or not isinstance(opened, FileOnDisk):  # asked last: a protocol is slow to compare with
+        return None
+    path = opened.path_to_it()
+    return None if path is None else ByServer(kind, path, part.start, part.stop)
 
 
 def _message_of(by_server: ByServer) -> Message:
     kind, path, start, stop = by_server
     return {"type": kind, "path": path} | ({"start": start, "stop": stop} if kind == RANGESEND else {})
+
+
+def _at_hand(answer: Answer, opened: AsyncOpenFile | None) -> bytes | None:
+    """The body, where it is one part of a file that holds it already."""
+    part = answer.body[0]
+    if len(answer.body) > 1 or not isinstance(part, Part) or not hasattr(opened, "at_hand"):
+        return None
+    return cast(HoldsBytes, opened).at_hand(part.start, part.stop)
 
 
 async def _stream(

@@ -6,6 +6,7 @@ import calendar
 import re
 from datetime import date
 from email.utils import formatdate
+from functools import lru_cache
 
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _MONTH = "(?P<month>" + "|".join(_MONTHS) + ")"
@@ -50,6 +51,7 @@ def _century(year: int, now: float) -> int:
     return full - 100 if full > this_year + 50 else full
 
 
+@lru_cache(maxsize=4096)  # files that were built or published together have few times
 def write_date(seconds: int) -> str:
     """An IMF-fixdate, the only form that is sent: ``Sun, 06 Nov 1994 08:49:37 GMT``."""
     return formatdate(seconds, usegmt=True)

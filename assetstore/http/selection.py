@@ -11,7 +11,7 @@ from assetstore.backends.readers import AsyncOpenFile
 from assetstore.http.cache_status import told
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.lookup import Found
-from assetstore.http.policy import Policy, raw
+from assetstore.http.policy import Policy
 from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
 from assetstore.http.request import AssetRequest
 from assetstore.http.variants import PLAIN, Offer, Variants
@@ -99,7 +99,7 @@ class Selector:
         return Facts(
             media_type=media_types.of(found.logical),
             cache_control=self._policy.cache_control(immutable=found.verified, current=found.current),
-            extra=(*self._policy.of(found.logical), *raw(told(found.stat.cache))),
+            extra=(*self._policy.of(found.logical), *told(found.stat.cache)),
             modified=modified_seconds(found.stat, now),
         )
 

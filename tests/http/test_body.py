@@ -66,6 +66,18 @@ def test_a_file_of_one_chunk_is_one_message_that_is_the_last() -> None:
     ]
 
 
+def test_what_the_file_holds_already_is_one_message_and_is_not_read() -> None:
+    class InMemory(Held):
+        def at_hand(self, start: int, stop: int) -> bytes | None:
+            return b"0123456789"[start:stop] if stop <= 8 else None
+
+    held = InMemory(b"89")
+    sent = sent_of(Answer(206, (), (Part(2, 8),)), held)
+    assert [(each.get("body"), each.get("more_body")) for each in sent] == [(None, None), (b"234567", False)]
+    assert held.asked == []
+    assert sent_of(Answer(206, (), (Part(8, 10),)), held)[1]["body"] == b"89"
+
+
 def test_the_last_chunk_says_that_it_is_the_last() -> None:
     sent = sent_of(WHOLE, Held(b"01234", b"56789"))
     assert [(each["body"], each["more_body"]) for each in sent[1:]] == [(b"01234", True), (b"56789", False)]

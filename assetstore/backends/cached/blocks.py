@@ -45,7 +45,7 @@ class Blocks:
         self._memory: Lru[BlockKey, bytes] = Lru(settings.memory_bytes, weight_of_bytes)
         self._window: Lru[BlockKey, bytes] = Lru(settings.window_bytes, weight_of_bytes)
         self._flights: Flights[_Fetched] = Flights(limits.wait_seconds)
-        self.streams = Streams(limits.max_streams, limits.idle_seconds)
+        self.streams = Streams(limits.max_streams, limits.idle_seconds, at_once=deadlines.interruptible)
 
     def held(self, stat: FileStat, block: int) -> bytes | None:
         """A block that is in memory."""

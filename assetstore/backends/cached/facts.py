@@ -7,8 +7,6 @@ its body is what is wanted. Where the storage fails, what was seen before is giv
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from assetstore.backends.base import CacheFacts, FileStat, Span
 from assetstore.backends.cached.blocks import COLLAPSED, MISS, Blocks
 from assetstore.backends.cached.counters import Counters
@@ -81,7 +79,7 @@ class Facts:
             if not await self._blocks.holds(held.stat, span or Span(0, 0)):
                 raise
         self._counters.count("stale")
-        return replace(held.stat, cache=CacheFacts("stale", self._known.now() - held.checked_at))
+        return held.stat.through(CacheFacts("stale", self._known.now() - held.checked_at))
 
     async def _asked(self, path: str, span: Span | None, patience_seconds: float | None = None) -> FileStat:
         joins = self._flights.joins(path)
@@ -89,7 +87,7 @@ class Facts:
         held = await self._flights.run(path, lambda: self._ask(path, span), patience_seconds=patience_seconds)
         if held is None:
             raise BackendError(f"{path!r} was asked for, and nothing came of it", path=path)
-        return replace(held.stat, cache=COLLAPSED if joins else MISS)
+        return held.stat.through(COLLAPSED if joins else MISS)
 
     async def _ask(self, path: str, span: Span | None) -> Held:
         generation, asked_at = self._known.generation, self._known.now()

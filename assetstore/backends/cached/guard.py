@@ -7,15 +7,15 @@ reader above sees either the bytes of one version or an error.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.cached.attempts import Attempts
 from assetstore.backends.cached.retries import PASSING, pause_seconds
 from assetstore.backends.cached.versions import version_of
 from assetstore.backends.readers import AsyncOpenFile, Reader
-from assetstore.errors import BodyTruncated, VersionChanged
+from assetstore.errors import BackendError, BodyTruncated, VersionChanged
 
 
 class GuardedReader:
@@ -47,43 +47,47 @@ class _GuardedFile:
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         at, attempt = start, 1
-        while True:
-            try:
-                async with aclosing(self._pieces(at, stop)) as pieces:
-                    async for chunk in pieces:
-                        at += len(chunk)
-                        yield chunk
-                return
-            except PASSING as error:
-                self._attempts.broke_off(error)
-                pause = pause_seconds(error, attempt)
-                # Without a validator there is no telling that the rest is of the same version.
-                if pause is None or attempt >= self._attempts.limits.attempts or self.stat.validator is None:
-                    raise
-            await asyncio.sleep(pause)
-            await self._reopen(Span(at, stop))
-            attempt += 1
+        pieces = self._opened.chunks(at, stop)
+        try:
+            while at < stop:
+                try:
+                    piece = await self._attempts.within(
+                        self._attempts.limits.read_seconds, self.stat.path, self._next(pieces, stop - at)
+                    )
+                except PASSING as error:
+                    pause = self._pause_seconds(error, attempt)
+                    if pause is None:
+                        raise
+                    await _end(pieces)
+                    await asyncio.sleep(pause)
+                    await self._reopen(Span(at, stop))
+                    pieces = self._opened.chunks(at, stop)
+                    attempt += 1
+                else:
+                    at += len(piece)
+                    yield piece
+        finally:
+            await _end(pieces)
 
     async def aclose(self) -> None:
         self._closed = True
         await self._opened.aclose()
 
-    async def _pieces(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        pieces = self._opened.chunks(start, stop)
-        left = stop - start
-        try:
-            while left > 0:
-                wait = self._attempts.limits.read_seconds
-                piece = await self._attempts.within(wait, self.stat.path, _next(pieces))
-                left -= len(piece)
-                if not piece or left < 0:
-                    message = f"{self.stat.path!r} ended {abs(left)} bytes {'early' if left > 0 else 'late'}"
-                    raise BodyTruncated(f"{message}, of the {stop - start} that were to come", path=self.stat.path)
-                yield piece
-        finally:
-            if (close := getattr(pieces, "aclose", None)) is not None:
-                with suppress(RuntimeError):  # it is still running in what a deadline left behind
-                    await close()
+    async def _next(self, pieces: AsyncIterator[bytes], left: int) -> bytes:
+        """The next of *pieces*, of which *left* bytes are to come."""
+        piece = await anext(pieces, b"")
+        if not piece or len(piece) > left:
+            odd = f"{left} bytes early" if not piece else f"{len(piece) - left} bytes late"
+            raise BodyTruncated(f"{self.stat.path!r} ended {odd}", path=self.stat.path)
+        return piece
+
+    def _pause_seconds(self, error: BackendError, attempt: int) -> float | None:
+        """How long to wait before the rest is asked for; ``None`` where it is not."""
+        self._attempts.broke_off(error)
+        # Without a validator there is no telling that the rest is of the same version.
+        if attempt >= self._attempts.limits.attempts or self.stat.validator is None:
+            return None
+        return pause_seconds(error, attempt)
 
     async def _reopen(self, span: Span) -> None:
         path, validator = self.stat.path, self.stat.validator
@@ -100,5 +104,7 @@ async def _close(opened: AsyncOpenFile) -> None:
     await opened.aclose()
 
 
-async def _next(pieces: AsyncIterator[bytes]) -> bytes:
-    return await anext(pieces, b"")
+async def _end(pieces: AsyncIterator[bytes]) -> None:
+    if (close := getattr(pieces, "aclose", None)) is not None:
+        with suppress(RuntimeError):  # it is still running in what a deadline left behind
+            await close()

@@ -73,7 +73,7 @@ class Known:
 
         If that was before a :meth:`forget`, it is good enough for who asked, but not for the next.
         """
-        hit = replace(stat, cache=HIT)
+        hit = stat.through(HIT)
         held = Held(hit, checked_at)
         if generation == self.generation:
             self._misses.drop(stat.path)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 
 from assetstore.backends.base import WHOLE, CacheFacts, FileStat, Span
 from assetstore.backends.cached.blocks import Blocks
@@ -86,7 +85,7 @@ class CachedReader:
         if stat.cache is None or stat.cache.outcome != "hit":
             return stat
         self._counters.count(cache.outcome)
-        return stat if cache is HIT else replace(stat, cache=cache)
+        return stat if cache is HIT else stat.through(cache)
 
 
 class _CachedFile:
@@ -99,6 +98,15 @@ class _CachedFile:
         self._content = content
         self._open = True
         blocks.streams.enter(version_of(stat))
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """The bytes ``start`` to ``stop``, if they lie in the block that was read last."""
+        if self._content is None or self._number != block_at(start):
+            return None
+        begin, end = bounds(self._number, self.stat.size)
+        if stop > end:
+            return None
+        return self._content[start - begin : stop - begin]
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         at = start

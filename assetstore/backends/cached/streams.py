@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from assetstore.backends.cached.steps import Done, Waiting, begin
 from assetstore.backends.cached.versions import Version, version_of
 from assetstore.backends.readers import AsyncOpenFile
 from assetstore.errors import AssetStoreError, BodyTruncated
@@ -31,7 +32,7 @@ class Stream:
         self.at = at
         self.stop = stop
         self._pieces: AsyncIterator[bytes] = opened.chunks(at, stop)
-        self._rest = b""
+        self._rest: bytes | memoryview = b""
         whole = at == 0 and stop == opened.stat.size
         self._digest = hashlib.sha256() if whole and opened.stat.sha256 is not None else None
 
@@ -42,18 +43,27 @@ class Stream:
             BodyTruncated: fewer came; or all came, and they are not the ones that the storage recorded.
             BackendError: as :meth:`OpenFile.chunks`.
         """
-        parts, have = [self._rest], len(self._rest)
-        while have < skip + count:
-            piece = await anext(self._pieces, b"")
-            if not piece:
-                raise self._broken(f"ended {self.stop - self.at - have} bytes early")
-            parts.append(piece)
-            have += len(piece)
-        joined = b"".join(parts)
-        block, self._rest = joined[skip : skip + count], joined[skip + count :]
-        self.at += skip + count
+        if skip:
+            await self._gather(skip)
+        block = b"".join(await self._gather(count))  # one piece alone is not copied
         self._verify(block)
         return block
+
+    async def _gather(self, count: int) -> list[bytes | memoryview]:
+        """The next *count* bytes in pieces; of the last one, what is too much stays for the next time."""
+        parts: list[bytes | memoryview] = []
+        while count:
+            piece = self._rest or await anext(self._pieces, b"")
+            if not piece:
+                raise self._broken(f"ended {self.stop - self.at} bytes early")
+            self._rest = b""
+            if len(piece) > count:
+                view = memoryview(piece)
+                piece, self._rest = view[:count], view[count:]
+            parts.append(piece)
+            self.at += len(piece)
+            count -= len(piece)
+        return parts
 
     async def aclose(self) -> None:
         """Give back the connection."""
@@ -78,13 +88,19 @@ _Parked = tuple[Stream, asyncio.TimerHandle, asyncio.AbstractEventLoop]
 
 
 class Streams:
-    """Parked streams by version and position, and how many clients read each version."""
+    """Parked streams by version and position, and how many clients read each version.
 
-    def __init__(self, limit: int, idle_seconds: float) -> None:
+    Args:
+        limit: how many may be parked, and *idle_seconds* for how long.
+        at_once: whether closing one rarely waits for anything, so that it needs no task of its own.
+    """
+
+    def __init__(self, limit: int, idle_seconds: float, *, at_once: bool = False) -> None:
         self._limit = limit
         self._idle_seconds = idle_seconds
+        self._at_once = at_once
         self._parked: OrderedDict[tuple[Version, int], _Parked] = OrderedDict()
-        self._readers: Counter[Version] = Counter()
+        self._readers: dict[Version, int] = {}
         self._closing: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -92,13 +108,14 @@ class Streams:
 
     def enter(self, version: Version) -> None:
         """One more client reads *version*."""
-        self._readers[version] += 1
+        self._readers[version] = self._readers.get(version, 0) + 1
 
     def leave(self, version: Version) -> None:
         """One client less; the last one's streams are closed."""
-        self._readers[version] -= 1
-        if self._readers[version] <= 0:
-            del self._readers[version]
+        readers = self._readers.pop(version, 0) - 1
+        if readers > 0:
+            self._readers[version] = readers
+        elif self._parked:
             for key in [key for key in self._parked if key[0] == version]:
                 self._drop(key)
 
@@ -127,7 +144,13 @@ class Streams:
 
     def discard(self, stream: Stream) -> None:
         """Close *stream*, without waiting for it."""
-        task = asyncio.get_running_loop().create_task(_closed(stream))
+        closing = _closed(stream)
+        if self._at_once:
+            begun = begin(closing)
+            if isinstance(begun, Done):
+                return
+            closing = _finished(begun)
+        task = asyncio.get_running_loop().create_task(closing)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -147,3 +170,7 @@ class Streams:
 async def _closed(stream: Stream) -> None:
     with suppress(AssetStoreError, OSError):
         await stream.aclose()
+
+
+async def _finished(begun: Waiting[None]) -> None:
+    await begun
