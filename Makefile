@@ -3,6 +3,7 @@
 #   make demo               a small site with assets on disk, in a bucket and on a CDN
 #   make test               every test; what a missing program would have proved is skipped and named
 #   make lint               ruff and mypy
+#   make coverage           every test, and which lines and branches none of them reaches
 #   make bench              the measurements of benchmarks/
 #   make soak               the soak tests for SOAK_SECONDS each (120: ten minutes in all)
 #   make test-localstack    the S3 tests against LocalStack, without Docker
@@ -17,7 +18,7 @@ SOAK_SECONDS ?= 120
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench soak test-localstack servers clean
+.PHONY: help demo test lint coverage bench soak test-localstack servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -32,6 +33,9 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+
+coverage: $(VENV)/.dev
+	@$(VENV)/bin/python -m pytest --cov --cov-report=term-missing $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
