@@ -47,6 +47,18 @@ class Arriving:
             if chunk or not boundary:
                 return chunk
 
+    def at_hand(self) -> bytes | None:
+        """All bytes that are still to come, if they are here already; ``None`` else."""
+        content = self.response.content
+        if self._rest or not content.is_eof() or content.exception() is not None:
+            return None
+        rest = content.read_nowait()
+        if len(rest) != self.stop - self.start:
+            self._rest = rest
+            return None
+        self.start = self.stop
+        return rest
+
     def close(self) -> None:
         """Give the connection back if its body was read to the end, else give it up."""
         if self.response.content.at_eof() and not self._rest:
@@ -67,6 +79,13 @@ class S3AsyncFile:
         self._fetch = fetch
         self._label = label
         self._arrival: Arriving | None = arrival
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """The bytes ``start`` to ``stop``, where they are all that was asked for, and came with the headers."""
+        arrival = self._arrival
+        if arrival is None or (arrival.start, arrival.stop) != (start, stop):
+            return None
+        return arrival.at_hand()
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         while start < stop:

@@ -64,7 +64,7 @@ class Recall:
         Raises:
             BodyTruncated, VersionChanged, BackendError: the bytes cannot be read.
         """
-        if witness is None or witness.is_early or not _is_settled(selection.stat.cache):
+        if witness is None or not _is_settled(selection.stat.cache) or witness.is_early:
             return answer
         chosen, opened = selection.chosen, selection.opened
         pieces: tuple[bytes, ...] | None = None if chosen.content is None else (chosen.content,)

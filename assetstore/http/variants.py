@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -69,7 +70,7 @@ class Variants:
             return Offer((stat.coding,)) if self._can_read(stat) else _NONE
         if stat.size == 0 or not media_types.may_have_variants(logical):
             return _NONE
-        siblings = {coding: found for coding in SUFFIXES if (found := await self._sibling(stat, coding)) is not None}
+        siblings = self._known_siblings(stat) if self._backend.remote else await self._siblings(stat)
         made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and media_types.compressible(logical)
         codings = tuple(
             coding
@@ -139,17 +140,24 @@ class Variants:
             raise BodyTruncated(f"{stat.path!r} gave {len(data)} bytes of {stat.size}", path=stat.path)
         return data
 
-    async def _sibling(self, stat: FileStat, coding: str) -> FileStat | None:
-        path = stat.path + SUFFIXES[coding]
-        if self._backend.remote:  # only what is known already: a stat would be a request of its own
+    def _known_siblings(self, stat: FileStat) -> dict[str, FileStat]:
+        """The siblings that are known already: a stat would be a request of its own."""
+        found: dict[str, FileStat] = {}
+        for coding, suffix in SUFFIXES.items():
+            path = stat.path + suffix
             asset = self._resolver.find(path) if self._knows(path) else None
-            found = None if asset is None else asset.stat
-        else:
-            try:
-                found = await self._reader.stat(path)
-            except (AssetNotFound, BackendError):
-                found = None
-        return found if found is not None and _is_fresh(found, stat) else None
+            if asset is not None and asset.stat is not None and _is_fresh(asset.stat, stat):
+                found[coding] = asset.stat
+        return found
+
+    async def _siblings(self, stat: FileStat) -> dict[str, FileStat]:
+        found: dict[str, FileStat] = {}
+        for coding, suffix in SUFFIXES.items():
+            with suppress(AssetNotFound, BackendError):
+                sibling = await self._reader.stat(stat.path + suffix)
+                if _is_fresh(sibling, stat):
+                    found[coding] = sibling
+        return found
 
     def _remember(self, key: _Key, made: bytes | None) -> None:
         cost = _cost(made)

@@ -69,6 +69,24 @@ async def body(opened: AsyncOpenFile, start: int, stop: int) -> bytes:
     return b"".join([chunk async for chunk in opened.chunks(start, stop)])
 
 
+def test_a_small_body_that_came_is_at_hand_and_a_part_of_it_is_not(behind: tuple[S3Backend, FaultProxy]) -> None:
+    async def scenario() -> None:
+        reader = S3Reader(behind[0])
+        opened = await reader.open("a.bin", Span(100, 200))
+        async with asyncio.timeout(10):
+            assert opened.at_hand(100, 150) is None
+            while (content := opened.at_hand(100, 200)) is None:  # noqa: ASYNC110 (aiohttp tells nobody when)
+                await asyncio.sleep(0.001)
+        assert content == BODY[100:200]
+        assert opened.at_hand(100, 200) is None
+        assert await body(opened, 100, 200) == BODY[100:200]  # by another request
+        await opened.aclose()
+        assert opened.at_hand(100, 200) is None
+        await reader.aclose()
+
+    asyncio.run(scenario())
+
+
 def seen(proxy: FaultProxy) -> list[tuple[str, str | None]]:
     return [(each.method, each.headers.get("Range")) for each in proxy.requests]
 

@@ -136,8 +136,11 @@ class Blocks:
         try:
             for number in range(block, last + 1):
                 start, end = bounds(number, stat.size)
-                work = stream.take(start - stream.at, end - start)
-                taken.append(await self._deadlines.within(self._limits.total_seconds, stat.path, work))
+                content = stream.take_rest() if (start, end) == (stream.at, stream.stop) else None
+                if content is None:
+                    work = stream.take(start - stream.at, end - start)
+                    content = await self._deadlines.within(self._limits.total_seconds, stat.path, work)
+                taken.append(content)
         except BaseException as error:
             self.streams.discard(stream)
             if isinstance(error, BodyTruncated):

@@ -13,11 +13,11 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from assetstore.backends.cached.steps import Done, Waiting, begin
 from assetstore.backends.cached.versions import Version, version_of
-from assetstore.backends.readers import AsyncOpenFile
+from assetstore.backends.readers import AsyncOpenFile, HoldsBytes
 from assetstore.errors import AssetStoreError, BodyTruncated
 
 #: How long a stream waits where no client is known to read on: its first may be on the way.
@@ -31,7 +31,7 @@ class Stream:
         self.opened = opened
         self.at = at
         self.stop = stop
-        self._pieces: AsyncIterator[bytes] = opened.chunks(at, stop)
+        self._pieces: AsyncIterator[bytes] | None = None
         self._rest: bytes | memoryview = b""
         whole = at == 0 and stop == opened.stat.size
         self._digest = hashlib.sha256() if whole and opened.stat.sha256 is not None else None
@@ -49,11 +49,26 @@ class Stream:
         self._verify(block)
         return block
 
+    def take_rest(self) -> bytes | None:
+        """All bytes up to ``stop``, if they are here already; ``None`` else.
+
+        Raises:
+            BodyTruncated: as :meth:`take`.
+        """
+        if self._rest or not hasattr(self.opened, "at_hand"):
+            return None
+        rest = cast(HoldsBytes, self.opened).at_hand(self.at, self.stop)
+        if rest is not None:
+            self.at = self.stop
+            self._verify(rest)
+        return rest
+
     async def _gather(self, count: int) -> list[bytes | memoryview]:
         """The next *count* bytes in pieces; of the last one, what is too much stays for the next time."""
         parts: list[bytes | memoryview] = []
+        pieces = self._pieces = self._pieces or self.opened.chunks(self.at, self.stop)
         while count:
-            piece = self._rest or await anext(self._pieces, b"")
+            piece = self._rest or await anext(pieces, b"")
             if not piece:
                 raise self._broken(f"ended {self.stop - self.at} bytes early")
             self._rest = b""
