@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TypeVar, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
 
@@ -36,6 +37,8 @@ from assetstore.errors import (
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+#: URLs that are remembered as aiohttp takes them apart (about 2 KB each), for objects that are asked for again.
+PARSED = 4096
 #: The most of an error's body that is read.
 ERROR_BYTES = 16 * 1024
 #: Answers by which S3 says that the bucket is in another region than the URL was signed for.
@@ -51,6 +54,7 @@ class S3Reader:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._presigner = Presigner(place.client, place.bucket)
+        self._parsed = lru_cache(maxsize=PARSED)(partial(URL, encoded=True))
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, Session] = WeakKeyDictionary()
 
     async def stat(self, path: str) -> FileStat:
@@ -119,7 +123,7 @@ class S3Reader:
             url = await _in_thread(self._sign, method, path, key)
         session = await self._session(url)
         try:
-            response = await session.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False)
+            response = await session.request(method, self._parsed(url), headers=headers, allow_redirects=False)
             if response.status in {200, 206}:
                 return response
         except FAULTS as error:
