@@ -15,6 +15,9 @@ from benchmarks.machine import client_core, cpu_seconds, pinned
 #: Connections that are kept busy at once.
 CONNECTIONS = 32
 
+#: The least of a server's own time that says something.
+ENOUGH_SECONDS = 0.2
+
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)", re.MULTILINE)
 _P99 = re.compile(r"^\s*99%\s+([0-9.]+)(us|ms|s|m)", re.MULTILINE)
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
@@ -103,9 +106,12 @@ def rate(request: Request, seconds: float) -> float:
 
 def rate_of_cpu(request: Request, seconds: float, pid: int) -> float:
     """Requests for each second that the processes below *pid* were running; raises as :func:`rate`."""
-    before = cpu_seconds(pid)
-    count = pace(request, seconds).count
-    return count / (cpu_seconds(pid) - before)
+    count, spent = 0, 0.0
+    while spent < ENOUGH_SECONDS:  # on a busy machine a server may hardly have been running at all
+        before = cpu_seconds(pid)
+        count += pace(request, seconds).count
+        spent += cpu_seconds(pid) - before
+    return count / spent
 
 
 def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pace:
