@@ -41,7 +41,7 @@ def _panel(axes: Any, comparison: dict[str, Any]) -> None:
     colours = ["#2563eb" if name.startswith("assetstore") else "#9ca3af" for name in names]
     bars = axes.barh(names, values, color=colours)
     axes.bar_label(bars, [f" {value:,.0f}" for value in values], fontsize=8)
-    axes.set_title(comparison["work"], loc="left", fontsize=10)
+    axes.set_title(f"{comparison['work']} ({comparison['unit']})", loc="left", fontsize=10)
     axes.set_xlim(0, max(values) * 1.18)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_visible(False)
