@@ -17,7 +17,7 @@ from assetstore.errors import AssetStoreError, BodyTruncated
 from assetstore.http.answer import Answer, ByServer, Part, Ready, ready
 
 #: Bodies of at least this many bytes are left to the server where it can send files; measured (``benchmarks``).
-SENDFILE_BYTES = 1024 * 1024
+SENDFILE_BYTES = 2 * 1024 * 1024
 
 #: ASGI's extension for a server that sends a whole file by its path; and ours for a part of one.
 PATHSEND, RANGESEND = "http.response.pathsend", "assetstore.rangesend"
