@@ -23,7 +23,7 @@ backends.filesystem_file  backends.filesystem
 backends.http_errors  backends.http_facts  backends.ranged  backends.s3_errors  backends.s3_listing
 backends.s3_signature  backends.s3_client
 backends.s3_place  backends.s3_write  backends.s3_presign
-backends.s3_session  backends.s3_body  backends.s3_reader  backends.s3  backends.cdn  backends
+backends.s3_exchange  backends.s3_session  backends.s3_body  backends.s3_reader  backends.s3  backends.cdn  backends
 backends.cached.settings  backends.cached.counters  backends.cached.memory  backends.cached.versions
 backends.cached.breaker  backends.cached.retries  backends.cached.steps  backends.cached.deadline  backends.cached.flight
 backends.cached.attempts  backends.cached.guard  backends.cached.streams
@@ -59,7 +59,7 @@ DOORS = {
     "fsspec": {"backends.filesystem"},
     "boto3": {"backends.s3_client"},
     "botocore": {"backends.s3_client", "backends.s3_errors"},
-    "aiohttp": {"backends.s3_session", "backends.s3_body", "backends.s3_reader"},
+    "aiohttp": {"backends.s3_exchange", "backends.s3_session", "backends.s3_body"},
     "starlette": {"http.status", "http.handler", "http.routes", "store", "servers.tree"},
     "brotli": {"compress"},
     "zstandard": {"compress"},
@@ -89,6 +89,7 @@ ASYNC = {
     "backends.cached.blocks",
     "backends.cached.facts",
     "backends.cached.reader",
+    "backends.s3_exchange",
     "backends.s3_session",
     "backends.s3_body",
     "backends.s3_reader",

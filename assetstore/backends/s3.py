@@ -102,7 +102,9 @@ class S3Backend:
                 from assetstore.backends.s3_reader import S3Reader
             except ImportError as error:
                 if self.options.reader == "aiohttp":
-                    raise SettingsError("reader='aiohttp' needs aiohttp; run: pip install 'assetstore[s3]'") from error
+                    wanted = f"reader='aiohttp' needs aiohttp ({error}); run: pip install 'assetstore[s3]'"
+                    raise SettingsError(wanted) from error
+                _log.info("%s is read by boto3 in threads: %s", self.label, error)
             else:
                 return S3Reader(self)
         # Never more threads than pooled connections: boto3 would throw the surplus ones away.

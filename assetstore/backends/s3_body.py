@@ -9,20 +9,18 @@ import aiohttp
 from assetstore.backends.base import Span
 from assetstore.backends.http_facts import stat_of
 from assetstore.backends.ranged import arriving, same_version
+from assetstore.backends.s3_exchange import FAULTS, Answer
 from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
-
-#: Everything that aiohttp and the socket below it raise.
-FAULTS = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class Arriving:
     """An answer that begins to arrive: whose bytes they are, and which."""
 
-    __slots__ = ("_rest", "response", "start", "stat", "stop")
+    __slots__ = ("_answer", "_rest", "start", "stat", "stop")
 
-    def __init__(self, path: str, response: aiohttp.ClientResponse) -> None:
-        headers = response.headers  # which find names in any case
-        self.response = response
+    def __init__(self, path: str, answer: Answer) -> None:
+        headers = answer.headers  # which find names in any case
+        self._answer = answer
         self._rest = b""
         self.stat = stat_of(path, headers)
         self.start, self.stop = arriving(headers, self.stat.size)
@@ -43,13 +41,13 @@ class Arriving:
     async def _received(self) -> bytes:
         """What the socket gave, uncopied; ``b""`` at the end."""
         while True:
-            chunk, boundary = await self.response.content.readchunk()
+            chunk, boundary = await self._answer.content.readchunk()
             if chunk or not boundary:
                 return chunk
 
     def at_hand(self) -> bytes | None:
         """All bytes that are still to come, if they are here already; ``None`` else."""
-        content = self.response.content
+        content = self._answer.content
         if self._rest or not content.is_eof() or content.exception() is not None:
             return None
         rest = content.read_nowait()
@@ -60,11 +58,8 @@ class Arriving:
         return rest
 
     def close(self) -> None:
-        """Give the connection back if its body was read to the end, else give it up."""
-        if self.response.content.at_eof() and not self._rest:
-            self.response.release()
-        else:
-            self.response.close()
+        """Give the connection back if its body came to the end, else give it up."""
+        self._answer.close()
 
 
 #: Asks for a span of an object, of one version only where a validator is given.

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
 from typing import TypeVar, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
 
-import aiohttp
 from anyio import to_thread
-from yarl import URL
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.http_facts import stat_of
 from assetstore.backends.ranged import not_satisfiable, range_header
-from assetstore.backends.s3_body import FAULTS, Arriving, S3AsyncFile, translate_fault
+from assetstore.backends.s3_body import Arriving, S3AsyncFile, translate_fault
 from assetstore.backends.s3_errors import translate, translate_response
+from assetstore.backends.s3_exchange import FAULTS, Answer
 from assetstore.backends.s3_place import Place
 from assetstore.backends.s3_presign import Method, Presigner
 from assetstore.backends.s3_session import Session
@@ -32,13 +30,12 @@ from assetstore.errors import (
     BackendForbidden,
     BackendUnavailable,
     RangeNotSatisfiable,
+    VersionChanged,
 )
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: URLs that are remembered as aiohttp takes them apart (about 2 KB each), for objects that are asked for again.
-PARSED = 4096
 #: The most of an error's body that is read.
 ERROR_BYTES = 16 * 1024
 #: Answers by which S3 says that the bucket is in another region than the URL was signed for.
@@ -54,18 +51,17 @@ class S3Reader:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._presigner = Presigner(place.client, place.bucket)
-        self._parsed = lru_cache(maxsize=PARSED)(partial(URL, encoded=True))
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, Session] = WeakKeyDictionary()
 
     async def stat(self, path: str) -> FileStat:
         try:
-            response = await self._ask("HEAD", path, {})
+            answer = await self._ask("HEAD", path, {})
         except _Unexplained:
             opened = await self.open(path, Span(0, 1))
             await opened.aclose()
             return opened.stat
-        response.release()
-        return stat_of(path, response.headers)
+        answer.close()
+        return stat_of(path, answer.headers)
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> S3AsyncFile:
         try:
@@ -85,12 +81,14 @@ class S3Reader:
         if (wanted := range_header(span)) is not None:
             headers["Range"] = wanted
         if validator is not None:
+            if not validator.isprintable():
+                raise VersionChanged(f"{path!r} has no version with the validator {validator!r}", path=path)
             headers["If-Match"] = f'"{validator}"'
-        response = await self._ask("GET", path, headers)
+        answer = await self._ask("GET", path, headers)
         try:
-            return Arriving(path, response)
+            return Arriving(path, answer)
         except BaseException:  # headers that make no sense
-            response.close()
+            answer.close()
             raise
 
     async def aclose(self) -> None:
@@ -102,7 +100,7 @@ class S3Reader:
     def label(self) -> str:
         return self._place.label
 
-    async def _ask(self, method: Method, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _ask(self, method: Method, path: str, headers: dict[str, str]) -> Answer:
         """A successful answer; refused credentials and moved buckets are looked up afresh once."""
         try:
             return await self._try(method, path, headers)
@@ -116,19 +114,19 @@ class S3Reader:
         self._presigner.forget()
         return await self._try(method, path, headers)
 
-    async def _try(self, method: Method, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _try(self, method: Method, path: str, headers: dict[str, str]) -> Answer:
         key = self._place.key(path)
         url = self._presigner.at_once(method, key)
         if url is None:  # signing may look up credentials, over a network even
             url = await _in_thread(self._sign, method, path, key)
-        session = await self._session(url)
+        session = self._session() or await self._begin()
         try:
-            response = await session.request(method, self._parsed(url), headers=headers, allow_redirects=False)
-            if response.status in {200, 206}:
-                return response
+            answer = await session.ask(method, url, headers)
         except FAULTS as error:
             raise translate_fault(error, path, self.label) from error
-        raise self._refusal(response, await _beginning(response), path)
+        if answer.status in {200, 206}:
+            return answer
+        raise self._refusal(method, answer, await _beginning(answer), path)
 
     def _sign(self, method: Method, path: str, key: str) -> str:
         try:
@@ -138,23 +136,24 @@ class S3Reader:
         except Exception as error:
             raise translate(error, path, self.label) from error
 
-    def _refusal(self, response: aiohttp.ClientResponse, body: bytes, path: str) -> AssetStoreError:
-        if response.status in _ELSEWHERE:
+    def _refusal(self, method: Method, answer: Answer, body: bytes, path: str) -> AssetStoreError:
+        if answer.status in _ELSEWHERE:
             return _Elsewhere(f"{self.label} is in another region; give storage_options['region_name']", path=path)
-        if response.status == 403 and response.method == "HEAD":
+        if answer.status == 403 and method == "HEAD":
             return _Unexplained(f"{self.label} refused a HEAD of {path!r}", path=path)
-        error = translate_response(response.status, _headers_of(response), body, path, self.label)
+        error = translate_response(answer.status, _headers_of(answer), body, path, self.label)
         if isinstance(error, BackendForbidden) and self._place.options.forbidden_is_missing:
             return AssetNotFound(path, self.label)
         return error
 
-    async def _session(self, url: str) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.client.closed:
-            session = self._sessions[loop] = Session(self._place.options, url)
-            await session.keep_until_the_loop_ends()
-        return session.client
+    def _session(self) -> Session | None:
+        session = self._sessions.get(asyncio.get_running_loop())
+        return None if session is None or session.closed else session
+
+    async def _begin(self) -> Session:
+        session = self._sessions[asyncio.get_running_loop()] = Session(self._place.options)
+        await session.keep_until_the_loop_ends()
+        return session
 
 
 class _Elsewhere(BackendUnavailable):
@@ -170,17 +169,17 @@ async def _in_thread(work: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> T:
     return await to_thread.run_sync(work, *arguments, abandon_on_cancel=True)
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+async def _beginning(answer: Answer) -> bytes:
     """What an error's body says, as far as it comes: the status alone tells enough."""
     body = b""
     try:
         with suppress(*FAULTS):
-            while len(body) < ERROR_BYTES and (chunk := await response.content.read(ERROR_BYTES)):
+            while len(body) < ERROR_BYTES and (chunk := await answer.content.read(ERROR_BYTES)):
                 body += chunk
     finally:
-        response.close()
+        answer.close()
     return body
 
 
-def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+def _headers_of(answer: Answer) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}

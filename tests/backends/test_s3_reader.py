@@ -51,7 +51,7 @@ BODY = bytes(range(256)) * 8000  # 2 MB
 def behind(moto_bucket: S3Bucket, fault_proxy: Callable[[str], FaultProxy]) -> Iterator[tuple[S3Backend, FaultProxy]]:
     moto_bucket.put({"pre/a.bin": BODY, "pre/empty": b""})
     proxy = fault_proxy(moto_bucket.server.endpoint_url)
-    options = {**moto_bucket.server.options, "endpoint_url": proxy.url, "attempts": 1, "read_timeout_seconds": 0.5}
+    options = {**moto_bucket.server.options, "endpoint_url": proxy.url, "attempts": 1, "read_timeout_seconds": 1.0}
     backend = open_url(f"{moto_bucket.url}/pre", options)
     yield backend, proxy
     backend.client.close()
