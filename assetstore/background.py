@@ -50,12 +50,15 @@ class Background:
         self.start()
         self._wake.set()
 
+    def begin_anew(self) -> None:
+        """After a fork: no thread runs here, and whoever held a lock is not here either."""
+        self._lock = threading.Lock()
+        self._started = False
+
 
 def _begin_anew(background: weakref.ref[Background]) -> None:
-    """After a fork: no thread runs here, and whoever held the lock is not here either."""
     if (mine := background()) is not None:
-        mine._lock = threading.Lock()
-        mine._started = False
+        mine.begin_anew()
 
 
 def _run(work: weakref.WeakMethod[Callable[[], float]], wake: threading.Event) -> None:

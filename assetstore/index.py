@@ -6,29 +6,19 @@ often, and names are answered from what it has found.
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections.abc import Iterator
-from random import SystemRandom
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.cached.counters import Contact
-from assetstore.background import Background
-from assetstore.errors import AssetStoreError
 from assetstore.fingerprint import Fingerprinter
 from assetstore.index_fingerprints import BackgroundFingerprints, fingerprint_of
 from assetstore.index_table import Table
+from assetstore.refreshing import Refreshing
 from assetstore.resolver import Asset
-
-_log = logging.getLogger("assetstore")
 
 #: How many names are kept ready, beside the listing.
 REMEMBERED = 20_000
-#: A listing may take at most this share of the time, however often it is wanted.
-LISTING_SHARE = 0.05
-#: The first pause after a listing that failed; each further one doubles it.
-FIRST_RETRY_SECONDS = 1.0
 
 
 class IndexResolver:
@@ -43,7 +33,6 @@ class IndexResolver:
     ) -> None:
         self._backend = backend
         self._fingerprinter = fingerprinter
-        self._refresh_seconds = refresh_seconds
         self._table = Table()
         self._assets: dict[str, Asset] = {}
         self._made_soon = (
@@ -52,15 +41,16 @@ class IndexResolver:
             else None
         )
         self._full = threading.Event()
-        self._listing = threading.Lock()
-        self._failures = 0
-        #: How the last listing ended; ``None`` before the first has.
-        self.contact: Contact | None = None
-        self._background = Background(self._list, "assetstore-index")
+        self._refreshing = Refreshing(self._fill, f"list {backend.label}", refresh_seconds, "assetstore-index")
+
+    @property
+    def contact(self) -> Contact | None:
+        """How the last listing ended; ``None`` before the first has."""
+        return self._refreshing.contact
 
     def find(self, path: str) -> Asset | None:
         """The asset as it was last listed. Before the first listing is whole: as far as it has come."""
-        self._background.start()
+        self._refreshing.start()
         asset = self._assets.get(path)
         if asset is not None:
             return asset
@@ -75,7 +65,7 @@ class IndexResolver:
         return asset
 
     def all(self) -> Iterator[Asset]:
-        self._background.start()
+        self._refreshing.start()
         yield from map(self._asset, self._table)
 
     def vouches(self, path: str, fingerprint: str) -> bool:
@@ -87,11 +77,11 @@ class IndexResolver:
 
     def start(self) -> None:
         """Begin listing, if that has not begun."""
-        self._background.start()
+        self._refreshing.start()
 
     def wait_until_full(self, seconds: float) -> bool:
         """Wait for the first listing, at most so long; whether it is whole. Not for the event loop."""
-        self._background.start()
+        self._refreshing.start()
         return self._full.wait(seconds)
 
     def refresh(self) -> None:
@@ -100,13 +90,7 @@ class IndexResolver:
         Raises:
             BackendError: storage failed; the names that were known stay.
         """
-        with self._listing:
-            try:
-                self._fill()
-            except AssetStoreError as error:
-                self.contact = Contact(time.monotonic(), error)
-                raise
-            self.contact = Contact(time.monotonic())
+        self._refreshing.now()
 
     @property
     def memory_bytes(self) -> int:
@@ -115,21 +99,6 @@ class IndexResolver:
 
     def __len__(self) -> int:
         return len(self._table)
-
-    def _list(self) -> float:
-        """List unless somebody else is at it; the seconds until the next time."""
-        began = time.monotonic()
-        try:
-            self.refresh()
-            self._failures = 0
-        except AssetStoreError as error:
-            self._failures += 1
-            _log.warning("cannot list %s, so its names stay as they were: %s", self._backend.label, error)
-            pause = FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10)
-            return min(pause, max(self._refresh_seconds, FIRST_RETRY_SECONDS)) * SystemRandom().uniform(0.5, 1.0)
-        # Jitter, so that the workers of a fleet do not list in step; a tenth early, never late.
-        wanted = self._refresh_seconds * SystemRandom().uniform(0.9, 1.0)
-        return max(wanted, (time.monotonic() - began) / LISTING_SHARE)
 
     def _fill(self) -> None:
         table = Table.of(self._backend.walk()) if self._full.is_set() else self._first_listing()

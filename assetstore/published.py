@@ -6,43 +6,16 @@ published names; and one whose bytes are not the published ones does not pass th
 
 from __future__ import annotations
 
-import os
-import posixpath
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Protocol
 
 from assetstore import fingerprint as fingerprints
-from assetstore import manifest as manifests
-from assetstore.backends import open_backend
-from assetstore.backends.base import Backend, FileStat, read_bytes
-from assetstore.errors import AssetNotFound, BackendError, ManifestError
+from assetstore.backends.base import Backend, FileStat
 from assetstore.fingerprint import ContentFingerprint, Fingerprinter
 from assetstore.manifest import Entry, Manifest
+from assetstore.manifest_file import ManifestFile
+from assetstore.refreshing import Refreshing
 from assetstore.resolver import Asset
-
-
-def read(where: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> Manifest:
-    """The manifest at a path or an fsspec URL; *storage_options* go to what a URL names.
-
-    Raises:
-        ManifestError: it is missing, cannot be read, is not ours, or is of a newer format.
-        SettingsError: the URL's scheme is unknown, or its library is not installed.
-    """
-    spelled = os.fspath(where)
-    folder, name = posixpath.split(spelled) if scheme(spelled) else os.path.split(os.path.abspath(spelled))
-    advice = "write it with 'assetstore publish --manifest PATH', or correct manifest="
-    try:
-        data = read_bytes(open_backend(folder, storage_options, must_exist=False), name)
-    except AssetNotFound:
-        raise ManifestError(f"there is no manifest at {spelled}; {advice}") from None
-    except BackendError as error:
-        raise ManifestError(f"the manifest at {spelled} cannot be read: {error}") from error
-    return manifests.load(data, spelled)
-
-
-def scheme(where: str) -> str:
-    """The scheme of a URL, lower case; ``""`` for a path."""
-    return where.partition("://")[0].lower() if "://" in where else ""
 
 
 class ManifestResolver:
@@ -66,8 +39,83 @@ class ManifestResolver:
         return fingerprints.add(path, fingerprint) in self._vouched
 
 
+class FollowedResolver:
+    """As :class:`ManifestResolver`; the manifest is read again, when asked, if another one lies in its place.
+
+    Raises:
+        ManifestError: there is none that can be read.
+    """
+
+    def __init__(self, file: ManifestFile) -> None:
+        self._file = file
+        manifest, self._stat = file.read()
+        self._names = ManifestResolver(manifest)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The one that was read last."""
+        return self._names.manifest
+
+    def find(self, path: str) -> Asset | None:
+        return self._names.find(path)
+
+    def all(self) -> Iterator[Asset]:
+        return self._names.all()
+
+    def vouches(self, path: str, fingerprint: str) -> bool:
+        return self._names.vouches(path, fingerprint)
+
+    def start(self) -> None:
+        """It was read when the mount was wired."""
+
+    def knows(self, path: str) -> bool:
+        """A manifest is whole, or is none."""
+        return True
+
+    def refresh(self) -> None:
+        """Read the manifest if it is another one.
+
+        Raises:
+            ManifestError: it is gone, or cannot be read; the names that were known stay.
+        """
+        self._follow()
+
+    def _follow(self) -> None:
+        if not self._file.is_still(self._stat):
+            manifest, self._stat = self._file.read()
+            self._names = ManifestResolver(manifest)
+
+
+class WatchedResolver(FollowedResolver):
+    """As :class:`FollowedResolver`, for a manifest behind a network: looked at again within *refresh_seconds*."""
+
+    def __init__(self, file: ManifestFile, refresh_seconds: float) -> None:
+        super().__init__(file)
+        what = f"read the manifest at {file.where}"
+        self._refreshing = Refreshing(self._follow, what, refresh_seconds, "assetstore-manifest")
+
+    def find(self, path: str) -> Asset | None:
+        self._refreshing.start()
+        return self._names.find(path)
+
+    def start(self) -> None:
+        """Begin to look, if that has not begun."""
+        self._refreshing.start()
+
+    def refresh(self) -> None:
+        self._refreshing.now()
+
+
 def _asset(entry: Entry) -> Asset:
     return Asset(entry.path, entry.fingerprint, integrity=entry.integrity, sha256=entry.sha256, imports=entry.imports)
+
+
+class HasManifest(Protocol):
+    """What takes its names from a manifest."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The current one."""
 
 
 class PublishedFingerprint:
@@ -79,13 +127,13 @@ class PublishedFingerprint:
 
     reads = True
 
-    def __init__(self, manifest: Manifest, otherwise: Fingerprinter | None) -> None:
-        self._entries = manifest.entries
+    def __init__(self, names: HasManifest, otherwise: Fingerprinter | None) -> None:
+        self._names = names
         self._otherwise = otherwise
         self._bytes = ContentFingerprint()
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
-        entry = self._entries.get(stat.path)
+        entry = self._names.manifest.entries.get(stat.path)
         if entry is not None and self._is(entry, stat, backend):
             return entry.fingerprint
         return None if self._otherwise is None else self._otherwise.of(stat, backend)

@@ -15,7 +15,7 @@ from assetstore import wiring
 from assetstore.backends.base import Backend
 from assetstore.backends.cached import CacheSettings, RemoteLimits
 from assetstore.compress import BUDGET_BYTES
-from assetstore.errors import BackendError, SettingsError, UnsafePath
+from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
 from assetstore.fingerprint import Fingerprinter
 from assetstore.health import Health
 from assetstore.hosts import HostChoice
@@ -249,15 +249,16 @@ class AssetStore:
         """
         targets = destinations(self._mounts, mounts, to, storage_options)
         published = [publish(mount, target, **options) for mount, target in targets]
-        with suppress(BackendError):  # what is published is published; the names come a little later
+        with suppress(BackendError, ManifestError):  # what is published is published; the names come a little later
             self.refresh()
         return published
 
     def refresh(self) -> None:
-        """Learn the names of all remote mounts anew, and return when they are known. Not for the event loop.
+        """Learn the names of all remote mounts anew, read manifests that are other ones by now, and return when
+        the names are known. Not for the event loop.
 
         Raises:
-            BackendError: storage failed; the names that were known stay.
+            BackendError, ManifestError: storage failed; the names that were known stay.
         """
         for mount in self._mounts:
             if mount.remote is not None:

@@ -23,9 +23,9 @@ from assetstore.headers import HeaderRules, shared_policy
 from assetstore.hosts import HostChoice, Hosts, hosts
 from assetstore.indexing import Index
 from assetstore.manifest import Manifest
+from assetstore.manifest_file import ManifestFile, scheme
 from assetstore.mounts import Mount, allowed_extensions
-from assetstore.published import ManifestResolver, PublishedFingerprint, scheme
-from assetstore.published import read as read_manifest
+from assetstore.published import FollowedResolver, ManifestResolver, PublishedFingerprint, WatchedResolver
 from assetstore.resolver import LiveResolver, Resolver
 from assetstore.rewritten import rewritten
 from assetstore.urls import MountUrl
@@ -64,10 +64,11 @@ def wire(given: MountOptions) -> Mount:
         SettingsError: an argument is malformed; the message shows a good one.
     """
     public = _flag("public", given.public)
-    manifest = _manifest(given)
+    index = Index.parse(given.index)
+    published = _published(given, index)
     made_of = fingerprinter(given.fingerprint)
-    if manifest is not None:
-        made_of = PublishedFingerprint(manifest, made_of)
+    if published is not None:
+        made_of = PublishedFingerprint(published, made_of)
     stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
     backend = rewritten(stored, made_of, given.references)
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
@@ -80,7 +81,7 @@ def wire(given: MountOptions) -> Mount:
         remote=far,
         fingerprinter=made_of,
         hosts=_hosts(given.asset_host, url),
-        resolver=_resolver(backend, made_of, manifest, Index.parse(given.index)),
+        resolver=published or _resolver(backend, made_of, index),
         allowed_ext=allowed_extensions(given.allowed_ext),
         public=public,
         defaults=_defaults(given.defaults),
@@ -125,19 +126,20 @@ def _is_one_version(path: str) -> bool:
     return fingerprints.split(path)[1] is not None
 
 
-def _resolver(backend: Backend, made_of: Fingerprinter | None, manifest: Manifest | None, index: Index) -> Resolver:
-    """Where names come from: a manifest, an index of what is far away, or a look at what is near."""
-    if manifest is not None:
-        return ManifestResolver(manifest)
+def _resolver(backend: Backend, made_of: Fingerprinter | None, index: Index) -> Resolver:
+    """Where names come from that were not published: an index of what is far away, or a look at what is near."""
     return index.resolver(backend, made_of) if backend.remote else LiveResolver(backend, made_of)
 
 
-def _manifest(given: MountOptions) -> Manifest | None:
-    """The published manifest; one that lies beside the root is read with the root's own options."""
-    if given.manifest is None or isinstance(given.manifest, Manifest):
-        return given.manifest
+def _published(given: MountOptions, index: Index) -> ManifestResolver | FollowedResolver | None:
+    """The names of the manifest; one that lies beside the root is read with the root's own options."""
+    if given.manifest is None:
+        return None
+    if isinstance(given.manifest, Manifest):
+        return ManifestResolver(given.manifest)
     beside = isinstance(given.root, str) and scheme(given.root) == scheme(fspath(given.manifest)) != ""
-    return read_manifest(given.manifest, given.storage_options if beside else None)
+    file = ManifestFile(given.manifest, given.storage_options if beside else None)
+    return WatchedResolver(file, index.refresh_seconds) if file.remote else FollowedResolver(file)
 
 
 def _name(name: object) -> str | None:

@@ -30,8 +30,8 @@ backends.cached.attempts  backends.cached.guard  backends.cached.streams
 backends.cached.disk_budget  backends.cached.disk  backends.cached.shelf
 backends.cached.known  backends.cached.blocks  backends.cached.facts  backends.cached.reader  backends.cached
 mtimes  fingerprint  sheets  rewriting  rewritten_reader  rewritten  resolver
-background  index_fingerprints  index_table  index_lazy  index  indexing
-manifest  published  hosts  mounts  missing  namer  health  metrics
+background  refreshing  index_fingerprints  index_table  index_lazy  index  indexing
+manifest  manifest_file  published  hosts  mounts  missing  namer  health  metrics
 html  addresses  integrity  importmap  modules  named  mapped  pages  page  inspection
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload

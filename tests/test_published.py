@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from assetstore.backends import open_backend
-from assetstore.backends.base import WritableBackend
+from assetstore.backends.base import FileStat, WritableBackend
 from assetstore.errors import AssetNotFound, ManifestError
+from assetstore.indexing import Index
 from assetstore.manifest import Manifest, dump
+from assetstore.manifest_file import ManifestFile
 from assetstore.publish import publish
-from assetstore.published import ManifestResolver, PublishedFingerprint, read
+from assetstore.published import ManifestResolver, PublishedFingerprint, WatchedResolver
 from assetstore.store import AssetStore
 from servers.s3 import S3Bucket
 
@@ -44,6 +48,10 @@ def other_server(world: Path, tmp_path: Path) -> Path:
     for number, file in enumerate(copy.rglob("*")):
         os.utime(file, (number, number))
     return copy
+
+
+def read(where: Path) -> Manifest:
+    return ManifestFile(where).read()[0]
 
 
 def store(root: Path | str, manifest: Any, **arguments: Any) -> AssetStore:
@@ -201,7 +209,86 @@ def test_the_resolver_knows_all_and_vouches_for_current_and_retained(shipped: Pa
 
 def test_bytes_that_were_not_published_get_what_the_mount_makes_of_them(shipped: Path, other_server: Path) -> None:
     backend = open_backend(other_server)
-    made_of = PublishedFingerprint(read(shipped), None)
+    made_of = PublishedFingerprint(ManifestResolver(read(shipped)), None)
     (other_server / "new.css").write_text("new")
     assert made_of.of(backend.stat("new.css"), backend) is None
     assert made_of.of(backend.stat("robots.txt"), backend) == read(shipped).entries["robots.txt"].fingerprint
+
+
+def test_a_manifest_on_disk_is_read_again_when_asked(shipped: Path, world: Path, published_url: str) -> None:
+    assets = store(world, shipped)
+    assert url(assets) == published_url
+    manifest = read(shipped)
+    entries = {path: each for path, each in manifest.entries.items() if path != "css/app.css"}
+    shipped.write_bytes(dump(Manifest("next", manifest.published_at, None, entries)))
+    assert url(assets) == published_url
+    assets.refresh()
+    assert url(assets) == "/assets/css/app.css"
+    shipped.write_text("half a manif")
+    with pytest.raises(ManifestError):
+        assets.refresh()
+    assert url(assets) == "/assets/css/app.css", "what was known stays"
+
+
+@pytest.fixture
+def followed(moto_bucket: S3Bucket, world: Path) -> Callable[[float], AssetStore]:
+    """A store over a bucket that takes its names from the live release, and looks again after so many seconds."""
+
+    def made(refresh_seconds: float) -> AssetStore:
+        options = moto_bucket.server.options
+        where = f"{moto_bucket.url}/pre/.assetstore/current.json"
+        index = Index(refresh_seconds=refresh_seconds)
+        return store(f"{moto_bucket.url}/pre", where, storage_options=options, index=index)
+
+    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    return made
+
+
+def test_a_release_of_another_process_is_known_soon_and_costs_one_look_until_then(
+    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, world: Path
+) -> None:
+    assets = followed(0.05)
+    before = url(assets)
+    assert before == url(unpublished(world))
+    (world / "css/app.css").write_text("released by another process")
+    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    until = time.monotonic() + 20
+    while url(assets) == before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert url(assets) == url(unpublished(world)) != before
+
+
+def test_asking_makes_a_release_known_at_once(
+    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, world: Path
+) -> None:
+    assets = followed(3600)
+    before = url(assets)
+    (world / "css/app.css").write_text("released by another process")
+    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    assert url(assets) == before
+    assets.refresh()
+    assert url(assets) == url(unpublished(world)) != before
+
+
+def test_a_manifest_that_did_not_change_is_not_read_again(moto_bucket: S3Bucket, shipped: Path) -> None:
+    class Counting(ManifestFile):
+        reads = 0
+
+        def read(self) -> tuple[Manifest, FileStat]:
+            self.reads += 1
+            return super().read()
+
+    moto_bucket.put({"assets.json": shipped.read_bytes()})
+    file = Counting(f"{moto_bucket.url}/assets.json", moto_bucket.server.options)
+    resolver = WatchedResolver(file, 3600)
+    for _ in range(3):
+        resolver.refresh()
+    assert file.reads == 1
+    moto_bucket.put({"assets.json": shipped.read_bytes() + b"\n"})
+    resolver.refresh()
+    assert file.reads == 2
+    resolver.start()
+    assert resolver.knows("anything")
+    assert resolver.find("css/app.css") is not None
+    assert resolver.vouches("css/app.css", resolver.manifest.entries["css/app.css"].fingerprint or "")
+    assert len(list(resolver.all())) == len(resolver.manifest.entries)

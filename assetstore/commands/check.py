@@ -15,10 +15,11 @@ from assetstore.commands.storage import add_storage_option, storage_options
 from assetstore.commands.target import mounts_of, say_json, say_table
 from assetstore.errors import SettingsError
 from assetstore.manifest import Entry, Manifest
+from assetstore.manifest_file import ManifestFile
 from assetstore.mounts import Mount
 from assetstore.publish.destinations import open_target
 from assetstore.publish.ledger import Ledger
-from assetstore.published import ManifestResolver, read
+from assetstore.published import FollowedResolver, ManifestResolver
 
 #: How many faults of one kind are printed for people; JSON has them all.
 SHOWN = 3
@@ -100,7 +101,7 @@ def _manifest(
     args: argparse.Namespace, mount: Mount | None, target: WritableBackend | None, release: str
 ) -> Manifest | None:
     if args.manifest is not None:
-        return read(args.manifest, storage_options(args.storage_option) or None)
+        return ManifestFile(args.manifest, storage_options(args.storage_option) or None).read()[0]
     if target is not None:
         books = Ledger(target)
         return books.manifest(release) if release else books.require().current
@@ -109,7 +110,7 @@ def _manifest(
             f"{release!r} is no URL; to check a release by its id, say with --to where it was published"
         )
     resolver = None if mount is None else mount.resolver
-    return resolver.manifest if isinstance(resolver, ManifestResolver) else None
+    return resolver.manifest if isinstance(resolver, ManifestResolver | FollowedResolver) else None
 
 
 def _base(mount: Mount | None) -> str:
