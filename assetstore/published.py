@@ -22,14 +22,19 @@ class ManifestResolver:
     """Answers what an asset is called from one manifest, and from nothing else."""
 
     def __init__(self, manifest: Manifest) -> None:
+        self._take(manifest)
+
+    def _take(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self._vouched = manifest.retained.union(manifest.fingerprinted())
+        # Last: who finds these empty makes them of the manifest above.
         self._assets: dict[str, Asset] = {}
 
     def find(self, path: str) -> Asset | None:
-        asset = self._assets.get(path)
+        assets = self._assets
+        asset = assets.get(path)
         if asset is None and (entry := self.manifest.entries.get(path)) is not None:
-            asset = self._assets[path] = _asset(entry)
+            asset = assets[path] = _asset(entry)
         return asset
 
     def all(self) -> Iterator[Asset]:
@@ -39,8 +44,8 @@ class ManifestResolver:
         return fingerprints.add(path, fingerprint) in self._vouched
 
 
-class FollowedResolver:
-    """As :class:`ManifestResolver`; the manifest is read again, when asked, if another one lies in its place.
+class FollowedResolver(ManifestResolver):
+    """Answers from the manifest in a file, which is read again, when asked, if another one lies in its place.
 
     Raises:
         ManifestError: there is none that can be read.
@@ -49,21 +54,7 @@ class FollowedResolver:
     def __init__(self, file: ManifestFile) -> None:
         self._file = file
         manifest, self._stat = file.read()
-        self._names = ManifestResolver(manifest)
-
-    @property
-    def manifest(self) -> Manifest:
-        """The one that was read last."""
-        return self._names.manifest
-
-    def find(self, path: str) -> Asset | None:
-        return self._names.find(path)
-
-    def all(self) -> Iterator[Asset]:
-        return self._names.all()
-
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        return self._names.vouches(path, fingerprint)
+        super().__init__(manifest)
 
     def start(self) -> None:
         """It was read when the mount was wired."""
@@ -83,7 +74,7 @@ class FollowedResolver:
     def _follow(self) -> None:
         if not self._file.is_still(self._stat):
             manifest, self._stat = self._file.read()
-            self._names = ManifestResolver(manifest)
+            self._take(manifest)
 
 
 class WatchedResolver(FollowedResolver):
@@ -96,7 +87,7 @@ class WatchedResolver(FollowedResolver):
 
     def find(self, path: str) -> Asset | None:
         self._refreshing.start()
-        return self._names.find(path)
+        return self._assets.get(path) or super().find(path)
 
     def start(self) -> None:
         """Begin to look, if that has not begun."""

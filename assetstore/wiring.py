@@ -131,7 +131,7 @@ def _resolver(backend: Backend, made_of: Fingerprinter | None, index: Index) -> 
     return index.resolver(backend, made_of) if backend.remote else LiveResolver(backend, made_of)
 
 
-def _published(given: MountOptions, index: Index) -> ManifestResolver | FollowedResolver | None:
+def _published(given: MountOptions, index: Index) -> ManifestResolver | None:
     """The names of the manifest; one that lies beside the root is read with the root's own options."""
     if given.manifest is None:
         return None

@@ -19,7 +19,7 @@ from assetstore.manifest_file import ManifestFile
 from assetstore.mounts import Mount
 from assetstore.publish.destinations import open_target
 from assetstore.publish.ledger import Ledger
-from assetstore.published import FollowedResolver, ManifestResolver
+from assetstore.published import ManifestResolver
 
 #: How many faults of one kind are printed for people; JSON has them all.
 SHOWN = 3
@@ -110,7 +110,7 @@ def _manifest(
             f"{release!r} is no URL; to check a release by its id, say with --to where it was published"
         )
     resolver = None if mount is None else mount.resolver
-    return resolver.manifest if isinstance(resolver, ManifestResolver | FollowedResolver) else None
+    return resolver.manifest if isinstance(resolver, ManifestResolver) else None
 
 
 def _base(mount: Mount | None) -> str:
