@@ -16,7 +16,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
-from assetstore.http.remembered import Asked, Remembered
+from assetstore.http.remembered import Asked, Remembered, Witness
 from assetstore.http.request import READ
 
 #: What plans may take besides the bytes of files, so that a budget of 0 still remembers plans.
@@ -39,6 +39,8 @@ class Memory:
         self.max_body = budget_bytes // SHARE
         #: Whether the Host header decides which mount answers.
         self.by_host = False
+        #: What a door keeps of answers in its server's own words; emptied whenever an entry goes.
+        self.instant: dict[Any, Any] = {}
         self._entries: dict[str, Remembered] = {}
         self._ahead: OrderedDict[str, Remembered] = OrderedDict()
         self._passed: OrderedDict[str, Remembered] = OrderedDict()
@@ -74,6 +76,11 @@ class Memory:
             if entry.cost != entry.charged:
                 self._charge(key, entry)
         return ready
+
+    def vouches_for(self, key: str, asked: Asked, ready: Ready) -> Witness | None:
+        """Who knows for how long *ready* may be repeated; ``None`` if its bytes are read anew each time."""
+        entry = self._entries.get(key)
+        return entry.witness if entry is not None and entry.answers.get(asked) is ready else None
 
     def key_of(self, scope: Mapping[str, Any]) -> str:
         """What the URL of a request is remembered as: its path, where nothing else decides who answers."""
@@ -112,6 +119,7 @@ class Memory:
         """Forget everything, since there is another mount; *by_host* says whether the Host header decides who answers."""
         self.by_host = by_host
         with self._lock:
+            self.instant.clear()
             self._entries.clear()
             self._ahead.clear()
             self._passed.clear()
@@ -127,6 +135,7 @@ class Memory:
     def _remove(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
+            self.instant.clear()
             self._bytes -= entry.charged
             if self._ahead.pop(key, None) is None:
                 self._passed.pop(key, None)

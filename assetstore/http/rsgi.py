@@ -1,15 +1,21 @@
 """This module owns the RSGI door: the same application, spoken to as granian does it itself.
 
-What memory knows is answered without an ASGI message on the way. Everything else goes to the ASGI
-application, whose messages are translated one by one; large files, and parts of them, are left to
-the server (RSGI specification 1.5, ``response_file`` and ``response_file_range``).
+What memory knows is answered without an ASGI message on the way, and what it answered a moment ago
+with what the server was told then. Everything else goes to the ASGI application, whose messages are
+translated one by one; large files, and parts of them, are left to the server (RSGI specification
+1.5, ``response_file`` and ``response_file_range``).
+
+Each question to granian costs a crossing into its own memory, and time in which no other thread of
+it runs: hence the few there are, in the order that answers the most with the fewest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -17,13 +23,20 @@ from assetstore.http.answer import Ready
 from assetstore.http.body import PATHSEND, RANGESEND, Message, Receive, Send
 from assetstore.http.memory import Memory
 from assetstore.http.policy import Headers
+from assetstore.http.remembered import Asked, Witness
 from assetstore.http.request import READ
 
 _EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
 _READ = {name.decode(): name for name in READ}
-#: Lists of headers that are kept as text.
-MAX_TEXTS = 4096
+#: A request without any of these is for memory, whatever else it bears; one to upgrade may be none of HTTP.
+_TELLING = frozenset([*_READ, "upgrade"])
+_nothing_told = _TELLING.isdisjoint
+#: Answers that are kept in the server's own words; about a kilobyte each, without the bytes that memory has anyway.
+MAX_INSTANT = 16_384
 
+_Pairs = list[tuple[str, str]]
+#: Path, method, and the headers that can change the answer.
+_Asking = tuple[str, str, tuple[tuple[str, str], ...]]
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
@@ -43,7 +56,7 @@ class RsgiDoor:
         self._application = application
         self._memory = memory
         self._lifespan = lifespan
-        self._texts: dict[int, tuple[Headers, list[tuple[str, str]]]] = {}
+        self._instant: dict[_Asking, tuple[Witness, int, _Pairs, bytes]] = memory.instant
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._lifespan is not None:
@@ -54,39 +67,50 @@ class RsgiDoor:
             loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        if scope.proto != "http":
+        headers = scope.headers
+        names = headers.keys()
+        asked = () if _nothing_told(names) else _told(headers, names)
+        asking = scope.path, scope.method, asked
+        known = self._instant.get(asking)
+        if known is not None and time.monotonic() < known[0].until:
+            protocol.response_bytes(known[1], known[2], known[3])
+        elif scope.proto != "http":
             protocol.close(None)
+        elif not self._recall(asking, scope, protocol):
+            await self._application(_asgi(scope, headers.items()), _Receiving(protocol), _Sending(protocol))
+
+    def _recall(self, asking: _Asking, scope: Any, protocol: Any) -> bool:
+        """Answer from memory; whether it knew the answer."""
+        path, method, pairs = asking
+        key = self._memory.key_of(_asgi(scope, scope.headers.items())) if self._memory.by_host else path
+        asked = method, tuple([(_READ[name], value.encode("latin-1")) for name, value in pairs if name in _READ])
+        ready = self._memory.recall(key, asked, _EXTENSIONS)
+        if ready is None:
+            return False
+        headers = _text(ready.headers)
+        _respond(ready, headers, protocol)
+        if key == path and len(pairs) == len(asked[1]):
+            self._keep(asking, asked, ready, headers)
+        return True
+
+    def _keep(self, asking: _Asking, asked: Asked, ready: Ready, headers: _Pairs) -> None:
+        """Have *ready* at hand in the server's words, if it is one that may be repeated, and in one piece."""
+        witness = self._memory.vouches_for(asking[0], asked, ready)
+        if witness is None or ready.by_server is not None or len(ready.body) > 1:
             return
-        listed = scope.headers.items()
-        asked = tuple([(_READ[name], value.encode("latin-1")) for name, value in listed if name in _READ])
-        ready = self._memory.recall(self._key(scope), (scope.method, asked), _EXTENSIONS)
-        if ready is not None:
-            self._respond(ready, protocol)
-            return
-        await self._application(_asgi(scope, listed), _Receiving(protocol), _Sending(protocol))
+        if len(self._instant) >= MAX_INSTANT:
+            self._instant.clear()
+        self._instant[asking] = witness, ready.status, headers, b"".join(ready.body)
 
-    def _key(self, scope: Any) -> str:
-        path: str = scope.path
-        return self._memory.key_of(_asgi(scope, scope.headers.items())) if self._memory.by_host else path
 
-    def _respond(self, ready: Ready, protocol: Any) -> None:
-        status, headers, pieces, by_server = ready
-        if by_server is None:
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            protocol.response_bytes(status, self._text(headers), body)
-        elif by_server.kind == PATHSEND:
-            protocol.response_file(status, self._text(headers), by_server.path)
-        else:
-            protocol.response_file_range(status, self._text(headers), *by_server[1:])
-
-    def _text(self, headers: Headers) -> list[tuple[str, str]]:
-        """*headers* as text. Those that are remembered are the same object each time, and so is their text."""
-        known = self._texts.get(id(headers))
-        if known is None or known[0] is not headers:
-            if len(self._texts) >= MAX_TEXTS:
-                self._texts.clear()
-            known = self._texts[id(headers)] = headers, _text(headers)
-        return known[1]
+def _respond(ready: Ready, headers: _Pairs, protocol: Any) -> None:
+    status, _, pieces, by_server = ready
+    if by_server is None:
+        protocol.response_bytes(status, headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    elif by_server.kind == PATHSEND:
+        protocol.response_file(status, headers, by_server.path)
+    else:
+        protocol.response_file_range(status, headers, *by_server[1:])
 
 
 class _Receiving:
@@ -152,5 +176,17 @@ def _asgi(scope: Any, listed: list[tuple[str, str]]) -> Message:
     }
 
 
-def _text(headers: Headers) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+def _told(headers: Any, names: list[str]) -> tuple[tuple[str, str], ...]:
+    """Those of *headers* that can change the answer, which are among *names*."""
+    return tuple([(name, value) for name in _TELLING.intersection(names) for value in headers.get_all(name)])
+
+
+def _text(headers: Headers) -> _Pairs:
+    return [_text_pair(pair) for pair in headers]
+
+
+@lru_cache(1024)
+def _text_pair(pair: tuple[bytes, bytes]) -> tuple[str, str]:
+    """A header as text; most are the same from asset to asset, and so need be there once."""
+    name, value = pair
+    return name.decode("latin-1"), value.decode("latin-1")

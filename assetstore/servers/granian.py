@@ -26,6 +26,7 @@ def run(listen: Listen, *, workers: int, log: bool) -> None:
         uds=None if listen.uds is None else Path(listen.uds),
         ssl_cert=None if listen.tls_cert is None else Path(listen.tls_cert),
         ssl_key=None if listen.tls_key is None else Path(listen.tls_key),
+        websockets=False,
         workers=workers,
         log_access=log,
         log_level=LogLevels.info if log else LogLevels.warning,

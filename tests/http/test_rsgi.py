@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from asgi.client import Reply, ask
 from asgi.tree import DATA, put
 from assetstore import AssetStore
+from assetstore.http import remembered, rsgi
+from assetstore.http.rsgi import RsgiDoor
 
 #: What each way of responding was called with.
 Calls = list[tuple[Any, ...]]
@@ -46,6 +49,13 @@ class Protocol:
         self.calls.append(("close", status))
 
 
+class Headers(dict[str, str]):
+    """A request's headers, as the server gives them."""
+
+    def get_all(self, name: str) -> list[str]:
+        return [self[name]] if name in self else []
+
+
 async def nothing(*_: object) -> None:
     raise AssertionError("not for a mount")
 
@@ -58,17 +68,21 @@ def store(tree: Path) -> AssetStore:
     return store
 
 
-def told(store: AssetStore, path: str, method: str = "GET", times: int = 1, **headers: str) -> Calls:
-    """What the server is told at the last of some requests."""
-    scope = SimpleNamespace(
-        proto="http",
+def scope_of(path: str, method: str = "GET", proto: str = "http", **headers: str) -> SimpleNamespace:
+    return SimpleNamespace(
+        proto=proto,
         http_version="1.1",
         scheme="http",
         method=method,
         path=f"/assets/{path}",
         query_string="",
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        headers=Headers({name.replace("_", "-"): value for name, value in headers.items()}),
     )
+
+
+def told(store: AssetStore, path: str, method: str = "GET", times: int = 1, **headers: str) -> Calls:
+    """What the server is told at the last of some requests."""
+    scope = scope_of(path, method, **headers)
     door = store.rsgi(nothing)
     for _ in range(times):
         protocol = Protocol()
@@ -112,10 +126,69 @@ def test_several_large_parts_are_streamed(store: AssetStore) -> None:
     assert b"".join(piece for _, piece in pieces) == reply.body
 
 
-def test_websockets_are_refused(store: AssetStore) -> None:
+def test_websockets_are_refused_even_where_an_asset_was_asked_for_in_the_same_words(store: AssetStore) -> None:
+    door, handshake = store.rsgi(nothing), {"connection": "upgrade", "upgrade": "websocket"}
+    for kind, expected in (("http", ["bytes"]), ("http", ["bytes"]), ("http", ["bytes"]), ("ws", ["close"])):
+        protocol = Protocol()
+        asyncio.run(door.__rsgi__(scope_of("css/app.css", proto=kind, **handshake), protocol))
+        assert [name for name, *_ in protocol.calls] == expected
+
+
+def once(door: RsgiDoor, scope: object) -> tuple[Any, ...]:
     protocol = Protocol()
-    asyncio.run(store.rsgi(nothing).__rsgi__(SimpleNamespace(proto="ws"), protocol))
-    assert protocol.calls == [("close", None)]
+    asyncio.run(door.__rsgi__(scope, protocol))
+    [call] = protocol.calls
+    return call
+
+
+def test_a_file_that_was_told_of_a_moment_ago_is_looked_at_again(
+    store: AssetStore, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "CHECK_SECONDS", 0.2)
+    put(tree, "note.txt", b"before")
+    door, scope = store.rsgi(nothing), scope_of("note.txt")
+    assert [once(door, scope)[3] for _ in range(3)] == [b"before"] * 3
+    put(tree, "note.txt", b"and after")
+    time.sleep(0.25)
+    assert [once(door, scope)[3] for _ in range(3)] == [b"and after"] * 3
+
+
+def test_nothing_is_repeated_that_memory_has_let_go(store: AssetStore) -> None:
+    door, scope = store.rsgi(nothing), scope_of("css/app.css")
+    for _ in range(3):
+        once(door, scope)
+    memory = store._memory
+    assert [asked[0] for asked in memory.instant] == [scope.path]
+    entry = memory.get(scope.path)
+    assert entry is not None
+    memory.drop(scope.path, entry)
+    assert not memory.instant
+
+
+def test_bytes_that_are_read_anew_each_time_are_not_repeated(tree: Path) -> None:
+    put(tree, "note.txt", b"before")
+    store = AssetStore(ASSETS_MEMORY_BYTES=0)
+    store.static("/assets/", root=tree, name="assets")
+    door = store.rsgi(nothing)
+    for _ in range(3):
+        assert once(door, scope_of("note.txt"))[3] == b"before"
+    assert not store._memory.instant
+
+
+def test_what_is_repeated_is_bounded(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rsgi, "MAX_INSTANT", 5)
+    door = store.rsgi(nothing)
+    for number in range(50):
+        once(door, scope_of("css/app.css", if_none_match=f'"{number}"'))
+        assert len(store._memory.instant) <= 5
+
+
+def test_a_header_that_comes_twice_is_read_twice(store: AssetStore) -> None:
+    etag = expected(store, "data.bin").headers["etag"]
+    scope = scope_of("data.bin", if_none_match='"other"')
+    scope.headers.get_all = lambda name: ['"other"', etag] if name == "if-none-match" else []
+    door = store.rsgi(nothing)
+    assert [once(door, scope)[1] for _ in range(3)] == [304] * 3
 
 
 def test_the_lifespan_is_entered_before_and_left_after(store: AssetStore) -> None:
