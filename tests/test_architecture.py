@@ -18,7 +18,7 @@ paths  media_types  headers  compress  digest
 references  stylesheets  scripts  recent  soon
 urls  settings
 backends.base  backends.readers  backends.held
-backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors
+backends.local_held  backends.local_reader  backends.local_root  backends.local  backends.filesystem_facts  backends.filesystem_errors
 backends.filesystem_file  backends.filesystem
 backends.http_errors  backends.http_facts  backends.ranged  backends.s3_errors  backends.s3_listing
 backends.s3_signature  backends.s3_client

@@ -17,6 +17,7 @@ from typing import Protocol
 from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
+from assetstore.backends.local_held import HeldFile, HeldFiles
 from assetstore.backends.readers import MAX_THREADS, AsyncOpenFile, Mark, Reader, ThreadReader
 
 #: Bytes read at a time. Smaller pieces cost more calls, larger ones fresh pages of memory.
@@ -68,6 +69,7 @@ class LocalReader:
         self._backend = backend
         self._limiter = CapacityLimiter(max_threads)
         self._cached = _CachedBytes()
+        self._held = HeldFiles()
 
     async def stat(self, path: str) -> FileStat:
         return self._backend.stat(path)
@@ -77,25 +79,40 @@ class LocalReader:
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
 
     def mark(self, path: str) -> Mark:
+        self._held.let_go(path)
         return self._backend.mark(path)
 
     def path_of(self, path: str, mark: Mark) -> str | None:
         return os.path.join(self._backend.label, path) if self._backend.mark(path) == mark else None
 
     def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
-        if stop - start > PIECE_BYTES:
-            return None
-        descriptor = self._backend.open_marked(path, mark)
+        held = self._held.get(path)
+        if held is None or held.mark != mark or start < held.start or stop > held.stop:
+            return self._read_anew(path, mark, start, stop)
+        # What was in the page cache within this second is there still: it is the last that the system drops.
+        try:
+            piece = os.pread(held.descriptor, stop - start, start)
+        except OSError:
+            piece = b""
+        if len(piece) == stop - start and held.is_unchanged:
+            return piece
+        self._held.let_go(path)
+        return None
+
+    def _read_anew(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
+        descriptor = self._backend.open_marked(path, mark) if stop - start <= PIECE_BYTES else None
         if descriptor is None:
             return None
-        try:
-            piece = self._cached.read(descriptor, start, stop)
-        finally:
-            os.close(descriptor)
-        return piece if len(piece) == stop - start else None
+        file = HeldFile(descriptor, mark, start, stop)
+        piece = self._cached.read(descriptor, start, stop)
+        if len(piece) != stop - start or not file.is_unchanged:  # asked when the bytes are here, and cannot change
+            return None
+        self._held.hold(path, file)
+        return piece
 
     async def aclose(self) -> None:
-        """Nothing is held between calls."""
+        """Close what is held open."""
+        self._held.close()
 
 
 class _LocalOpenFile:
@@ -141,27 +158,28 @@ class _LocalOpenFile:
 
 
 class _CachedBytes:
-    """Reads what the page cache holds. The buffer is kept, since a fresh one costs more than the copy out of it."""
+    """Reads what the page cache holds. Buffers are kept, since a fresh one costs more than the copy out of it."""
 
     def __init__(self) -> None:
-        self._of_thread = threading.local()
+        self._of_thread = _Buffer()
 
     def read(self, descriptor: int, start: int, stop: int) -> bytes:
         """The bytes from *start* on that are in memory, at most up to *stop*; none if they would have to be waited for."""
         if not _NO_WAIT:
             return b""
-        buffer = self._buffer()
+        wanted = self._of_thread.view[: stop - start]
         try:
-            read = os.preadv(descriptor, [buffer[: stop - start]], start, _NO_WAIT)
+            read = os.preadv(descriptor, [wanted], start, _NO_WAIT)
         except OSError:  # not in memory; or a file system without the flag; or a fault that the thread will tell
             return b""
-        return bytes(buffer[:read])
+        return bytes(wanted if read == len(wanted) else wanted[:read])
 
-    def _buffer(self) -> memoryview:
-        buffer: memoryview | None = getattr(self._of_thread, "buffer", None)
-        if buffer is None:
-            self._of_thread.buffer = buffer = memoryview(bytearray(PIECE_BYTES))
-        return buffer
+
+class _Buffer(threading.local):
+    """What one thread reads into."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(PIECE_BYTES))
 
 
 def reader_for(backend: LocalFiles, directory: str) -> Reader:

@@ -70,21 +70,22 @@ async def deliver(
 
 
 async def send_ready(answer: Ready, send: Send) -> None:
-    """Send an answer of which nothing has to be waited for.
+    """Send an answer of which nothing has to be waited for."""
+    for message in messages(answer):
+        await send(message)
 
-    The messages are made anew each time, since middleware may write into them.
-    """
+
+def messages(answer: Ready) -> tuple[Message, ...]:
+    """*answer* as ASGI messages, made anew each time, since middleware may write into them."""
     status, headers, pieces, by_server = answer
-    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    start = {"type": "http.response.start", "status": status, "headers": list(headers)}
     if by_server is not None:
-        await send(_message_of(by_server))
-        return
+        return start, _message_of(by_server)
     if len(pieces) < 2:
-        await send({"type": "http.response.body", "body": pieces[0] if pieces else b"", "more_body": False})
-        return
-    last = len(pieces) - 1
-    for number, piece in enumerate(pieces):
-        await send({"type": "http.response.body", "body": piece, "more_body": number < last})
+        return start, {"type": "http.response.body", "body": pieces[0] if pieces else b"", "more_body": False}
+    *others, last = pieces
+    rest = [{"type": "http.response.body", "body": piece, "more_body": True} for piece in others]
+    return start, *rest, {"type": "http.response.body", "body": last, "more_body": False}
 
 
 async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
@@ -96,12 +97,17 @@ async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
     return tuple([chunk async for chunk in _exactly(opened, Part(0, size))])
 
 
+def pays_by_server(part: Part) -> bool:
+    """Whether *part* is large enough for a server to send it by itself, if it can."""
+    return part.stop - part.start >= SENDFILE_BYTES
+
+
 def kind_for_server(part: Part, size: int, extensions: Container[str]) -> str | None:
     """The message by which a server sends *part* of a file of *size* bytes by itself.
 
     ``None`` if it has no such message, or if sending it so would not pay.
     """
-    if part.stop - part.start < SENDFILE_BYTES:
+    if not pays_by_server(part):
         return None
     if part == Part(0, size) and PATHSEND in extensions:
         return PATHSEND

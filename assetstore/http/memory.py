@@ -58,7 +58,12 @@ class Memory:
     def find(self, scope: Mapping[str, Any]) -> Ready | None:
         """The answer to an ASGI request, if memory knows it."""
         key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
-        headers = tuple([(name, value) for name, value in scope["headers"] if name in READ])
+        if key not in self._entries:
+            return None
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        for name, value in scope["headers"]:
+            if name in READ:
+                headers += ((name, value),)
         return self.recall(key, (scope["method"], headers), scope.get("extensions") or ())
 
     def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
@@ -70,12 +75,11 @@ class Memory:
         if time.monotonic() >= entry.witness.until and not entry.witness.holds():
             self.drop(key, entry)
             return None
-        ready = entry.answers.get(asked)
-        if ready is None:
-            ready = entry.answer(asked, extensions)
-            if entry.cost != entry.charged:
-                self._charge(key, entry)
-        return ready
+        known = entry.answers.get(asked)
+        if known is None:
+            known = entry.plan(asked)
+            self._charge(key, entry)
+        return known if known is None or isinstance(known, Ready) else known.ready(extensions)
 
     def vouches_for(self, key: str, asked: Asked, ready: Ready) -> Witness | None:
         """Who knows for how long *ready* may be repeated; ``None`` if its bytes are read anew each time."""
@@ -126,6 +130,8 @@ class Memory:
             self._bytes = 0
 
     def _charge(self, key: str, entry: Remembered) -> None:
+        if entry.cost == entry.charged:
+            return
         with self._lock:
             if self._entries.get(key) is entry:
                 self._bytes += entry.cost - entry.charged

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from assetstore.backends.readers import NO_FILE, Mark, MarkingReader
 from assetstore.http.answer import Answer, ByServer, Part, Piece, Ready, packed, plan, ready
-from assetstore.http.body import kind_for_server
+from assetstore.http.body import kind_for_server, pays_by_server
 from assetstore.http.conditional import Validators
 from assetstore.http.policy import Headers
 from assetstore.http.representation import Representation
@@ -101,19 +101,40 @@ class Unread:
 
     status: int
     headers: Headers
-    part: Part
     file: str
     mark: Mark
+    start: int
+    stop: int
+    reader: MarkingReader
 
-    def ready(self, reader: MarkingReader, extensions: Container[str]) -> Ready | None:
-        """With its bytes, or left to the server; ``None`` if the file is another, or would be waited for."""
+    def ready(self, extensions: Container[str]) -> Ready | None:
+        """With its bytes; ``None`` if the file is another, or would be waited for."""
+        body = self.reader.read_now(self.file, self.mark, self.start, self.stop)
+        return None if body is None else Ready(self.status, self.headers, (body,), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An answer whose bytes a server sends by itself, if it can, from the file with that mark."""
+
+    status: int
+    headers: Headers
+    file: str
+    mark: Mark
+    part: Part
+    reader: MarkingReader
+
+    def ready(self, extensions: Container[str]) -> Ready | None:
+        """Left to the server; ``None`` if the file is another, or the server has to be given the bytes."""
         kind = kind_for_server(self.part, self.mark.size, extensions)
-        if kind is not None:
-            path = reader.path_of(self.file, self.mark)
-            by_server = None if path is None else ByServer(kind, path, self.part.start, self.part.stop)
-            return None if by_server is None else Ready(self.status, self.headers, (), by_server)
-        body = reader.read_now(self.file, self.mark, self.part.start, self.part.stop)
-        return None if body is None else Ready(self.status, self.headers, (body,))
+        path = None if kind is None else self.reader.path_of(self.file, self.mark)
+        if kind is None or path is None:
+            return None
+        return Ready(self.status, self.headers, (), ByServer(kind, path, self.part.start, self.part.stop))
+
+
+#: What is known of an answer.
+Known = Ready | Unread | Unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +146,18 @@ class Kept:
     file: str | None = None
     mark: Mark | None = None
 
-    def known(self, answer: Answer) -> Ready | Unread | None:
-        """*answer*, which was made of this, as far as its bytes can be had without waiting."""
+    def known(self, answer: Answer, reader: MarkingReader | None) -> Known | None:
+        """*answer*, which was made of this, as far as its bytes can be had without waiting: here, or from *reader*."""
         if not answer.needs_file:
             return ready(answer)
         if self.pieces is not None:
             return Ready(answer.status, answer.headers, packed(tuple(_bytes_of(answer.body, self.pieces))))
-        part = answer.body[0]
-        if len(answer.body) > 1 or not isinstance(part, Part) or self.file is None or self.mark is None:
+        part, file, mark = answer.body[0], self.file, self.mark
+        if len(answer.body) > 1 or not isinstance(part, Part) or file is None or mark is None or reader is None:
             return None
-        return Unread(answer.status, answer.headers, part, self.file, self.mark)
+        if pays_by_server(part):
+            return Unsent(answer.status, answer.headers, file, mark, part, reader)
+        return Unread(answer.status, answer.headers, file, mark, part.start, part.stop, reader)
 
 
 class Remembered:
@@ -146,7 +169,6 @@ class Remembered:
         "_kept",
         "_missing",
         "_reader",
-        "_unread",
         "answers",
         "charged",
         "cost",
@@ -173,9 +195,8 @@ class Remembered:
         self._identity = identity
         self._missing = missing
         self._kept: dict[str | None, Kept] = {}
-        #: What is ready for requests that were made before.
-        self.answers: dict[Asked, Ready] = {}
-        self._unread: dict[Asked, Unread] = {}
+        #: What is known for requests that were made before.
+        self.answers: dict[Asked, Known] = {}
 
     def is_about(self, witness: Witness, codings: tuple[str, ...], identity: Validators) -> bool:
         """Whether the same files were found, in the same state and codings."""
@@ -191,18 +212,11 @@ class Remembered:
 
     def _forget_answers(self) -> None:
         self.answers.clear()
-        self._unread.clear()
         contents = sum(sum(map(len, each.pieces or ())) for each in self._kept.values())
         self.cost = ENTRY_BYTES + KEPT_BYTES * len(self._kept) + contents
 
-    def answer(self, asked: Asked, extensions: Container[str] = frozenset()) -> Ready | None:
-        """What a request gets from a server with those ASGI *extensions*; ``None`` where memory does not know."""
-        known = self.answers.get(asked) or self._unread.get(asked) or self._plan(asked)
-        if isinstance(known, Unread):
-            return None if self._reader is None else known.ready(self._reader, extensions)
-        return known
-
-    def _plan(self, asked: Asked) -> Ready | Unread | None:
+    def plan(self, asked: Asked) -> Known | None:
+        """What another request gets; ``None`` where memory does not know. It is remembered, where time cannot change it."""
         method, headers = asked
         if method not in {"GET", "HEAD"}:
             return None
@@ -210,7 +224,7 @@ class Remembered:
         now = time.time()
         kept = self._choose(request, now)
         if kept is not None:
-            known = kept.known(plan(request, kept.representation, now))
+            known = kept.known(plan(request, kept.representation, now), self._reader)
         else:
             known = None if self._missing is None else ready(self._missing(request))
         if known is not None and request.timeless:
@@ -222,17 +236,14 @@ class Remembered:
             return None
         return self._kept.get(preferred(request, self._codings, self._identity, now))
 
-    def _keep_answer(self, asked: Asked, known: Ready | Unread) -> None:
+    def _keep_answer(self, asked: Asked, known: Known) -> None:
         # A 200 shares its bytes with what is kept.
         own = sum(map(len, known.body)) if isinstance(known, Ready) and known.status != 200 else 0
         if own > MAX_PART_BYTES or sum(len(value) for _, value in asked[1]) > MAX_ASKED_BYTES:
             return
-        if len(self.answers) + len(self._unread) >= MAX_ANSWERS:
+        if len(self.answers) >= MAX_ANSWERS:
             self._forget_answers()
-        if isinstance(known, Ready):
-            self.answers[asked] = known
-        else:
-            self._unread[asked] = known
+        self.answers[asked] = known
         self.cost += ANSWER_BYTES + own
 
 

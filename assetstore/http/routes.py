@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore import fingerprint as fingerprints
 from assetstore import media_types, paths
-from assetstore.http.body import send_ready
+from assetstore.http.body import messages
 from assetstore.http.handler import AssetHandler
 from assetstore.http.memory import Memory
 from assetstore.http.offload import Offload
@@ -186,7 +186,8 @@ class AssetWrapper:
         if scope["type"] == "http":
             remembered = self._memory.find(scope)
             if remembered is not None:
-                await send_ready(remembered, send)
+                for message in messages(remembered):
+                    await send(message)
                 return
         for route in self._routes:
             match, child = route.matches(scope)

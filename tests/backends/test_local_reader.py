@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from assetstore.backends import local_reader
 from assetstore.backends.local import LocalBackend
+from assetstore.backends.local_held import MAX_HELD
 from assetstore.backends.local_reader import PIECE_BYTES, LocalReader, is_far, reader_for
-from assetstore.backends.readers import ThreadReader, reader_of
+from assetstore.backends.readers import Mark, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BodyTruncated
 
 DATA = bytes(range(256)) * 4096  # a megabyte
@@ -134,6 +136,128 @@ def test_a_closed_file_reads_no_other_file_of_the_same_number(root: Path) -> Non
 
     with pytest.raises(BodyTruncated):
         asyncio.run(read())
+
+
+def reading_now(reader: LocalReader, *steps: Callable[[], object]) -> list[bytes | None]:
+    """The first ten bytes of ``data.bin`` as it was marked: read twice, and once more after each of *steps*."""
+    mark = reader.mark("data.bin")
+
+    async def run() -> list[bytes | None]:
+        read = [reader.read_now("data.bin", mark, 0, 10) for _ in range(2)]
+        for step in steps:
+            step()
+            read.append(reader.read_now("data.bin", mark, 0, 10))
+        return read
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def reader(root: Path) -> LocalReader:
+    (root / "data.bin").read_bytes()
+    return LocalReader(LocalBackend(root))
+
+
+def open_beneath(root: Path) -> int:
+    """How many descriptors this process has of files beneath *root*."""
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one of the listing itself
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+    return sum(link.startswith(str(root.resolve())) for link in links)
+
+
+@needs_the_flag
+def test_a_file_that_was_just_read_is_not_opened_again(reader: LocalReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    open_marked = LocalBackend.open_marked
+
+    def counting(backend: LocalBackend, path: str, mark: Mark) -> int | None:
+        opened.append(path)
+        return open_marked(backend, path, mark)
+
+    monkeypatch.setattr(LocalBackend, "open_marked", counting)
+    assert reading_now(reader, lambda: None) == [DATA[:10]] * 3
+    assert opened == ["data.bin"]
+    assert reading_now(reader, lambda: reader.mark("data.bin")) == [DATA[:10]] * 3
+    assert opened == ["data.bin"] * 3, "its name was not looked at again"
+
+
+@needs_the_flag
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda file: file.write_bytes(b"x" * len(DATA)), id="written in place"),
+        pytest.param(lambda file: os.truncate(file, 5), id="cut short"),
+        pytest.param(lambda file: (file.write_bytes(b"x" * len(DATA)), os.utime(file, (1, 1))), id="and dated back"),
+    ],
+)
+def test_a_file_that_is_changed_while_it_is_held_open_gives_nothing(
+    root: Path, reader: LocalReader, change: Callable[[Path], object]
+) -> None:
+    assert reading_now(reader, lambda: change(root / "data.bin"), lambda: None) == [DATA[:10]] * 2 + [None] * 2
+
+
+@needs_the_flag
+def test_a_file_that_is_replaced_or_deleted_gives_its_own_bytes_until_its_name_is_looked_at(
+    root: Path, reader: LocalReader
+) -> None:
+    read = reading_now(reader, lambda: os.rename(root / "data.bin", root / "other"), lambda: reader.mark("data.bin"))
+    assert read == [DATA[:10]] * 2 + [None] * 2
+
+
+@needs_the_flag
+def test_another_part_of_a_file_that_is_held_open_is_asked_of_the_page_cache(root: Path, reader: LocalReader) -> None:
+    mark, middle = reader.mark("data.bin"), len(DATA) // 2
+
+    async def run() -> tuple[bytes | None, bytes | None]:
+        first = reader.read_now("data.bin", mark, 0, 10)
+        assert forget_the_bytes(root / "data.bin") or pytest.skip("this file system keeps its files in memory")
+        return first, reader.read_now("data.bin", mark, middle, middle + 10)
+
+    assert asyncio.run(run()) == (DATA[:10], None)
+
+
+@needs_the_flag
+def test_no_descriptor_is_left_open(root: Path, reader: LocalReader) -> None:
+    for number in range(3 * MAX_HELD):
+        (root / f"{number}.css").write_bytes(b"a{}")
+
+    async def run() -> None:
+        for number in range(3 * MAX_HELD):
+            mark = reader.mark(f"{number}.css")
+            assert reader.read_now(f"{number}.css", mark, 0, 3) == b"a{}"
+            assert reader.read_now(f"{number}.css", mark, 0, 4) is None
+        for number in range(3 * MAX_HELD):
+            reader.read_now(f"{number}.css", reader.mark(f"{number}.css"), 0, 3)
+        assert open_beneath(root) == MAX_HELD
+        await reader.aclose()
+
+    asyncio.run(run())
+    assert open_beneath(root) == 0
+
+
+@needs_the_flag
+def test_a_file_is_not_held_open_where_no_event_loop_would_close_it(root: Path, reader: LocalReader) -> None:
+    assert reader.read_now("data.bin", reader.mark("data.bin"), 0, 10) == DATA[:10]
+    assert open_beneath(root) == 0
+
+
+@needs_the_flag
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_process_closes_and_opens_for_itself(root: Path, reader: LocalReader) -> None:
+    mark = reader.mark("data.bin")
+
+    async def run() -> None:
+        assert reader.read_now("data.bin", mark, 0, 10) == DATA[:10]
+        child = os.fork()
+        if not child:
+            reader.mark("data.bin")
+            os._exit(0 if reader.read_now("data.bin", mark, 5, 15) == DATA[5:15] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0  # noqa: ASYNC222
+        assert reader.read_now("data.bin", mark, 0, 10) == DATA[:10]
+
+    asyncio.run(run())
 
 
 def test_a_missing_file_is_missing(root: Path) -> None:

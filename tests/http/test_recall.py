@@ -127,7 +127,7 @@ def test_a_link_that_is_turned_outside_is_missing_at_the_next_check(
 
 
 def test_without_bytes_in_memory_a_file_that_is_another_is_never_sent_under_the_old_headers(tree: Path) -> None:
-    """Then every request opens the file, so it need not wait for the next check."""
+    """Then every request asks the file for its mark, so it need not wait for the next check."""
     handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=Memory(0))
     first = ask(handler, "data.bin")
     assert ask(handler, "data.bin").body == DATA
