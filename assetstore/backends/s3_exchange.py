@@ -64,7 +64,7 @@ class Answer:
         self._connection = connection
 
     def close(self) -> None:
-        """Give the connection back if the whole body came, else give it up; closing twice is harmless."""
+        """Give the connection up, unless the whole body came, which gave it back; closing twice is harmless."""
         self._connection.release()
 
 
@@ -106,6 +106,7 @@ async def exchange(connection: Connection, head: bytes, *, has_body: bool, read_
         message, content = await protocol.read()
         while message.code < 200:  # 100 and 103 come before the answer itself
             message, content = await protocol.read()
+        content.on_eof(connection.release)  # however slowly the body is taken from here
         return Answer(message.code, message.headers, content, connection)
     except BaseException:
         connection.close()

@@ -107,6 +107,22 @@ def test_a_connection_whose_body_came_is_used_again() -> None:
     run(scenario)
 
 
+def test_a_connection_is_free_once_the_body_came_however_slowly_it_is_taken() -> None:
+    async def scenario() -> None:
+        async with serving(HELLO, HELLO) as (server, session):
+            slow = await session.ask("GET", server.url, {})
+            while not slow.content.is_eof():  # noqa: ASYNC110 (aiohttp tells nobody when)
+                await asyncio.sleep(0.001)
+            answer = await session.ask("GET", server.url, {})
+            assert await answer.content.read() == b"hello"
+            answer.close()
+            assert await slow.content.read() == b"hello"
+            slow.close()
+            assert server.connections == 1
+
+    run(scenario)
+
+
 def test_a_connection_whose_body_did_not_come_is_not_used_again() -> None:
     async def scenario() -> None:
         async with serving(HELLO.replace(b": 5", b": 50"), HELLO) as (server, session):
