@@ -70,9 +70,8 @@ class Blocks:
         """Whether all of *span* could be given without the storage."""
         start, stop = span.within(stat.size)
         wanted = range(block_at(start), block_at(max(start, stop - 1)) + 1) if start < stop else range(0)
-        if all(self.held(stat, block) is not None for block in wanted):
-            return True
-        return self._shelf is not None and await self._shelf.holds(version_of(stat), wanted)
+        missing = [block for block in wanted if self.held(stat, block) is None]
+        return not missing or (self._shelf is not None and await self._shelf.holds(version_of(stat), missing))
 
     async def begin(self, path: str, span: Span) -> FileStat:
         """Ask for *path* as if nothing were known: one request for its facts and its first block.

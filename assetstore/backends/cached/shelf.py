@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -44,7 +44,7 @@ class Shelf:
         """Block *number* of *version*."""
         return await self._call(self._disk.get, self._block_key(version, number))
 
-    async def holds(self, version: Version, numbers: range) -> bool:
+    async def holds(self, version: Version, numbers: Iterable[int]) -> bool:
         """Whether all those blocks are here."""
         return await self._call(lambda: all(self._disk.holds(self._block_key(version, each)) for each in numbers))
 
