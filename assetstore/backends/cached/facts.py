@@ -15,7 +15,7 @@ from assetstore.backends.cached.known import Held, Known
 from assetstore.backends.cached.settings import CacheSettings, RemoteLimits
 from assetstore.backends.cached.shelf import Shelf
 from assetstore.backends.readers import Reader
-from assetstore.errors import AssetNotFound, BackendCredentials, BackendError, BackendUnavailable
+from assetstore.errors import AssetNotFound, BackendCredentials, BackendUnavailable
 
 #: What an old copy may stand in for. That a file is missing or forbidden is an answer, not an outage.
 OUTAGES = (BackendUnavailable, BackendCredentials)
@@ -40,7 +40,8 @@ class Facts:
         self._shelf = shelf
         self._patience_seconds = settings.stale_wait_seconds
         self._counters = counters
-        self._flights: Flights[Held | None] = Flights(limits.wait_seconds)
+        self._flights: Flights[Held] = Flights(limits.wait_seconds)
+        self._reads: Flights[Held | None] = Flights(limits.wait_seconds)  # of the disk
 
     async def current(self, path: str, span: Span | None) -> FileStat:
         """The facts of *path*, of which *span* will be read (``None``: nothing).
@@ -54,7 +55,7 @@ class Facts:
             raise AssetNotFound(path, hint="it was missing a moment ago")
         held = self._known.held(path)
         if held is None and self._shelf is not None:
-            held = await self._flights.run(("disk", path), lambda: self._from_disk(path))
+            held = await self._reads.run(path, lambda: self._from_disk(path))
         if held is not None and self._known.fresh(held):
             return held.stat
         if held is not None and self._known.may_be_stale(held):
@@ -64,10 +65,12 @@ class Facts:
     def leave(self) -> None:
         """Whoever asks from now on asks the storage anew."""
         self._flights.leave()
+        self._reads.leave()
 
     async def aclose(self) -> None:
         """End what is under way."""
         await self._flights.aclose()
+        await self._reads.aclose()
 
     async def _asked_or_stale(self, path: str, span: Span | None, held: Held) -> FileStat:
         try:
@@ -85,8 +88,6 @@ class Facts:
         joins = self._flights.joins(path)
         self._counters.count("collapsed" if joins else "miss")
         held = await self._flights.run(path, lambda: self._ask(path, span), patience_seconds=patience_seconds)
-        if held is None:
-            raise BackendError(f"{path!r} was asked for, and nothing came of it", path=path)
         return held.stat.through(COLLAPSED if joins else MISS)
 
     async def _ask(self, path: str, span: Span | None) -> Held:
@@ -101,7 +102,7 @@ class Facts:
             if self._shelf is not None:
                 self._shelf.drop(path)
             raise
-        if self._shelf is not None:
+        if self._shelf is not None and generation == self._known.generation:
             self._shelf.keep_facts(stat)
         return self._known.put(stat, asked_at, generation)
 

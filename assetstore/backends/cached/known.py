@@ -44,7 +44,7 @@ class Known:
         self._immutable = immutable
         self._facts: Lru[str, Held] = Lru(settings.max_paths)
         self._misses: Lru[str, float] = Lru(settings.max_paths)
-        self._believed_from = float("-inf")
+        self._believed_from = self._forgot_at = float("-inf")
         #: Grows with each :meth:`forget`, so that an answer asked for before it is not believed after it.
         self.generation = 0
 
@@ -69,10 +69,13 @@ class Known:
         return until is not None and self.now() < until
 
     def put(self, stat: FileStat, checked_at: float, generation: int) -> Held:
-        """Remember *stat*, which was asked for at *checked_at*, in *generation*.
+        """Remember *stat*, which was confirmed at *checked_at* and asked for in *generation*.
 
-        If that was before a :meth:`forget`, it is good enough for who asked, but not for the next.
+        What was confirmed before a :meth:`forget` has to be confirmed again. What was asked for before
+        it is good enough for who asked, but not for the next.
         """
+        if checked_at < self._forgot_at:
+            checked_at = self._expired(checked_at)
         hit = stat.through(HIT)
         held = Held(hit, checked_at)
         if generation == self.generation:
@@ -96,13 +99,17 @@ class Known:
         Other threads than the one that reads may call this.
         """
         self.generation += 1
+        self._forgot_at = self.now()
         if paths is None:
-            self._believed_from = self.now()
+            self._believed_from = self._forgot_at
             self._misses = Lru(self._settings.max_paths)
             return
         for path in paths:
             self._misses.drop(path)
             held = self._facts.get(path)
             if held is not None:
-                expired_at = self.now() - self._settings.ttl_seconds
-                self._facts.put(path, replace(held, checked_at=min(held.checked_at, expired_at)))
+                self._facts.put(path, replace(held, checked_at=self._expired(held.checked_at)))
+
+    def _expired(self, checked_at: float) -> float:
+        """*checked_at*, or as long ago as it takes not to be believed any more."""
+        return min(checked_at, self.now() - self._settings.ttl_seconds)

@@ -63,6 +63,16 @@ def test_an_answer_that_was_asked_for_before_a_forget_is_not_remembered(known: K
     assert not known.missing("gone.css")
 
 
+@pytest.mark.parametrize("paths", [None, ["app.css"]], ids=["all", "one path"])
+def test_what_was_confirmed_before_a_forget_has_to_be_confirmed_again(known: Known, clock: Any, paths: Any) -> None:
+    clock.now += 5
+    known.forget(paths)
+    held = known.put(APP, clock.now - 1, known.generation)
+    assert not known.fresh(held)
+    assert known.may_be_stale(held)
+    assert known.fresh(known.put(APP, clock.now, known.generation))
+
+
 def test_a_miss_ends_by_itself_or_when_the_file_is_seen(known: Known, clock: Any) -> None:
     known.miss("app.css", known.generation)
     assert known.missing("app.css")
