@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help=f"suites, separated by commas: {', '.join(SUITES)}")
     parser.add_argument("--match", default="", help="only works whose name holds this text; their JSON is not kept")
     parser.add_argument("--rounds", type=int, default=5, help="how often each subject is measured (default: 5)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long each measurement lasts (default: 2)")
+    parser.add_argument("--seconds", type=float, default=0.4, help="how long each measurement lasts (default: 0.4)")
     parser.add_argument("--cpu", action="store_true", help="count the servers' CPU time: for a machine that is busy")
     given = parser.parse_args(arguments)
     wanted = [name for name in given.only.split(",") if name] or list(SUITES)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 #: Every suite, in the order in which a full run measures them: modules of this package.
-SUITES = ("serving", "start_up", "http_cost", "url_for", "object_storage", "publish")
+SUITES = ("serving", "start_up", "url_for", "object_storage", "publish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Options:
     #: How often each subject is measured.
     rounds: int = 5
     #: How long one measurement of a server lasts, in seconds.
-    seconds: float = 2.0
+    seconds: float = 0.4
     #: Only works whose name holds this text.
     match: str = ""
     #: Whether to count the time that a server's processes were running instead of the time that passed:

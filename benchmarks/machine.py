@@ -38,6 +38,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(times.user + times.system for times in (each.cpu_times() for each in processes))
 
 
+def resident_bytes(pid: int) -> int:
+    """How much memory a process and those below it hold."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(each.memory_info().rss for each in family)
+
+
 def describe() -> dict[str, str]:
     """Machine and versions, by name."""
     told = {"machine": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, {_processor()}"}

@@ -28,6 +28,8 @@ APPLICATIONS = {
 AT_ONCE = (1, 16, 64)
 #: There are many subjects and widths; more rounds than this would take all day.
 ROUNDS = 3
+#: For how long slow readers are borne.
+SLOW_SECONDS = 4.0
 #: Client requests over which the bucket's own are counted.
 COUNTED = 20
 
@@ -75,7 +77,7 @@ class _Bench:
                     f"hot, {size}, {at_once} at once", size, at_once, [OURS, OURS_LOCAL], OURS_LOCAL, options, equal
                 )
         yield self._requests()
-        yield self._memory(options)
+        yield self._memory()
 
     def _race(
         self,
@@ -131,13 +133,13 @@ class _Bench:
             wrk.ask(wrk.Request(running.port, path))
         return (len(self._log.read_text().splitlines()) - before) / len(paths)
 
-    def _memory(self, options: Options) -> Comparison:
+    def _memory(self) -> Comparison:
         samples: dict[str, tuple[float, ...]] = {}
         for name in (OURS, BOTO3):
             running = self._running(name, self._endpoint)
             if running is not None:
                 path = f"/assets/{bucket.key('50m', 0)}"
-                taken = slow.memory_for_slow_readers(running.process, running.port, path, 3 * options.seconds)
+                taken = slow.memory_for_slow_readers(running.process, running.port, path, SLOW_SECONDS)
                 samples[name] = (taken,)
         return Comparison("memory for 50 slow readers of 50 MB", "MiB", samples, BOTO3)
 

@@ -58,13 +58,14 @@ class Bench:
             WrongAnswer: a subject does not do the work.
         """
         measures: dict[str, Callable[[], float]] = {}
+        seconds = max(options.seconds, contest.seconds)
         for label, (name, work) in contest.entries.items():
             running = self._running(name)
             if running is not None:
                 request = self._request(running, WORKS[work])
-                measures[label] = partial(wrk.rate, request, options.seconds)
+                measures[label] = partial(wrk.rate, request, seconds)
                 if options.cpu:
-                    measures[label] = partial(wrk.rate_of_cpu, request, options.seconds, self._pids[name])
+                    measures[label] = partial(wrk.rate_of_cpu, request, seconds, self._pids[name])
         samples = interleaved(measures, options.rounds)
         targets = tuple(each for each in contest.targets if {each.subject, each.baseline} <= set(measures))
         unit = "requests/CPU second" if options.cpu else "requests/s"

@@ -6,7 +6,7 @@ import socket
 import time
 from contextlib import ExitStack
 
-import psutil
+from benchmarks.machine import resident_bytes
 
 #: How many clients read at once, how much each takes at a time, and how long it then waits.
 READERS, PIECE_BYTES, PAUSE_SECONDS = 50, 16 * 1024, 0.05
@@ -14,7 +14,7 @@ READERS, PIECE_BYTES, PAUSE_SECONDS = 50, 16 * 1024, 0.05
 
 def memory_for_slow_readers(process: int, port: int, path: str, seconds: float) -> float:
     """MiB that the server takes at most, beyond what it took at rest, while clients read *path* slowly."""
-    rest = _resident(process)
+    rest = resident_bytes(process)
     most = rest
     with ExitStack() as stack:
         readers = [stack.enter_context(_reader(port, path)) for _ in range(READERS)]
@@ -22,7 +22,7 @@ def memory_for_slow_readers(process: int, port: int, path: str, seconds: float) 
         while time.monotonic() < until:
             for reader in readers:
                 reader.recv(PIECE_BYTES)
-            most = max(most, _resident(process))
+            most = max(most, resident_bytes(process))
             time.sleep(PAUSE_SECONDS)
     return (most - rest) / 2**20
 
@@ -34,8 +34,3 @@ def _reader(port: int, path: str) -> socket.socket:
     reader.connect(("127.0.0.1", port))
     reader.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
     return reader
-
-
-def _resident(process: int) -> int:
-    family = [psutil.Process(process), *psutil.Process(process).children(recursive=True)]
-    return sum(each.memory_info().rss for each in family)

@@ -1,21 +1,22 @@
-"""This module owns the suite that asks what many files cost before the first request: time and memory."""
+"""This module owns the suite that asks what many files cost: before the first request, and once all were asked for."""
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import tree
+from benchmarks import tree, visitors
 from benchmarks.frame import Comparison, Options, Target, interleaved
 
 TITLE = "start-up and resident memory, with 100 files and with 100,000"
 FEW, MANY = 100, 100_000
 OURS = "assetstore, {:,} files"
+#: The slowest takes seconds; more rounds than this say nothing more.
+ROUNDS = 3
 
 _REPORT = "import psutil; print((time.process_time() - began) * 1e3, psutil.Process().memory_info().rss / 2**20)"
 #: Each program wires an application over ``root`` and has it name or answer one file.
@@ -44,38 +45,36 @@ assert "/assets/" + file in app.files
 
 
 def measure(options: Options) -> Iterator[Comparison]:
-    """How long a core is busy from wiring to the first name; then the memory that the process has by then."""
+    """How long a core is busy from wiring to the first name, the memory of the process by then, and under requests."""
     with tempfile.TemporaryDirectory(prefix="assetstore-benchmark-") as scratch:
         roots = {count: Path(scratch) / str(count) for count in (FEW, MANY)}
         for count, root in roots.items():
             tree.make_wide(root, count)
-        subjects = {
-            f"{name}, {count:,} files": partial(_run, program, root)
-            for name, program in _PROGRAMS.items()
-            for count, root in roots.items()
-        }
-        few, many = OURS.format(FEW), OURS.format(MANY)
-        for work, unit, at_most in (("start-up", "ms", 1.5), ("resident memory", "MB", 1.1)):
-            if options.match in work:
-                measures = {name: partial(_part, run, unit) for name, run in subjects.items()}
-                samples = interleaved(measures, min(options.rounds, 3))
-                yield Comparison(work, unit, samples, few, (Target(many, few, at_most=at_most),))
+        if options.match in "start-up, resident memory at start-up":
+            yield from _started(roots, min(options.rounds, ROUNDS))
+        if options.match in visitors.WORK:
+            yield from visitors.measure(roots[FEW], roots[MANY])
 
 
-def _part(run: Callable[[], tuple[float, float]], unit: str) -> float:
-    milliseconds, megabytes = run()
-    return milliseconds if unit == "ms" else megabytes
+def _started(roots: dict[int, Path], rounds: int) -> Iterator[Comparison]:
+    megabytes: dict[str, list[float]] = {}
+    measures = {}
+    for name, program in _PROGRAMS.items():
+        for count, root in roots.items():
+            subject = f"{name}, {count:,} files"
+            measures[subject] = partial(_run, program, root, megabytes.setdefault(subject, []))
+    few, many = OURS.format(FEW), OURS.format(MANY)
+    milliseconds = interleaved(measures, rounds)
+    yield Comparison("start-up", "ms", milliseconds, few, (Target(many, few, at_most=1.5),))
+    kept = {subject: tuple(values) for subject, values in megabytes.items()}
+    yield Comparison("resident memory at start-up", "MB", kept, few, (Target(many, few, at_most=1.1),))
 
 
-def _run(program: str, root: Path) -> tuple[float, float]:
-    """Milliseconds and megabytes: the median of three fresh processes."""
+def _run(program: str, root: Path, megabytes: list[float]) -> float:
+    """Milliseconds of a fresh process; how many *megabytes* it had is added to these."""
     first = next(root.rglob("*.css")).relative_to(root).as_posix()
     begin = f"import time; root, file = {str(root)!r}, {first!r}"
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", f"{begin}\n{program}\n{_REPORT}"], capture_output=True, text=True, check=True
-        )
-        for _ in range(3)
-    ]
-    pairs = [tuple(map(float, each.stdout.split())) for each in told]
-    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+    command = [sys.executable, "-c", f"{begin}\n{program}\n{_REPORT}"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    megabytes.append(float(told[1]))
+    return float(told[0])

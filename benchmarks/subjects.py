@@ -16,6 +16,7 @@ OURS, UNREMEMBERED, ROUTED, COMMAND = (
     "assetstore serve",
 )
 BARE, PATHSEND, ENDPOINT = "bare callable", "bare pathsend", "Starlette endpoint"
+BARE_RSGI = "bare RSGI callable"
 STARLETTE, LITESTAR, SERVESTATIC = "Starlette StaticFiles", "Litestar", "ServeStatic"
 AIOHTTP, WHITENOISE, NGINX = "aiohttp", "WhiteNoise (WSGI)", "nginx"
 
@@ -43,6 +44,8 @@ def subject(name: str, server: str, root: Path, scratch: Path) -> Subject | None
         return Subject(servers.program("benchmarks.apps.aiohttp_static", port), port, _plain)
     if name == WHITENOISE:
         return Subject(servers.granian("benchmarks.apps.white_noise:app", port, "wsgi"), port, _plain)
+    if name == BARE_RSGI:
+        return Subject(servers.granian("benchmarks.apps.bare:rsgi", port, "rsgi"), port, bare_path)
     if name == COMMAND:
         return Subject(servers.serve(root, port), port, _fingerprinted)
     application, path, environment = _APPLICATIONS[name]

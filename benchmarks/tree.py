@@ -9,6 +9,8 @@ from pathlib import Path
 
 #: The asset that is not there.
 MISSING = "css/missing.css"
+#: What each of the many tiny assets holds that only their number is about.
+WIDE = b"a { color: red }\n"
 #: How many small assets stand in rotation.
 MANY = 10_000
 
@@ -54,7 +56,7 @@ def make(root: Path) -> None:
 def make_wide(root: Path, count: int) -> None:
     """Write *count* tiny assets, for what start-up costs."""
     for number in range(count):
-        _write(root / f"{number % 1000:03}" / f"{number:06}.css", b"a { color: red }\n")
+        _write(root / f"{number % 1000:03}" / f"{number:06}.css", WIDE)
     _give_times(root)
 
 

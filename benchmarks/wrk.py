@@ -6,7 +6,9 @@ import hashlib
 import http.client
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +16,9 @@ from benchmarks.machine import client_core, cpu_seconds, pinned
 
 #: Connections that are kept busy at once.
 CONNECTIONS = 32
+
+#: How much longer than it should run wrk is told to, and how long it may take to stop.
+SPARE_SECONDS = 60
 
 #: The least of a server's own time that says something.
 ENOUGH_SECONDS = 0.2
@@ -116,13 +121,21 @@ def rate_of_cpu(request: Request, seconds: float, pid: int) -> float:
 
 def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pace:
     """Drive the server with so many connections; raises as :func:`rate`."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout", "20s"]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{round(seconds) + SPARE_SECONDS}s",
+        "--latency",
+        "--timeout",
+        "20s",
+    ]
     for name, value in request.headers.items():
         command += ["-H", f"{name}: {value}"]
     if request.rotation:
         command += ["-s", request.rotation]
     command.append(f"http://127.0.0.1:{request.port}{request.path}")
-    said = subprocess.run(pinned(command, client_core()), capture_output=True, text=True, check=True).stdout
+    said = _for_a_while(pinned(command, client_core()), seconds)
     refused = int(found[1]) if (found := _REFUSED.search(said)) else 0
     count, speed = _COUNT.search(said), _RATE.search(said)
     if _BROKEN.search(said) or count is None or speed is None:
@@ -132,6 +145,18 @@ def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pa
     slowest = _P99.search(said)
     p99_ms = float(slowest[1]) * _MILLISECONDS[slowest[2]] if slowest else float("nan")
     return Pace(float(speed[1]), p99_ms, int(count[1]))
+
+
+def _for_a_while(command: list[str], seconds: float) -> str:
+    """What wrk says once it was told to stop: by itself it only knows whole seconds."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=SPARE_SECONDS)
+        finally:
+            process.kill()
+    return said
 
 
 def rotation_script(paths: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -81,6 +82,17 @@ async def pathsend(scope: Scope, receive: Receive, send: Send) -> None:
     start, _ = _ANSWERS[scope["path"]]
     await send(start)
     await send({"type": "http.response.pathsend", "path": f"{TREE}/video/film.mp4"})
+
+
+_TEXTS = {
+    path: (start["status"], [(name.decode(), value.decode()) for name, value in start["headers"]], body["body"])
+    for path, (start, body) in _ANSWERS.items()
+}
+
+
+async def rsgi(scope: Any, protocol: Any) -> None:
+    """The bare callable in granian's own words."""
+    protocol.response_bytes(*_TEXTS[scope.path])
 
 
 def _endpoint(start: Message, body: Message) -> Callable[[Request], Awaitable[Response]]:
