@@ -67,6 +67,7 @@ class LocalReader:
 
     def __init__(self, backend: LocalFiles, *, max_threads: int = MAX_THREADS) -> None:
         self._backend = backend
+        self._mark = backend.mark
         self._limiter = CapacityLimiter(max_threads)
         self._cached = _CachedBytes()
         self._held = HeldFiles()
@@ -79,8 +80,9 @@ class LocalReader:
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
 
     def mark(self, path: str) -> Mark:
-        self._held.let_go(path)
-        return self._backend.mark(path)
+        if self._held.get(path) is not None:
+            self._held.let_go(path)
+        return self._mark(path)
 
     def path_of(self, path: str, mark: Mark) -> str | None:
         return os.path.join(self._backend.label, path) if self._backend.mark(path) == mark else None

@@ -92,10 +92,11 @@ class LocalRoot:
         in the folder of the link.
         """
         place = f"{self.directory}/{path}"
-        with suppress(OSError, ValueError):
+        try:
             return _mark_of(os.stat(place))
-        with suppress(OSError, ValueError):
-            return _mark_of(os.lstat(place))
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                return _mark_of(os.lstat(place))
         return NO_FILE
 
     def open_marked(self, path: str, mark: Mark) -> int | None:

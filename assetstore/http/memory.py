@@ -16,8 +16,9 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
-from assetstore.http.remembered import Asked, Remembered, Witness
+from assetstore.http.remembered import Asked, Remembered
 from assetstore.http.request import READ
+from assetstore.http.witness import Witness
 
 #: What plans may take besides the bytes of files, so that a budget of 0 still remembers plans.
 PLAN_BYTES = 8 * 1024 * 1024

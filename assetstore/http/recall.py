@@ -13,9 +13,10 @@ from assetstore.compress import SUFFIXES
 from assetstore.http.answer import Answer, Part
 from assetstore.http.body import whole
 from assetstore.http.memory import Memory
-from assetstore.http.remembered import Kept, Remembered, Witness
+from assetstore.http.remembered import Kept, Remembered
 from assetstore.http.request import AssetRequest
 from assetstore.http.selection import Selection
+from assetstore.http.witness import Lookout, Witness
 from assetstore.mounts import Mount
 
 #: Files that one mount reads into memory at once; what is asked for meanwhile is sent as it is read.
@@ -36,6 +37,7 @@ class Recall:
     def __init__(self, memory: Memory, mount: Mount, *, bodies: bool = True) -> None:
         self._memory = memory
         self._reader = mount.reader if isinstance(mount.reader, MarkingReader) else None
+        self._lookout = None if self._reader is None else Lookout(self._reader.mark)
         self._bodies = bodies
         self._loading: set[str] = set()
 
@@ -52,7 +54,7 @@ class Recall:
         looked_at = _with_siblings(logical)
         if fingerprint is not None:
             looked_at += _with_siblings(file) if self._reader.mark(file) != NO_FILE else [file]
-        return Witness(self._reader.mark, looked_at)
+        return Witness(self._lookout, looked_at)
 
     async def keep(
         self, key: str, witness: Witness | None, answer: Answer, selection: Selection, *, with_bytes: bool = True

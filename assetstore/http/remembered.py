@@ -1,4 +1,4 @@
-"""This module owns what is remembered of one URL: its representations, the answers made of them, and whether they hold.
+"""This module owns what is remembered of one URL: its representations, and the answers made of them.
 
 An answer that is remembered was planned like every other; a request that asks in another way is
 planned again, from the representation that is remembered.
@@ -6,12 +6,12 @@ planned again, from the representation that is remembered.
 
 from __future__ import annotations
 
-import posixpath
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-from assetstore.backends.readers import NO_FILE, Mark, MarkingReader
+from assetstore.backends.readers import Mark, MarkingReader
 from assetstore.http.answer import Answer, ByServer, Part, Piece, Ready, packed, plan, ready
 from assetstore.http.body import kind_for_server, pays_by_server
 from assetstore.http.conditional import Validators
@@ -19,12 +19,8 @@ from assetstore.http.policy import Headers
 from assetstore.http.representation import Representation
 from assetstore.http.request import AssetRequest
 from assetstore.http.selection import preferred
+from assetstore.http.witness import Witness
 
-#: For how long an answer stands before the files behind it are looked at again. Less than the
-#: second within which a saved file must be seen.
-CHECK_SECONDS = 0.9
-#: For how long a folder has to be left alone until its mark tells that nothing was added to it.
-SETTLED_SECONDS = 2
 #: Answers that are kept for one URL; and the longest request, and the longest part of a file, that one
 #: is kept for, in bytes.
 MAX_ANSWERS, MAX_ASKED_BYTES, MAX_PART_BYTES = 64, 512, 64 * 1024
@@ -33,66 +29,6 @@ ENTRY_BYTES, KEPT_BYTES, ANSWER_BYTES = 1536, 2048, 512
 
 #: What a request asks: its method, and the headers that can change the answer.
 Asked = tuple[str, tuple[tuple[bytes, bytes], ...]]
-
-
-class Witness:
-    """Knows what the files looked like before they were read, and so whether they are still the same.
-
-    Most of the names that are looked at do not exist: variants, retained versions. That they still
-    do not is told by their folder's mark, unless that was young when it was taken: two changes
-    within one tick of the file system's clock leave the same mark.
-    """
-
-    __slots__ = ("_absent", "_folders", "_mark", "_marks", "until")
-
-    def __init__(self, mark: Callable[[str], Mark | None] | None, paths: Iterable[str]) -> None:
-        #: When to look at them again, by :func:`time.monotonic`.
-        self.until = time.monotonic() + CHECK_SECONDS
-        self._mark = mark
-        paths = () if mark is None else tuple(paths)
-        self._folders = self._settled_folders(paths)
-        self._marks = {} if mark is None else {path: mark(path) for path in paths}
-        self._absent = tuple(path for path, mark in self._marks.items() if mark == NO_FILE)
-
-    def mark_of(self, path: str) -> Mark | None:
-        """The mark of a file that was looked at."""
-        return self._marks.get(path)
-
-    @property
-    def is_early(self) -> bool:
-        """Whether a file is of the future: what is said of its time will change though the file does not."""
-        now = time.time_ns()
-        return any(mark is not None and mark.mtime_ns > now for mark in self._marks.values())
-
-    def saw_the_same_as(self, other: Witness) -> bool:
-        """Whether both saw every file in the same state."""
-        return self._marks == other._marks
-
-    def holds(self) -> bool:
-        """Look again: whether every file is the one it was. Where files have no marks, only time tells."""
-        if self._mark is None or None in self._marks.values():
-            return False
-        if any(mark is not NO_FILE and self._mark(path) != mark for path, mark in self._marks.items()):
-            return False
-        if not self._still_absent(self._mark):
-            return False
-        self.until = time.monotonic() + CHECK_SECONDS
-        return True
-
-    def _still_absent(self, mark: Callable[[str], Mark | None]) -> bool:
-        if self._folders is not None and all(mark(folder) == seen for folder, seen in self._folders.items()):
-            return True
-        self._folders = self._settled_folders(self._absent)
-        return all(mark(path) == NO_FILE for path in self._absent)
-
-    def _settled_folders(self, paths: Iterable[str]) -> dict[str, Mark] | None:
-        """The marks of the folders of *paths*, if every one of them has been left alone for a while."""
-        if self._mark is None:
-            return None
-        settled_ns = time.time_ns() - SETTLED_SECONDS * 10**9
-        marks = {folder: self._mark(folder) for folder in {posixpath.dirname(path) for path in paths}}
-        found = {folder: mark for folder, mark in marks.items() if mark is not None and mark.ctime_ns < settled_ns}
-        return found if len(found) == len(marks) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +179,14 @@ class Remembered:
             return
         if len(self.answers) >= MAX_ANSWERS:
             self._forget_answers()
-        self.answers[asked] = known
+        self.answers[_shared(asked)] = known
         self.cost += ANSWER_BYTES + own
+
+
+@lru_cache(maxsize=256)
+def _shared(asked: Asked) -> Asked:
+    """The same, as one object for all URLs: most are asked in few ways."""
+    return asked
 
 
 def _bytes_of(body: Iterable[Piece], pieces: tuple[bytes, ...]) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from assetstore.backends.base import FileStat
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.dates import write_date
-from assetstore.http.policy import NO_STORE, Headers
+from assetstore.http.policy import NO_STORE, Headers, header
 from assetstore.mtimes import is_pinned
 
 _SECOND_NS = 1_000_000_000
@@ -70,11 +70,11 @@ class Facts:
         tag = None if etag is None else ETag(etag)
         always = (*self.extra, _VARY) if varies else self.extra
         tagged = () if tag is None else ((b"etag", tag.to_header().encode("latin-1")),)
-        kept = (*always, (b"cache-control", self.cache_control.encode("ascii")), *tagged)
-        dated = () if self.modified is None else ((b"last-modified", write_date(self.modified).encode("ascii")),)
-        coded = () if coding is None else ((b"content-encoding", coding.encode("ascii")),)
+        kept = (*always, header(b"cache-control", self.cache_control.encode("ascii")), *tagged)
+        dated = () if self.modified is None else (header(b"last-modified", write_date(self.modified).encode("ascii")),)
+        coded = () if coding is None else (header(b"content-encoding", coding.encode("ascii")),)
         partial = (*kept, *dated, *coded, _RANGES)
-        about = ((b"content-type", self.media_type.encode("ascii")), (b"content-length", b"%d" % size))
+        about = header(b"content-type", self.media_type.encode("ascii")), header(b"content-length", b"%d" % size)
         return Representation(
             size=size,
             validators=Validators(tag, self.modified),

@@ -23,8 +23,9 @@ from assetstore.http.answer import Ready
 from assetstore.http.body import PATHSEND, RANGESEND, Message, Receive, Send
 from assetstore.http.memory import Memory
 from assetstore.http.policy import Headers
-from assetstore.http.remembered import Asked, Witness
+from assetstore.http.remembered import Asked
 from assetstore.http.request import READ
+from assetstore.http.witness import Witness
 
 _EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
 _READ = {name.decode(): name for name in READ}
@@ -32,7 +33,7 @@ _READ = {name.decode(): name for name in READ}
 _TELLING = frozenset([*_READ, "upgrade"])
 _nothing_told = _TELLING.isdisjoint
 #: Answers that are kept in the server's own words; about a kilobyte each, without the bytes that memory has anyway.
-MAX_INSTANT = 4096
+MAX_INSTANT = 16_384
 
 _Pairs = list[tuple[str, str]]
 #: Path, method, and the headers that can change the answer.

@@ -9,10 +9,11 @@ import pytest
 
 from asgi.client import scope_of
 from assetstore.http import memory as module
-from assetstore.http import remembered
+from assetstore.http import witness
 from assetstore.http.answer import Answer
 from assetstore.http.memory import Memory
-from assetstore.http.remembered import ENTRY_BYTES, Remembered, Witness
+from assetstore.http.remembered import ENTRY_BYTES, Remembered
+from assetstore.http.witness import Witness
 
 ROOM = 10
 
@@ -25,7 +26,7 @@ def memory() -> Memory:
 
 @pytest.fixture
 def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Remembered]:
-    monkeypatch.setattr(remembered, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
+    monkeypatch.setattr(witness, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
     return lambda: Remembered(Witness(None, ()), None, missing=lambda request: Answer(404, ()))
 
 

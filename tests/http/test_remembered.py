@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from assetstore.backends.readers import NO_FILE, Mark
 from assetstore.http.answer import Ready
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.remembered import (
@@ -17,9 +14,9 @@ from assetstore.http.remembered import (
     Asked,
     Kept,
     Remembered,
-    Witness,
 )
 from assetstore.http.representation import Facts, Representation
+from assetstore.http.witness import Witness
 
 DATA = bytes(range(200))
 IDENTITY = Validators(ETag("t"), 10**9)
@@ -117,37 +114,3 @@ def test_the_cost_has_an_end(entry: Remembered) -> None:
     for number in range(10 * MAX_ANSWERS):
         answered(entry, asked(if_none_match=f'"{number}"'))
     assert entry.cost <= ENTRY_BYTES + KEPT_BYTES + len(DATA) + MAX_ANSWERS * ANSWER_BYTES
-
-
-def test_a_witness_holds_while_nothing_changed() -> None:
-    marks = {"a.css": Mark(1, 2, 3, 4, 5), "a.css.br": NO_FILE, "": Mark(1, 9, 0, 1, 1)}
-    witness = Witness(marks.__getitem__, ("a.css", "a.css.br"))
-    assert witness.holds()
-    marks["a.css"] = Mark(1, 2, 3, 4, 6)
-    assert not witness.holds()
-
-
-def test_a_witness_does_not_look_for_absent_files_in_a_folder_that_was_left_alone() -> None:
-    looked: list[str] = []
-    marks = {"css/a.css": Mark(1, 2, 3, 4, 5), "css/a.css.br": NO_FILE, "css": Mark(1, 9, 0, 1, 1)}
-
-    def mark(path: str) -> Mark:
-        looked.append(path)
-        return marks[path]
-
-    witness = Witness(mark, ("css/a.css", "css/a.css.br"))
-    looked.clear()
-    assert witness.holds()
-    assert looked == ["css/a.css", "css"]
-    marks["css"] = Mark(1, 9, 0, 2, 2)
-    looked.clear()
-    assert witness.holds()
-    assert "css/a.css.br" in looked
-    marks["css"], marks["css/a.css.br"] = Mark(1, 9, 0, 3, 3), Mark(1, 3, 3, 4, 5)
-    assert not witness.holds()
-
-
-def test_without_marks_only_time_tells() -> None:
-    assert not Witness(None, ()).holds()
-    assert not Witness(lambda path: None, ("sheet.css",)).holds()
-    assert Witness(None, ()).until <= time.monotonic() + 1

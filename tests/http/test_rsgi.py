@@ -13,7 +13,7 @@ import pytest
 from asgi.client import Reply, ask
 from asgi.tree import DATA, put
 from assetstore import AssetStore
-from assetstore.http import remembered, rsgi
+from assetstore.http import rsgi, witness
 from assetstore.http.rsgi import RsgiDoor
 
 #: What each way of responding was called with.
@@ -144,7 +144,7 @@ def once(door: RsgiDoor, scope: object) -> tuple[Any, ...]:
 def test_a_file_that_was_told_of_a_moment_ago_is_looked_at_again(
     store: AssetStore, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(witness, "CHECK_SECONDS", 0.2)
     put(tree, "note.txt", b"before")
     door, scope = store.rsgi(nothing), scope_of("note.txt")
     assert [once(door, scope)[3] for _ in range(3)] == [b"before"] * 3
