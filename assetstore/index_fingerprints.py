@@ -51,8 +51,11 @@ class BackgroundFingerprints:
             stat = self._waiting[0]
             try:
                 made = fingerprint_of(stat, self._fingerprinter, self._backend)
-            except AssetStoreError as error:
-                _log.warning("cannot fingerprint %r in %s: %s", stat.path, self._backend.label, error)
+            except Exception as error:  # a fingerprinter of the user's own may raise anything at all
+                ours = isinstance(error, AssetStoreError)
+                _log.warning(
+                    "cannot fingerprint %r in %s: %s", stat.path, self._backend.label, error, exc_info=not ours
+                )
                 made = None
             with self._lock:
                 self._waiting.popleft()

@@ -114,6 +114,8 @@ class LazyResolver:
                 with self._lock:
                     self._waiting.clear()  # they come again with the next page
                 return RETRY_SECONDS
+            except Exception as error:  # a fingerprinter of the user's own may raise anything at all
+                _log.warning("cannot look up %r in %s: %s", path, self._backend.label, error, exc_info=True)
             finally:
                 with self._lock:
                     if self._waiting and self._waiting[0] == path:

@@ -33,7 +33,7 @@ _READ = {name.decode(): name for name in READ}
 _TELLING = frozenset([*_READ, "upgrade"])
 _nothing_told = _TELLING.isdisjoint
 #: Answers that are kept in the server's own words; about a kilobyte each, without the bytes that memory has anyway.
-MAX_INSTANT = 16_384
+MAX_INSTANT = 4096
 
 _Pairs = list[tuple[str, str]]
 #: Path, method, and the headers that can change the answer.

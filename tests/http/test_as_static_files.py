@@ -41,10 +41,11 @@ EXCEPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def distribution(request: pytest.FixtureRequest) -> Path:
-    """Starlette's source tree of the version that is installed; fetched once and kept in pytest's cache."""
+def distribution(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Starlette's source tree of the version that is installed; fetched once and kept in pytest's cache, if it has one."""
     name = f"starlette-{version('starlette')}"
-    kept = Path(request.config.cache.mkdir("sdist"))  # type: ignore[union-attr]
+    cache = getattr(request.config, "cache", None)  # -p no:cacheprovider leaves it out
+    kept = tmp_path_factory.mktemp("sdist") if cache is None else Path(cache.mkdir("sdist"))
     archive = kept / f"{name}.tar.gz"
     if not archive.exists():
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "starlette"]

@@ -1,0 +1,70 @@
+"""This module owns a storage far away that counts what it is asked, can be slow, and can be down."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span
+from assetstore.backends.held import HeldFile
+from assetstore.errors import AssetNotFound, BackendUnavailable
+
+
+class Far:
+    """Files by path; each content is a version."""
+
+    label = "remote://bucket"
+    remote = True
+
+    def __init__(self, **files: bytes) -> None:
+        self.files = files
+        self.listings = 0
+        self.stats = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self.down = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.stop_after: int | None = None
+
+    def stat(self, path: str) -> FileStat:
+        self.stats += 1
+        self.gate.wait(5)
+        if self.down:
+            raise BackendUnavailable("down")
+        if path not in self.files:
+            raise AssetNotFound(path)
+        return self.facts(path)
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        return HeldFile(self.facts(path), self.files[path])
+
+    def walk(self) -> Iterator[FileStat]:
+        self.listings += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            for number, path in enumerate(sorted(self.files)):
+                if number == self.stop_after:
+                    self.gate.wait(5)
+                if self.down:
+                    raise BackendUnavailable("down")
+                yield self.facts(path)
+        finally:
+            self.at_once -= 1
+
+    def facts(self, path: str) -> FileStat:
+        """What is true of *path* now, whoever asks."""
+        return FileStat(path, len(self.files[path]), 5, hashlib.md5(self.files[path]).hexdigest())
+
+
+def soon(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Whether *condition* comes true within so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return False
