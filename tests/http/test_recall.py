@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import os
 import time
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -302,3 +304,31 @@ def test_a_part_of_a_large_file_is_not_left_to_a_server_that_sends_whole_files(t
     for _ in range(2):
         _, *sent = asyncio.run(messages(handler, {**scope, "extensions": {"http.response.pathsend": {}}}))
         assert b"".join(each["body"] for each in sent) == (DATA * 300)[1:2000001]
+
+
+def test_what_is_remembered_takes_no_more_than_it_is_charged_for(tree: Path) -> None:
+    """With what the rooms around it keep of each file, and for the longest names: fingerprinted ones."""
+    store = AssetStore()
+    store.static("/assets/", root=tree, name="assets")
+    app, memory = store.wrap(_nothing), store._memory
+    for number in range(400):
+        put(tree, f"many/{number:03}.css", b"a { color: red }", MODIFIED_NS + number * 10**9)
+    paths = [store.url_for("assets", file=f"many/{number:03}.css").removeprefix("/assets/") for number in range(400)]
+    for path in paths[:100]:
+        ask(app, path)
+    gc.collect()
+    charged_before = memory.bytes
+    tracemalloc.start()
+    try:
+        for path in paths[100:]:
+            ask(app, path)
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(memory) == 400
+    assert taken <= memory.bytes - charged_before
+
+
+async def _nothing(*_: object) -> None:
+    raise AssertionError("not for a mount")
