@@ -80,9 +80,18 @@ def not_satisfiable(path: str, size: int) -> RangeNotSatisfiable:
     return RangeNotSatisfiable(f"{path!r} has only {size} bytes", path=path, size=size)
 
 
-def same_version(one: FileStat, two: FileStat) -> bool:
-    """Whether two answers speak of the same bytes, as far as the storage tells."""
-    return (one.size, one.validator, one.mtime_ns) == (two.size, two.validator, two.mtime_ns)
+def unfit(stat: FileStat, at: int, wanted: FileStat, start: int) -> AssetStoreError | None:
+    """Why an answer cannot be read as the bytes of *wanted* from *start* on; ``None`` if it can.
+
+    Args:
+        stat: the facts of the answer; *at*: its first byte, which may come before *start*.
+    """
+    path = wanted.path
+    if (stat.size, stat.validator, stat.mtime_ns) != (wanted.size, wanted.validator, wanted.mtime_ns):
+        return VersionChanged(f"{path!r} was replaced while it was read", path=path)
+    if at > start:
+        return BodyTruncated(f"{path!r} came from byte {at} on, and not from {start}", path=path)
+    return None
 
 
 class RangedFile:
@@ -118,9 +127,9 @@ class RangedFile:
             return arrival
         self.close()
         arrival = self._arrival = self._fetch(self.stat.path, Span(start, stop), self.stat.validator)
-        if not same_version(arrival.stat, self.stat):
+        if (fault := unfit(arrival.stat, arrival.start, self.stat, start)) is not None:
             self.close()
-            raise VersionChanged(f"{self.stat.path!r} was replaced while it was read", path=self.stat.path)
+            raise fault
         return arrival
 
     def _some(self, arrival: Arrival, stop: int) -> bytes:

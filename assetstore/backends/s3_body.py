@@ -8,9 +8,9 @@ import aiohttp
 
 from assetstore.backends.base import Span
 from assetstore.backends.http_facts import stat_of
-from assetstore.backends.ranged import arriving, same_version
+from assetstore.backends.ranged import arriving, unfit
 from assetstore.backends.s3_exchange import FAULTS, Answer
-from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
+from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated
 
 
 class Arriving:
@@ -101,9 +101,9 @@ class S3AsyncFile:
             return arrival
         await self.aclose()
         arrival = self._arrival = await self._fetch(self.stat.path, Span(start, stop), self.stat.validator)
-        if not same_version(arrival.stat, self.stat):
+        if (fault := unfit(arrival.stat, arrival.start, self.stat, start)) is not None:
             await self.aclose()
-            raise VersionChanged(f"{self.stat.path!r} was replaced while it was read", path=self.stat.path)
+            raise fault
         return arrival
 
     async def aclose(self) -> None:

@@ -72,6 +72,21 @@ def test_another_version_is_never_read_on() -> None:
         list(file.chunks(10, 20))
 
 
+@pytest.mark.parametrize("shift", [1, 5, 15], ids=["in the middle of them", "at their end", "past them"])
+def test_bytes_that_begin_after_the_ones_asked_for_are_not_taken_for_them(shift: int) -> None:
+    bodies: list[io.BytesIO] = []
+
+    def fetch(path: str, span: Span, validator: str | None) -> Arrival:
+        start, stop = span.within(len(DATA))
+        bodies.append(io.BytesIO(DATA[start + shift :]))
+        return Arrival(FileStat(path, len(DATA), 1, "1"), start + shift, stop + shift, bodies[-1])
+
+    file = RangedFile(fetch, fetch("a", Span(0, 1), None), lambda error: BackendError(str(error)))
+    with pytest.raises(BodyTruncated, match=f"'a' came from byte {10 + shift} on, and not from 10"):
+        list(file.chunks(10, 15))
+    assert all(each.closed for each in bodies)
+
+
 def test_a_body_that_breaks_off_is_truncated() -> None:
     file, _ = opened(data=DATA[:100])
     with pytest.raises(BodyTruncated):
