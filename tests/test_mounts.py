@@ -80,37 +80,3 @@ def test_a_malformed_extension_list_is_an_error_that_shows_a_good_one(given: obj
 
 def test_extensions_are_compared_without_regard_to_case() -> None:
     assert allowed_extensions([".CSS", ""]) == {".css", ""}
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"url": "ftp://x/"},
-        {"name": ""},
-        {"name": "a:b"},
-        {"name": 3},
-        {"public": "yes"},
-        {"fingerprint": "md5"},
-        {"host": "a b"},
-        {"defaults": {"path": "index.html"}},
-        {"defaults": {"file": "../index.html"}},
-        {"allowed_ext": "css"},
-        {"headers": {"*.svg": {"Content-Length": "3"}}},
-        {"shared_cache": "sometimes"},
-        {"root": "no/such/folder"},
-        {"origin_path": "/a b/", "url": "https://cdn.example.com/"},
-    ],
-    ids=str,
-)
-def test_every_argument_is_checked_at_wiring(store: AssetStore, world: Path, arguments: dict[str, object]) -> None:
-    good: dict[str, object] = {"url": "/assets/", "root": world}
-    with pytest.raises(SettingsError):
-        store.static(**{**good, **arguments})  # type: ignore[arg-type]
-
-
-def test_a_tree_that_is_built_later_may_be_missing_now(store: AssetStore, tmp_path: Path) -> None:
-    store.static("/assets/", root=tmp_path / "later", name="assets", must_exist=False)
-    assert store.url_for("assets", file="app.css") == "/assets/app.css"
-    (tmp_path / "later").mkdir()
-    (tmp_path / "later" / "new.css").write_text("new")
-    assert store.url_for("assets", file="new.css").startswith("/assets/new-")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from far import Far
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -17,6 +16,7 @@ from assetstore.backends.cached import RemoteLimits
 from assetstore.errors import AssetNotFound, BackendCredentials, BackendForbidden, BackendUnavailable
 from assetstore.http import status
 from assetstore.http.status import status_routes
+from far import Far
 
 LIMITS = RemoteLimits(attempts=1, breaker_faults=1, breaker_seconds=0.0)
 
