@@ -78,7 +78,7 @@ async def send_ready(answer: Ready, send: Send) -> None:
 def messages(answer: Ready) -> tuple[Message, ...]:
     """*answer* as ASGI messages, made anew each time, since middleware may write into them."""
     status, headers, pieces, by_server = answer
-    start = {"type": "http.response.start", "status": status, "headers": list(headers)}
+    start = {"type": "http.response.start", "status": status, "headers": [*headers]}
     if by_server is not None:
         return start, _message_of(by_server)
     if len(pieces) < 2:

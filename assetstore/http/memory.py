@@ -5,6 +5,9 @@ the order in which they came. A hand goes from the oldest towards the newest: wh
 since it last came past is passed over, anything else goes. New entries come in before the hand,
 so that one pass over any number of files only evicts those very files. A hit sets one flag, and
 so needs no lock.
+
+What was just asked for is found by all that was asked, with one look, for as long as its files need
+not be looked at again. Whenever anything is forgotten, so is all of that.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
-from assetstore.http.remembered import Asked, Remembered
+from assetstore.http.remembered import Asked, Known, Remembered
 from assetstore.http.request import READ
 from assetstore.http.witness import Witness
 
@@ -24,6 +27,8 @@ from assetstore.http.witness import Witness
 PLAN_BYTES = 8 * 1024 * 1024
 #: The part of the budget that one file may take: larger ones are read in pieces, or sent by the server itself.
 SHARE = 8
+#: Answers that are found with one look.
+MAX_AT_HAND = 16 * 1024
 
 
 class Memory:
@@ -42,6 +47,7 @@ class Memory:
         self.by_host = False
         #: What a door keeps of answers in its server's own words; emptied whenever an entry goes.
         self.instant: dict[Any, Any] = {}
+        self._at_hand: dict[tuple[str, *Asked], tuple[Witness, Known]] = {}
         self._entries: dict[str, Remembered] = {}
         self._ahead: OrderedDict[str, Remembered] = OrderedDict()
         self._passed: OrderedDict[str, Remembered] = OrderedDict()
@@ -58,17 +64,26 @@ class Memory:
 
     def find(self, scope: Mapping[str, Any]) -> Ready | None:
         """The answer to an ASGI request, if memory knows it."""
-        key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
-        if key not in self._entries:
-            return None
         headers: tuple[tuple[bytes, bytes], ...] = ()
         for name, value in scope["headers"]:
             if name in READ:
                 headers += ((name, value),)
-        return self.recall(key, (scope["method"], headers), scope.get("extensions") or ())
+        key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
+        asking = key, scope["method"], headers
+        at_hand = self._at_hand.get(asking)
+        if at_hand is not None and time.monotonic() < at_hand[0].until:
+            known: Known | None = at_hand[1]
+        else:
+            known = self._known(key, asking[1:])
+            self._keep_at_hand(asking, known)
+        return known if known is None or isinstance(known, Ready) else known.ready(scope.get("extensions") or ())
 
     def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
+        known = self._known(key, asked)
+        return known if known is None or isinstance(known, Ready) else known.ready(extensions)
+
+    def _known(self, key: str, asked: Asked) -> Known | None:
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -80,12 +95,20 @@ class Memory:
         if known is None:
             known = entry.plan(asked)
             self._charge(key, entry)
-        return known if known is None or isinstance(known, Ready) else known.ready(extensions)
+        return known
 
-    def vouches_for(self, key: str, asked: Asked, ready: Ready) -> Witness | None:
-        """Who knows for how long *ready* may be repeated; ``None`` if its bytes are read anew each time."""
+    def _keep_at_hand(self, asking: tuple[str, *Asked], known: Known | None) -> None:
+        witness = None if known is None else self.vouches_for(asking[0], asking[1:], known)
+        if known is None or witness is None:
+            return
+        if len(self._at_hand) >= MAX_AT_HAND:
+            self._at_hand.clear()
+        self._at_hand[asking] = witness, known
+
+    def vouches_for(self, key: str, asked: Asked, known: Known) -> Witness | None:
+        """Who knows for how long *known* may be repeated; ``None`` if it is made anew for each request."""
         entry = self._entries.get(key)
-        return entry.witness if entry is not None and entry.answers.get(asked) is ready else None
+        return entry.witness if entry is not None and entry.answers.get(asked) is known else None
 
     def key_of(self, scope: Mapping[str, Any]) -> str:
         """What the URL of a request is remembered as: its path, where nothing else decides who answers."""
@@ -125,6 +148,7 @@ class Memory:
         self.by_host = by_host
         with self._lock:
             self.instant.clear()
+            self._at_hand.clear()
             self._entries.clear()
             self._ahead.clear()
             self._passed.clear()
@@ -143,6 +167,7 @@ class Memory:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.instant.clear()
+            self._at_hand.clear()
             self._bytes -= entry.charged
             if self._ahead.pop(key, None) is None:
                 self._passed.pop(key, None)

@@ -46,7 +46,8 @@ class Unread:
     def ready(self, extensions: Container[str]) -> Ready | None:
         """With its bytes; ``None`` if the file is another, or would be waited for."""
         body = self.reader.read_now(self.file, self.mark, self.start, self.stop)
-        return None if body is None else Ready(self.status, self.headers, (body,), None)
+        # Not by its own constructor, which is written in Python.
+        return None if body is None else tuple.__new__(Ready, (self.status, self.headers, (body,), None))
 
 
 @dataclass(frozen=True, slots=True)

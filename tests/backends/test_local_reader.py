@@ -167,20 +167,38 @@ def open_beneath(root: Path) -> int:
     return sum(link.startswith(str(root.resolve())) for link in links)
 
 
-@needs_the_flag
-def test_a_file_that_was_just_read_is_not_opened_again(reader: LocalReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that were opened to be read at once."""
+    paths: list[str] = []
     open_marked = LocalBackend.open_marked
 
     def counting(backend: LocalBackend, path: str, mark: Mark) -> int | None:
-        opened.append(path)
+        paths.append(path)
         return open_marked(backend, path, mark)
 
     monkeypatch.setattr(LocalBackend, "open_marked", counting)
+    return paths
+
+
+@needs_the_flag
+def test_a_file_that_was_just_read_is_not_opened_again(reader: LocalReader, opened: list[str]) -> None:
     assert reading_now(reader, lambda: None) == [DATA[:10]] * 3
     assert opened == ["data.bin"]
     assert reading_now(reader, lambda: reader.mark("data.bin")) == [DATA[:10]] * 3
     assert opened == ["data.bin"] * 3, "its name was not looked at again"
+
+
+@needs_the_flag
+def test_only_what_the_page_cache_had_is_read_without_asking_it_again(reader: LocalReader, opened: list[str]) -> None:
+    mark = reader.mark("data.bin")
+
+    async def run() -> None:
+        for start, stop in ((0, 10), (2, 5), (0, 10), (5, 11), (100, 110)):
+            assert reader.read_now("data.bin", mark, start, stop) == DATA[start:stop]
+
+    asyncio.run(run())
+    assert opened == ["data.bin"] * 3
 
 
 @needs_the_flag
@@ -204,18 +222,6 @@ def test_a_file_that_is_replaced_or_deleted_gives_its_own_bytes_until_its_name_i
 ) -> None:
     read = reading_now(reader, lambda: os.rename(root / "data.bin", root / "other"), lambda: reader.mark("data.bin"))
     assert read == [DATA[:10]] * 2 + [None] * 2
-
-
-@needs_the_flag
-def test_another_part_of_a_file_that_is_held_open_is_asked_of_the_page_cache(root: Path, reader: LocalReader) -> None:
-    mark, middle = reader.mark("data.bin"), len(DATA) // 2
-
-    async def run() -> tuple[bytes | None, bytes | None]:
-        first = reader.read_now("data.bin", mark, 0, 10)
-        assert forget_the_bytes(root / "data.bin") or pytest.skip("this file system keeps its files in memory")
-        return first, reader.read_now("data.bin", mark, middle, middle + 10)
-
-    assert asyncio.run(run()) == (DATA[:10], None)
 
 
 @needs_the_flag

@@ -91,6 +91,31 @@ def test_an_entry_that_no_longer_holds_is_forgotten(
     assert (len(memory), memory.bytes) == (0, 0)
 
 
+def test_what_is_forgotten_or_replaced_is_not_at_hand_either(memory: Memory, entry: Callable[[], Remembered]) -> None:
+    memory.put(key(1), first := entry())
+    for _ in range(2):
+        assert memory.find(scope_of("1")) is not None
+    memory.put(key(1), Remembered(Witness(None, ()), None, missing=lambda request: Answer(410, ())))
+    found = memory.find(scope_of("1"))
+    assert found is not None
+    assert found.status == 410
+    memory.drop(key(1), first)
+    assert memory.find(scope_of("1")) is found
+    memory.drop(key(1), memory.get(key(1)) or first)
+    assert memory.find(scope_of("1")) is None
+
+
+def test_few_answers_are_at_hand(
+    memory: Memory, entry: Callable[[], Remembered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_AT_HAND", 5)
+    memory.put(key(1), entry())
+    for _ in range(2):
+        for number in range(20):
+            assert memory.find(scope_of("1", headers={"Range": f"bytes=0-{number}"})) is not None
+            assert len(memory._at_hand) <= 5
+
+
 def test_another_root_path_is_another_url(memory: Memory, entry: Callable[[], Remembered]) -> None:
     memory.put(key(1), entry())
     assert memory.find({**scope_of("1"), "root_path": "/assets"}) is None
