@@ -280,7 +280,7 @@ class TestLargeObjects:
         assert [await shelf.block(("large", "v1", len(LARGE), None), number) for number in range(5)] == [None] * 5
 
     async def test_a_fault_drops_nothing(self, storage: Any, make_blocks: MakeBlocks) -> None:
-        limits = RemoteLimits(total_seconds=0.02)
+        limits = RemoteLimits(total_seconds=0.2)
         blocks, stat = make_blocks(limits=limits), storage.stats["large"]
         await blocks.get(stat, 0, 1)
         storage.stall_after = 0

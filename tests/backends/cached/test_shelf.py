@@ -43,12 +43,20 @@ class BusyDisk(DiskCache):
     def __init__(self, path: Path) -> None:
         super().__init__(path, 64 * MIB)
         self.free = threading.Event()
+        self.lock = threading.Lock()
         self.writing = 0
 
     def put(self, key: str, content: bytes) -> None:
-        self.writing += 1
+        with self.lock:
+            self.writing += 1
         self.free.wait(30)
         super().put(key, content)
+
+    async def is_writing(self, count: int) -> None:
+        """Wait until so many threads are."""
+        async with asyncio.timeout(30):
+            while self.writing < count:  # noqa: ASYNC110 - the threads tell nobody
+                await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -199,8 +207,7 @@ class TestWaiting:
         shelf = Shelf("s3://bucket/a", busy)
         shelf.keep_block(VERSION, 0, b"x")
         assert busy.writing == 0
-        await asyncio.sleep(0.05)
-        assert busy.writing == 1
+        await busy.is_writing(1)
 
     async def test_closing_waits_for_what_is_being_written(self, busy: BusyDisk, make_shelf: Any) -> None:
         shelf = Shelf("s3://bucket/a", busy)
@@ -218,7 +225,8 @@ class TestWaiting:
         shelf = Shelf("s3://bucket/a", busy)
         for number in range(3 * THREADS):
             shelf.keep_block(VERSION, number, b"x")
-        await asyncio.sleep(0.1)
+        await busy.is_writing(THREADS)
+        await asyncio.sleep(0.02)
         assert busy.writing == THREADS
         busy.free.set()
         await shelf.aclose()
@@ -243,9 +251,9 @@ class TestWaiting:
         shelf = Shelf("s3://bucket/a", busy)
         for number in range(2 * THREADS):
             shelf.keep_block(VERSION, number, b"garbled")
-        await asyncio.sleep(0.05)
+        await busy.is_writing(THREADS)
         shelf.drop_blocks(VERSION, range(2 * THREADS))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
         busy.free.set()
         await shelf.aclose()
         assert [await make_shelf().block(VERSION, number) for number in range(2 * THREADS)] == [None] * 2 * THREADS
