@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from assetstore.backends.cached.breaker import Breaker, Pass, State
+from assetstore.backends.cached.breaker import Breaker, Pass
 from assetstore.backends.cached.counters import Contact, Counters
 from assetstore.backends.cached.deadline import Deadlines, Dispose
 from assetstore.backends.cached.retries import PASSING, pause_seconds
@@ -136,5 +136,5 @@ class Attempts:
         before = self._breaker.state
         self._counters.contact = Contact(time.monotonic(), refusal)
         self._breaker.succeeded(given)
-        if self._breaker.state is not before and before is State.OPEN:
+        if self._breaker.state is not before:
             _log.warning("%s answers again", self._label)

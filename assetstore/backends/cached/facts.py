@@ -65,7 +65,6 @@ class Facts:
     def leave(self) -> None:
         """Whoever asks from now on asks the storage anew."""
         self._flights.leave()
-        self._reads.leave()
 
     async def aclose(self) -> None:
         """End what is under way."""

@@ -279,6 +279,16 @@ class TestLargeObjects:
         await shelf.aclose()
         assert [await shelf.block(("large", "v1", len(LARGE), None), number) for number in range(5)] == [None] * 5
 
+    async def test_a_body_that_is_cut_short_drops_them_all(self, storage: Any, make_blocks: MakeBlocks) -> None:
+        blocks, stat = make_blocks(), storage.stats["large"]
+        for number in (0, 4):
+            await blocks.get(stat, number, 1)
+        assert held(blocks, stat) == [0, 4]
+        storage.cuts = [1000]
+        with pytest.raises(BodyTruncated):
+            await blocks.get(stat, 2, len(LARGE))
+        assert held(blocks, stat) == []
+
     async def test_a_fault_drops_nothing(self, storage: Any, make_blocks: MakeBlocks) -> None:
         limits = RemoteLimits(total_seconds=0.2)
         blocks, stat = make_blocks(limits=limits), storage.stats["large"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -530,6 +531,23 @@ async def test_closing_ends_what_is_under_way(storage: Any, make_asking: MakeAsk
     storage.gate = asyncio.Event()
     waiting = asyncio.create_task(asking.current())
     await asyncio.sleep(0.01)
+    await asking.aclose()
+    with pytest.raises(BackendUnavailable, match="closed"):
+        await waiting
+
+
+async def test_closing_ends_what_is_being_looked_up_on_disk(make_asking: MakeAsking, tmp_path: Path) -> None:
+    free = threading.Event()
+
+    class Busy(DiskCache):
+        def get(self, key: str) -> bytes | None:
+            free.wait(30)
+            return None
+
+    asking = make_asking(Shelf("s3://bucket", Busy(tmp_path, 64 * MIB)))
+    waiting = asyncio.create_task(asking.current())
+    await asyncio.sleep(0.01)
+    asyncio.get_running_loop().call_later(0.05, free.set)
     await asking.aclose()
     with pytest.raises(BackendUnavailable, match="closed"):
         await waiting
