@@ -70,22 +70,18 @@ async def deliver(
 
 
 async def send_ready(answer: Ready, send: Send) -> None:
-    """Send an answer of which nothing has to be waited for."""
-    for message in messages(answer):
-        await send(message)
+    """Send an answer of which nothing has to be waited for.
 
-
-def messages(answer: Ready) -> tuple[Message, ...]:
-    """*answer* as ASGI messages, made anew each time, since middleware may write into them."""
+    The messages are made anew each time, since middleware may write into them.
+    """
     status, headers, pieces, by_server = answer
-    start = {"type": "http.response.start", "status": status, "headers": [*headers]}
+    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
     if by_server is not None:
-        return start, _message_of(by_server)
-    if len(pieces) < 2:
-        return start, {"type": "http.response.body", "body": pieces[0] if pieces else b"", "more_body": False}
-    *others, last = pieces
-    rest = [{"type": "http.response.body", "body": piece, "more_body": True} for piece in others]
-    return start, *rest, {"type": "http.response.body", "body": last, "more_body": False}
+        await send(_message_of(by_server))
+        return
+    for piece in pieces[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": pieces[-1] if pieces else b"", "more_body": False})
 
 
 async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
