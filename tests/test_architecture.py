@@ -165,3 +165,23 @@ def test_each_room_says_what_it_owns(name: str) -> None:
 
 def test_no_package_under_tests_shadows_the_standard_library() -> None:
     assert not list(Path(__file__).parent.rglob("__init__.py"))
+
+
+#: Rooms without a test of their own name.
+NO_TEST = {
+    "__main__": "one line, which test_cli runs",
+    "backends.s3_place": "a protocol: there is nothing in it to run",
+    "commands.base": "a protocol: there is nothing in it to run",
+}
+
+
+def test_each_room_has_a_test_of_its_own_name() -> None:
+    rooms = {name for name in MODULES if not (PACKAGE / name.replace(".", "/")).is_dir()} - {"__init__"}
+    tests = Path(__file__).parent
+    without = {room for room in rooms if not _test_of(room, tests).exists()}
+    assert without == set(NO_TEST), "write the test, or say here why there is none"
+
+
+def _test_of(room: str, tests: Path) -> Path:
+    folder, _, name = room.replace(".", "/").rpartition("/")
+    return tests / folder / f"test_{name}.py"

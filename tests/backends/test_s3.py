@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from assetstore.backends.base import FileStat, StoredHeaders, read_bytes
+from assetstore.backends.base import read_bytes
 from assetstore.backends.s3 import S3Backend, open_url
 from assetstore.backends.s3_client import S3Options
-from assetstore.backends.s3_write import PART_BYTES
 from assetstore.errors import (
     AssetNotFound,
     BackendCredentials,
     BackendForbidden,
     BackendTimeout,
     BackendUnavailable,
-    BodyTruncated,
-    PublishConflict,
     SettingsError,
 )
 from servers.fault_proxy import FaultProxy
 from servers.faults import EXPIRED_TOKEN, FORBIDDEN, REFUSE, Delay
 from servers.s3 import S3Bucket
-
-HEADERS = StoredHeaders(
-    "text/css; charset=utf-8",
-    "max-age=31536000, public, immutable",
-    content_encoding="br",
-    extra={"Content-Disposition": "inline", "X-Else": "cannot be stored"},
-    metadata={"assetstore-fingerprint": "cd" * 32},
-)
-
-
-class Source:
-    """A file to write."""
-
-    def __init__(self, data: bytes, size: int | None = None) -> None:
-        self._data = data
-        self.stat = FileStat("source", len(data) if size is None else size)
-
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        yield self._data[start:stop]
-
-    def close(self) -> None: ...
-
-
-@pytest.fixture
-def backend(moto_bucket: S3Bucket) -> Iterator[S3Backend]:
-    backend = open_url(f"{moto_bucket.url}/pre", moto_bucket.server.options)
-    yield backend
-    backend.client.close()
 
 
 @pytest.fixture
@@ -66,48 +34,10 @@ def behind(moto_bucket: S3Bucket, fault_proxy: Callable[[str], FaultProxy]) -> I
     backend.client.close()
 
 
-def test_what_is_written_is_stored_with_its_headers_and_facts(backend: S3Backend, moto_bucket: S3Bucket) -> None:
-    digest = hashlib.sha256(b"body").hexdigest()
-    stat = backend.write("a.css", Source(b"body"), HEADERS, sha256=digest)
-    assert (stat.sha256, stat.published_fingerprint, stat.coding, stat.size) == (digest, "cd" * 32, "br", 4)
-    stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key="pre/a.css")
-    assert stored["CacheControl"] == "max-age=31536000, public, immutable"
-    assert (stored["ContentType"], stored["ContentDisposition"]) == ("text/css; charset=utf-8", "inline")
-
-
-@pytest.mark.parametrize("size", [3, PART_BYTES + 5], ids=["small", "in parts"])
-def test_wrong_bytes_are_never_stored(backend: S3Backend, moto_bucket: S3Bucket, size: int) -> None:
-    with pytest.raises(BodyTruncated, match="SHA-256"):
-        backend.write("a.bin", Source(bytes(size)), HEADERS, sha256="0" * 64)
-    with pytest.raises(BodyTruncated, match="came with"):
-        backend.write("a.bin", Source(bytes(size), size + 1), HEADERS)
-    with pytest.raises(AssetNotFound):
-        backend.stat("a.bin")
-    assert "Uploads" not in moto_bucket.client.list_multipart_uploads(Bucket=moto_bucket.name)
-
-
-def test_a_large_object_goes_in_parts(backend: S3Backend, moto_bucket: S3Bucket) -> None:
-    data = bytes(range(256)) * 4096 * 17  # 17 MiB
-    stat = backend.write("big.bin", Source(data), HEADERS, sha256=hashlib.sha256(data).hexdigest())
-    assert stat.size == len(data)
-    assert stat.validator is not None
-    assert stat.validator.endswith("-2")
-    assert stat.sha256 == hashlib.sha256(data).hexdigest()
-    assert read_bytes(backend, "big.bin") == data
-
-
-def test_a_version_is_replaced_only_if_it_is_still_there(backend: S3Backend) -> None:
-    first = backend.write("pointer.json", Source(b"1"), HEADERS)
-    second = backend.write("pointer.json", Source(b"2"), HEADERS, if_validator=first.validator)
-    with pytest.raises(PublishConflict):
-        backend.write("pointer.json", Source(b"3"), HEADERS, if_validator=first.validator)
-    assert backend.stat("pointer.json").validator == second.validator
-
-
-def test_a_listing_of_many_pages_is_whole(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+def test_a_listing_of_many_pages_is_whole(bucket_backend: S3Backend, moto_bucket: S3Bucket) -> None:
     moto_bucket.put({f"pre/{number:04}.txt": b"" for number in range(25)})
     moto_bucket.put({"pre/folder/": b"", "pre-sibling.txt": b"", "pre/.hidden": b"", "pre/a//b": b"", "pre/../x": b""})
-    assert _listed(backend, 10) == [f"{number:04}.txt" for number in range(25)]
+    assert _listed(bucket_backend, 10) == [f"{number:04}.txt" for number in range(25)]
 
 
 def _listed(backend: S3Backend, size: int) -> list[str]:
@@ -116,14 +46,14 @@ def _listed(backend: S3Backend, size: int) -> list[str]:
     return sorted(stat.path for stat in backend.walk())
 
 
-def test_keys_of_any_spelling_survive_a_listing(backend: S3Backend, moto_bucket: S3Bucket) -> None:
+def test_keys_of_any_spelling_survive_a_listing(bucket_backend: S3Backend, moto_bucket: S3Bucket) -> None:
     names = {"a b.txt", "a+b.txt", "100%.txt", "\u2603.txt", "a&b<c>.txt", "%41.txt"}
     moto_bucket.put({f"pre/{name}": b"x" for name in names})
-    assert {stat.path for stat in backend.walk()} == names
+    assert {stat.path for stat in bucket_backend.walk()} == names
 
 
-def test_a_missing_bucket_is_not_an_empty_one(backend: S3Backend, moto_bucket: S3Bucket) -> None:
-    nowhere = S3Backend("no-such-bucket-here", options=backend.options)
+def test_a_missing_bucket_is_not_an_empty_one(bucket_backend: S3Backend, moto_bucket: S3Bucket) -> None:
+    nowhere = S3Backend("no-such-bucket-here", options=bucket_backend.options)
     with pytest.raises(BackendUnavailable, match="NoSuchBucket"):
         list(nowhere.walk())
     with pytest.raises(BackendUnavailable):

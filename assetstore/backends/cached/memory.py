@@ -53,11 +53,6 @@ class Lru(Generic[K, V]):
         if gone is not None:
             self.weight -= self._weight(gone)
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._entries.clear()
-        self.weight = 0
-
 
 def weight_of_bytes(content: bytes) -> int:
     """What *content* costs in memory."""
