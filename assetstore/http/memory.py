@@ -6,8 +6,8 @@ since it last came past is passed over, anything else goes. New entries come in 
 so that one pass over any number of files only evicts those very files. A hit sets one flag, and
 so needs no lock.
 
-What was just asked for is found by all that was asked, with one look, for as long as its files need
-not be looked at again. Whenever anything is forgotten, so is all of that.
+What was asked for before is found by all that was asked, with one look. Whenever anything is
+forgotten, so is all of that.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ SHARE = 8
 MAX_AT_HAND = 16 * 1024
 
 
+#: Who knows for how long an answer may be repeated, and what is known of it.
+_AtHand = tuple[Witness, Known]
+
+
 class Memory:
     """Remembered URLs, for all mounts of a store.
 
@@ -47,7 +51,7 @@ class Memory:
         self.by_host = False
         #: What a door keeps of answers in its server's own words; emptied whenever an entry goes.
         self.instant: dict[Any, Any] = {}
-        self._at_hand: dict[tuple[str, *Asked], tuple[Witness, Known]] = {}
+        self._at_hand: dict[tuple[str, *Asked], _AtHand] = {}
         self._entries: dict[str, Remembered] = {}
         self._ahead: OrderedDict[str, Remembered] = OrderedDict()
         self._passed: OrderedDict[str, Remembered] = OrderedDict()
@@ -69,27 +73,23 @@ class Memory:
             if name in READ:
                 headers += ((name, value),)
         key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
-        asking = key, scope["method"], headers
-        at_hand = self._at_hand.get(asking)
+        at_hand = self._at_hand.get((key, scope["method"], headers))
         if at_hand is not None and time.monotonic() < at_hand[0].until:
             known: Known | None = at_hand[1]
         else:
-            known = self._known(key, asking[1:])
-            self._keep_at_hand(asking, known)
-        return known if known is None or isinstance(known, Ready) else known.ready(scope.get("extensions") or ())
+            known = self._look(key, (scope["method"], headers), at_hand)
+        return known if known.__class__ is Ready else self._made(known, scope.get("extensions") or ())
 
     def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
-        known = self._known(key, asked)
+        entry = self._entries.get(key)
+        return None if entry is None else self._made(self._known(key, entry, asked), extensions)
+
+    def _made(self, known: Known | None, extensions: Container[str]) -> Ready | None:
         return known if known is None or isinstance(known, Ready) else known.ready(extensions)
 
-    def _known(self, key: str, asked: Asked) -> Known | None:
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        entry.visited = True
-        if time.monotonic() >= entry.witness.until and not entry.witness.holds():
-            self.drop(key, entry)
+    def _known(self, key: str, entry: Remembered, asked: Asked) -> Known | None:
+        if not self._still_holds(key, entry):
             return None
         known = entry.answers.get(asked)
         if known is None:
@@ -97,13 +97,24 @@ class Memory:
             self._charge(key, entry)
         return known
 
-    def _keep_at_hand(self, asking: tuple[str, *Asked], known: Known | None) -> None:
-        witness = None if known is None else self.vouches_for(asking[0], asking[1:], known)
-        if known is None or witness is None:
-            return
-        if len(self._at_hand) >= MAX_AT_HAND:
-            self._at_hand.clear()
-        self._at_hand[asking] = witness, known
+    def _still_holds(self, key: str, entry: Remembered) -> bool:
+        entry.visited = True
+        if time.monotonic() < entry.witness.until or entry.witness.holds():
+            return True
+        self.drop(key, entry)
+        return False
+
+    def _look(self, key: str, asked: Asked, at_hand: _AtHand | None) -> Known | None:
+        """What is known now, which then is at hand; *at_hand* is what was until now."""
+        entry = self._entries.get(key)
+        known = None if entry is None else self._known(key, entry, asked)
+        if entry is None or known is None or (at_hand is not None and at_hand[1] is known):
+            return known
+        if entry.answers.get(asked) is known:
+            if len(self._at_hand) >= MAX_AT_HAND:
+                self._at_hand.clear()
+            self._at_hand[key, *asked] = entry.witness, known
+        return known
 
     def vouches_for(self, key: str, asked: Asked, known: Known) -> Witness | None:
         """Who knows for how long *known* may be repeated; ``None`` if it is made anew for each request."""
