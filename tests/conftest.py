@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +32,22 @@ WORLD = (
     "images/a cat.jpg",
     "images/grüße.svg",
 )
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """As pytest has it, without what threads say that a store of an earlier test has left behind.
+
+    They end when that store is collected, which may be a little later.
+    """
+    earlier = {each for each in threading.enumerate() if each.name.startswith("assetstore-")}
+
+    def is_of_this_test(record: logging.LogRecord) -> bool:
+        return threading.current_thread() not in earlier
+
+    caplog.handler.addFilter(is_of_this_test)
+    yield caplog
+    caplog.handler.removeFilter(is_of_this_test)
 
 
 @pytest.fixture
