@@ -82,14 +82,18 @@ class Memory:
 
     def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
-        entry = self._entries.get(key)
-        return None if entry is None else self._made(self._known(key, entry, asked), extensions)
+        return self._made(self._known(key, asked), extensions)
 
     def _made(self, known: Known | None, extensions: Container[str]) -> Ready | None:
         return known if known is None or isinstance(known, Ready) else known.ready(extensions)
 
-    def _known(self, key: str, entry: Remembered, asked: Asked) -> Known | None:
-        if not self._still_holds(key, entry):
+    def _known(self, key: str, asked: Asked) -> Known | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        entry.visited = True
+        if time.monotonic() >= entry.witness.until and not entry.witness.holds():
+            self.drop(key, entry)
             return None
         known = entry.answers.get(asked)
         if known is None:
@@ -97,23 +101,15 @@ class Memory:
             self._charge(key, entry)
         return known
 
-    def _still_holds(self, key: str, entry: Remembered) -> bool:
-        entry.visited = True
-        if time.monotonic() < entry.witness.until or entry.witness.holds():
-            return True
-        self.drop(key, entry)
-        return False
-
     def _look(self, key: str, asked: Asked, at_hand: _AtHand | None) -> Known | None:
         """What is known now, which then is at hand; *at_hand* is what was until now."""
-        entry = self._entries.get(key)
-        known = None if entry is None else self._known(key, entry, asked)
-        if entry is None or known is None or (at_hand is not None and at_hand[1] is known):
+        known = self._known(key, asked)
+        if known is None or (at_hand is not None and at_hand[1] is known):
             return known
-        if entry.answers.get(asked) is known:
+        if (witness := self.vouches_for(key, asked, known)) is not None:
             if len(self._at_hand) >= MAX_AT_HAND:
                 self._at_hand.clear()
-            self._at_hand[key, *asked] = entry.witness, known
+            self._at_hand[key, *asked] = witness, known
         return known
 
     def vouches_for(self, key: str, asked: Asked, known: Known) -> Witness | None:
