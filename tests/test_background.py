@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
-from collections.abc import Callable
 
 from assetstore.background import Background
+from far import soon
 
 
 class Owner:
@@ -20,15 +19,6 @@ class Owner:
     def work(self) -> float:
         self.done += 1
         return self.pause
-
-
-def soon(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False
 
 
 def threads() -> int:

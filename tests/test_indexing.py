@@ -16,6 +16,7 @@ from assetstore.index import IndexResolver
 from assetstore.index_lazy import LazyResolver
 from assetstore.indexing import Index
 from assetstore.resolver import LiveResolver
+from far import soon
 from servers.fault_proxy import FaultProxy
 from servers.faults import REFUSE
 from servers.s3 import S3Bucket
@@ -36,15 +37,6 @@ def mounted(bucket: S3Bucket, proxy: FaultProxy, index: str | Index) -> AssetSto
 
 def fingerprinted(url: str) -> bool:
     return len(url) > 64
-
-
-def soon(condition: Callable[[], object]) -> bool:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_url_for_on_a_bucket_asks_nothing_but_one_listing(moto_bucket: S3Bucket, behind: FaultProxy) -> None:

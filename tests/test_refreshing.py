@@ -7,12 +7,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 from assetstore.errors import BackendUnavailable
 from assetstore.refreshing import FIRST_RETRY_SECONDS, SHARE, Refreshing
+from far import soon
 
 
 class Owner:
@@ -30,15 +30,6 @@ class Owner:
         if self.down:
             raise BackendUnavailable("it is down")
         self.learnt += 1
-
-
-def soon(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False
 
 
 def threads() -> int:
