@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -71,6 +71,12 @@ class HoldsBytes(Protocol):
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
         """The bytes ``start`` to ``stop``, if they need not be waited for; ``None`` else."""
+
+
+def at_hand(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | None:
+    """The bytes ``start`` to ``stop`` of *opened*, if it is a file that has them already; ``None`` else."""
+    # Asked by its name: a protocol is slow to compare with.
+    return cast(HoldsBytes, opened).at_hand(start, stop) if hasattr(opened, "at_hand") else None
 
 
 @runtime_checkable

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, MutableMapping
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
-from assetstore.backends.readers import AsyncOpenFile, FileOnDisk, HoldsBytes
+from assetstore.backends.readers import AsyncOpenFile, FileOnDisk, at_hand
 from assetstore.errors import AssetStoreError, BodyTruncated
 from assetstore.http.answer import Answer, ByServer, Part, Ready, ready
 
@@ -135,9 +135,9 @@ def _message_of(by_server: ByServer) -> Message:
 def _at_hand(answer: Answer, opened: AsyncOpenFile | None) -> bytes | None:
     """The body, where it is one part of a file that holds it already."""
     part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, Part) or not hasattr(opened, "at_hand"):
+    if len(answer.body) > 1 or not isinstance(part, Part):
         return None
-    return cast(HoldsBytes, opened).at_hand(part.start, part.stop)
+    return at_hand(opened, part.start, part.stop)
 
 
 async def _stream(

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import cast
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.cached.attempts import Attempts
 from assetstore.backends.cached.retries import PASSING, pause_seconds
 from assetstore.backends.cached.versions import version_of
-from assetstore.backends.readers import AsyncOpenFile, HoldsBytes, Reader
+from assetstore.backends.readers import AsyncOpenFile, Reader, at_hand
 from assetstore.errors import BackendError, BodyTruncated, VersionChanged
 
 
@@ -48,7 +47,7 @@ class _GuardedFile:
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
         """As *inner* has it: what is here already needs no guard."""
-        return cast(HoldsBytes, self._opened).at_hand(start, stop) if hasattr(self._opened, "at_hand") else None
+        return at_hand(self._opened, start, stop)
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         at, attempt = start, 1

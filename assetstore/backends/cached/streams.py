@@ -13,11 +13,11 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from assetstore.backends.cached.steps import Done, Waiting, begin
 from assetstore.backends.cached.versions import Version, version_of
-from assetstore.backends.readers import AsyncOpenFile, HoldsBytes
+from assetstore.backends.readers import AsyncOpenFile, at_hand
 from assetstore.errors import AssetStoreError, BodyTruncated
 
 #: How long a stream waits where no client is known to read on: its first may be on the way.
@@ -55,9 +55,7 @@ class Stream:
         Raises:
             BodyTruncated: as :meth:`take`.
         """
-        if self._rest or not hasattr(self.opened, "at_hand"):
-            return None
-        rest = cast(HoldsBytes, self.opened).at_hand(self.at, self.stop)
+        rest = None if self._rest else at_hand(self.opened, self.at, self.stop)
         if rest is not None:
             self.at = self.stop
             self._verify(rest)
