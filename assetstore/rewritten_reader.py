@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from assetstore.backends.base import WHOLE, Backend, FileStat, Span
-from assetstore.backends.readers import AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
+from assetstore.backends.readers import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 
 
 class RewrittenReader:
@@ -30,6 +30,9 @@ class RewrittenReader:
     def mark(self, path: str) -> Mark | None:
         """As :meth:`MarkingReader.mark`; a style sheet follows other files, so nothing of its own tells."""
         return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
+
+    def glance(self, path: str) -> int:
+        return hash(NO_FILE) if self._marking is None else self._marking.glance(path)
 
     def path_of(self, path: str, mark: Mark) -> str | None:
         return self._marking.path_of(path, mark) if self._marking else None

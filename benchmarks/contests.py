@@ -27,7 +27,7 @@ from benchmarks.tree import CODINGS
 #: a first time round it would be every one of them.
 ROUNDABOUT_SECONDS = 2.0
 #: So few large files are sent in a second that chance needs more time to even out.
-LARGE_SECONDS = 0.8
+LARGE_SECONDS = 1.0
 #: How granian's threads take turns differs from one moment to the next.
 THREADED_SECONDS = 1.0
 

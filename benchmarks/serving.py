@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -90,6 +91,8 @@ class Bench:
         if work.name == "many":
             request = wrk.Request(running.port, path, sha256=request.sha256, rotation=self._rotation())
             wrk.visit(running.port, self._rotated)
+        if work.name == "film":
+            request = replace(request, length=(self._root / work.file).stat().st_size)
         wrk.check(request)
         return request
 

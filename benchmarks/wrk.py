@@ -27,6 +27,9 @@ _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)", re.MULTILINE)
 _P99 = re.compile(r"^\s*99%\s+([0-9.]+)(us|ms|s|m)", re.MULTILINE)
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _COUNT = re.compile(r"^\s*(\d+) requests in", re.MULTILINE)
+_READ = re.compile(r"requests in [0-9.]+\w+, ([0-9.]+)([KMGT]?)B read")
+_TRANSFER = re.compile(r"^Transfer/sec:\s+([0-9.]+)([KMGT]?)B", re.MULTILINE)
+_BINARY = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _REFUSED = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 _BROKEN = re.compile(r"Socket errors: (.*)")
 
@@ -47,6 +50,9 @@ class Request:
     sha256: str | None = None
     #: A file of further paths, one a line, to be asked for in rotation instead of ``path``.
     rotation: str = ""
+    #: How long an answer is, in bytes, where so few are sent that one that is half read in the end counts for a
+    #: half; 0 where whole answers are counted.
+    length: int = 0
 
 
 def available() -> bool:
@@ -80,10 +86,11 @@ def check(request: Request) -> None:
 
 
 def visit(port: int, paths: list[str]) -> None:
-    """Ask for each of *paths* once: what is measured in rotation is no longer cold."""
+    """Ask for each of *paths* twice, with the same words as wrk: what is measured in rotation is no longer cold."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    for path in paths:
-        connection.request("GET", path)
+    for path in paths * 2:  # an answer is remembered when it is asked for again
+        connection.putrequest("GET", path, skip_accept_encoding=True)
+        connection.endheaders()
         connection.getresponse().read()
     connection.close()
 
@@ -97,7 +104,7 @@ class Pace:
     #: What 99 of 100 answers took at most, in milliseconds.
     p99_ms: float
     #: Answers in all.
-    count: int
+    count: float
 
 
 def rate(request: Request, seconds: float) -> float:
@@ -144,7 +151,14 @@ def pace(request: Request, seconds: float, connections: int = CONNECTIONS) -> Pa
         raise WrongAnswer(f"{request.path}: {refused} of {count[1]} answers had another status")
     slowest = _P99.search(said)
     p99_ms = float(slowest[1]) * _MILLISECONDS[slowest[2]] if slowest else float("nan")
+    if request.length:
+        return Pace(_bytes(_TRANSFER, said) / request.length, p99_ms, _bytes(_READ, said) / request.length)
     return Pace(float(speed[1]), p99_ms, int(count[1]))
+
+
+def _bytes(pattern: re.Pattern[str], said: str) -> float:
+    found = pattern.search(said)
+    return float(found[1]) * _BINARY[found[2]] if found else 0.0
 
 
 def _for_a_while(command: list[str], seconds: float) -> str:

@@ -27,6 +27,8 @@ class LocalBackend:
         directory = os.path.expanduser(os.fspath(directory))
         require_directory(directory, must_exist=must_exist)
         self._root = LocalRoot(directory)
+        #: As :meth:`Marking.glance`.
+        self.glance = self._root.glance
 
     def __repr__(self) -> str:
         return f"LocalBackend({self.label!r})"

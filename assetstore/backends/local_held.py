@@ -69,8 +69,9 @@ class HeldFiles:
 
     def let_go(self, path: str) -> None:
         """Hold *path* no longer: it has changed, or its name is looked at again."""
-        with self._lock:
-            self._by_path.pop(path, None)
+        if path in self._by_path:  # hardly ever, and this is asked often
+            with self._lock:
+                self._by_path.pop(path, None)
 
     def close(self) -> None:
         """Hold none of them any longer."""

@@ -58,6 +58,9 @@ class LocalFiles(Backend, Protocol):
     def mark(self, path: str) -> Mark:
         """As :meth:`MarkingReader.mark`."""
 
+    def glance(self, path: str) -> int:
+        """As :meth:`MarkingReader.glance`."""
+
     def open_marked(self, path: str, mark: Mark) -> int | None:
         """A descriptor of the file that has that *mark*, for the caller to close; ``None`` if it is another."""
 
@@ -68,6 +71,8 @@ class LocalReader:
     def __init__(self, backend: LocalFiles, *, max_threads: int = MAX_THREADS) -> None:
         self._backend = backend
         self._mark = backend.mark
+        #: As :meth:`Marking.glance`, without a call on the way: it is asked a second for each file that is hot.
+        self.glance = backend.glance
         self._limiter = CapacityLimiter(max_threads)
         self._cached = _CachedBytes()
         self._held = HeldFiles()
@@ -80,12 +85,11 @@ class LocalReader:
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
 
     def mark(self, path: str) -> Mark:
-        if self._held.get(path) is not None:
-            self._held.let_go(path)
+        self._held.let_go(path)
         return self._mark(path)
 
     def path_of(self, path: str, mark: Mark) -> str | None:
-        return os.path.join(self._backend.label, path) if self._backend.mark(path) == mark else None
+        return os.path.join(self._backend.label, path) if self._mark(path) == mark else None
 
     def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
         held = self._held.get(path)

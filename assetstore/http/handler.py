@@ -76,16 +76,16 @@ class AssetHandler:
             await self._try(scope, file, request, receive, send)
 
     async def _try(self, scope: Message, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
-        key, witness = self._memory.key_of(scope), self._recall.watch(file)
+        key, look = self._memory.key_of(scope), self._recall.look(file)
         try:
             answer, selection = await self._plan(file, request)
         except AssetNotFound:
-            self._recall.keep_missing(key, witness, partial(self._refuse, NOT_FOUND))
+            self._recall.keep_missing(key, look, partial(self._refuse, NOT_FOUND))
             raise
         try:
             extensions = scope.get("extensions") or ()
             with_bytes = not is_for_server(answer, selection.chosen.size, extensions)
-            answer = await self._recall.keep(key, witness, answer, selection, with_bytes=with_bytes)
+            answer = await self._recall.keep(key, look, answer, selection, with_bytes=with_bytes)
             if self._offload is not None:
                 answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
             await deliver(answer, selection.opened, receive, send, extensions)

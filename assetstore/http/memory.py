@@ -31,8 +31,8 @@ SHARE = 8
 MAX_AT_HAND = 16 * 1024
 
 
-#: Who knows for how long an answer may be repeated, and what is known of it.
-_AtHand = tuple[Witness, Known]
+#: Who knows for how long an answer may be repeated, of which URL it is, and what is known of it.
+_AtHand = tuple[Witness, Remembered, Known]
 
 
 class Memory:
@@ -74,10 +74,10 @@ class Memory:
                 headers += ((name, value),)
         key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
         at_hand = self._at_hand.get((key, scope["method"], headers))
-        if at_hand is not None and time.monotonic() < at_hand[0].until:
-            known: Known | None = at_hand[1]
+        if at_hand is not None and (time.monotonic() < at_hand[0].until or at_hand[1].still_holds()):
+            known: Known | None = at_hand[2]
         else:
-            known = self._look(key, (scope["method"], headers), at_hand)
+            known = self._look(key, (scope["method"], headers))
         return known if known.__class__ is Ready else self._made(known, scope.get("extensions") or ())
 
     def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
@@ -91,8 +91,7 @@ class Memory:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        entry.visited = True
-        if time.monotonic() >= entry.witness.until and not entry.witness.holds():
+        if not entry.still_holds():
             self.drop(key, entry)
             return None
         known = entry.answers.get(asked)
@@ -101,21 +100,19 @@ class Memory:
             self._charge(key, entry)
         return known
 
-    def _look(self, key: str, asked: Asked, at_hand: _AtHand | None) -> Known | None:
-        """What is known now, which then is at hand; *at_hand* is what was until now."""
+    def _look(self, key: str, asked: Asked) -> Known | None:
+        """What is known now, which then is at hand."""
         known = self._known(key, asked)
-        if known is None or (at_hand is not None and at_hand[1] is known):
-            return known
-        if (witness := self.vouches_for(key, asked, known)) is not None:
+        if known is not None and (entry := self.which_repeats(key, asked, known)) is not None:
             if len(self._at_hand) >= MAX_AT_HAND:
                 self._at_hand.clear()
-            self._at_hand[key, *asked] = witness, known
+            self._at_hand[key, *asked] = entry.witness, entry, known
         return known
 
-    def vouches_for(self, key: str, asked: Asked, known: Known) -> Witness | None:
-        """Who knows for how long *known* may be repeated; ``None`` if it is made anew for each request."""
+    def which_repeats(self, key: str, asked: Asked, known: Known) -> Remembered | None:
+        """The entry that tells for how long *known* may be repeated; ``None`` if it is made anew for each request."""
         entry = self._entries.get(key)
-        return entry.witness if entry is not None and entry.answers.get(asked) is known else None
+        return entry if entry is not None and entry.answers.get(asked) is known else None
 
     def key_of(self, scope: Mapping[str, Any]) -> str:
         """What the URL of a request is remembered as: its path, where nothing else decides who answers."""
@@ -133,6 +130,7 @@ class Memory:
     def put(self, key: str, entry: Remembered) -> None:
         """Remember *entry*, in the place of what was remembered of that URL."""
         if self._entries.get(key) is entry:
+            self._nothing_at_hand()
             self._charge(key, entry)
             return
         with self._lock:
@@ -154,12 +152,16 @@ class Memory:
         """Forget everything, since there is another mount; *by_host* says whether the Host header decides who answers."""
         self.by_host = by_host
         with self._lock:
-            self.instant.clear()
-            self._at_hand.clear()
+            self._nothing_at_hand()
             self._entries.clear()
             self._ahead.clear()
             self._passed.clear()
             self._bytes = 0
+
+    def _nothing_at_hand(self) -> None:
+        """Believe nothing that was said before: an entry has gone, or knows more than it did."""
+        self.instant.clear()
+        self._at_hand.clear()
 
     def _charge(self, key: str, entry: Remembered) -> None:
         if entry.cost == entry.charged:
@@ -173,8 +175,7 @@ class Memory:
     def _remove(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.instant.clear()
-            self._at_hand.clear()
+            self._nothing_at_hand()
             self._bytes -= entry.charged
             if self._ahead.pop(key, None) is None:
                 self._passed.pop(key, None)

@@ -10,21 +10,19 @@ from assetstore import media_types, paths
 from assetstore.backends.base import CacheFacts
 from assetstore.backends.readers import NO_FILE, AsyncOpenFile, MarkingReader
 from assetstore.compress import SUFFIXES
-from assetstore.http.answer import Answer, Part
+from assetstore.http.answer import Answer, Part, cut
 from assetstore.http.body import whole
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import Kept, Remembered
 from assetstore.http.request import AssetRequest
 from assetstore.http.selection import Selection
-from assetstore.http.witness import Lookout, Witness
+from assetstore.http.witness import Look, Lookout
 from assetstore.mounts import Mount
 
 #: Files that one mount reads into memory at once; what is asked for meanwhile is sent as it is read.
 MAX_LOADING = 8
 #: The largest file that a client is made to wait for where it does not lie on this machine.
 MAX_AWAITED_BYTES = 1024 * 1024
-#: The largest file that is remembered in one piece. Servers send one piece faster than many; measured (``benchmarks``).
-MAX_PIECE_BYTES = 16 * 1024 * 1024
 
 
 class Recall:
@@ -39,11 +37,11 @@ class Recall:
     def __init__(self, memory: Memory, mount: Mount, *, bodies: bool = True) -> None:
         self._memory = memory
         self._reader = mount.reader if isinstance(mount.reader, MarkingReader) else None
-        self._lookout = None if self._reader is None else Lookout(self._reader.mark)
+        self._lookout = None if self._reader is None else Lookout(self._reader)
         self._bodies = bodies
         self._loading: set[str] = set()
 
-    def watch(self, file: str) -> Witness | None:
+    def look(self, file: str) -> Look | None:
         """What the files look like now that an answer for *file* may be made of; ``None`` for no legal path.
 
         To be called before they are looked up: what changes meanwhile is then noticed at the next check.
@@ -51,15 +49,15 @@ class Recall:
         if not paths.is_clean(file):
             return None
         if self._reader is None:
-            return Witness(None, ())
+            return Look(None, ())
         logical, fingerprint = fingerprints.split(file)
         looked_at = _with_siblings(logical)
         if fingerprint is not None:
             looked_at += _with_siblings(file) if self._reader.mark(file) != NO_FILE else [file]
-        return Witness(self._lookout, looked_at)
+        return Look(self._lookout, looked_at)
 
     async def keep(
-        self, key: str, witness: Witness | None, answer: Answer, selection: Selection, *, with_bytes: bool = True
+        self, key: str, look: Look | None, answer: Answer, selection: Selection, *, with_bytes: bool = True
     ) -> Answer:
         """Remember what was chosen, and *answer* with its bytes where these are remembered as well.
 
@@ -68,7 +66,7 @@ class Recall:
         Raises:
             BodyTruncated, VersionChanged, BackendError: the bytes cannot be read.
         """
-        if witness is None or not _is_settled(selection.stat.cache) or witness.is_early:
+        if look is None or not _is_settled(selection.stat.cache) or look.is_early:
             return answer
         chosen, opened = selection.chosen, selection.opened
         pieces: tuple[bytes, ...] | None = None if chosen.content is None else (chosen.content,)
@@ -76,18 +74,18 @@ class Recall:
         if opened is not None and self._bodies and with_bytes and self._is_worth_loading(key, answer):
             pieces = loaded = await self._load(key, opened)
             answer = replace(answer, body=loaded)
-        entry = self._memory.get(key)
+        entry, witness = self._memory.get(key), look.witness()
         if entry is None or not entry.is_about(witness, selection.codings, selection.identity):
             entry = Remembered(witness, self._reader, codings=selection.codings, identity=selection.identity)
-        mark = None if file is None else witness.mark_of(file)
+        mark = None if file is None else look.mark_of(file)
         entry.keep(Kept(replace(chosen, content=None), pieces, file, mark))
         self._memory.put(key, entry)
         return answer
 
-    def keep_missing(self, key: str, witness: Witness | None, refusal: Callable[[AssetRequest], Answer]) -> None:
+    def keep_missing(self, key: str, look: Look | None, refusal: Callable[[AssetRequest], Answer]) -> None:
         """Remember that there is no such file."""
-        if witness is not None:
-            self._memory.put(key, Remembered(witness, self._reader, missing=refusal))
+        if look is not None:
+            self._memory.put(key, Remembered(look.witness(), self._reader, missing=refusal))
 
     def _is_worth_loading(self, key: str, answer: Answer) -> bool:
         """Whether the whole file is sent, and may be remembered; a client of a slow storage waits for no large one."""
@@ -102,7 +100,7 @@ class Recall:
             pieces = await whole(opened, opened.stat.size)
         finally:
             self._loading.discard(key)
-        return (b"".join(pieces),) if opened.stat.size <= MAX_PIECE_BYTES else pieces
+        return cut(pieces)
 
 
 def _with_siblings(path: str) -> list[str]:

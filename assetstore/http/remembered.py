@@ -139,6 +139,11 @@ class Remembered:
         """Whether the same files were found, in the same state and codings."""
         return self.witness.saw_the_same_as(witness) and (self._codings, self._identity) == (codings, identity)
 
+    def still_holds(self) -> bool:
+        """Whether its files are the ones they were, as far as that was asked a moment ago; somebody asks for it."""
+        self.visited = True
+        return time.monotonic() < self.witness.until or self.witness.holds()
+
     def keep(self, kept: Kept) -> None:
         """Remember a representation; one whose bytes are not known never replaces one whose are."""
         coding = kept.representation.coding

@@ -23,7 +23,7 @@ from assetstore.http.answer import Ready
 from assetstore.http.body import PATHSEND, RANGESEND, Message, Receive, Send
 from assetstore.http.memory import Memory
 from assetstore.http.policy import Headers
-from assetstore.http.remembered import Asked
+from assetstore.http.remembered import Asked, Remembered
 from assetstore.http.request import READ
 from assetstore.http.witness import Witness
 
@@ -57,7 +57,7 @@ class RsgiDoor:
         self._application = application
         self._memory = memory
         self._lifespan = lifespan
-        self._instant: dict[_Asking, tuple[Witness, int, _Pairs, bytes]] = memory.instant
+        self._instant: dict[_Asking, tuple[Witness, Remembered, int, _Pairs, bytes]] = memory.instant
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._lifespan is not None:
@@ -73,20 +73,20 @@ class RsgiDoor:
         asked = () if _nothing_told(names) else _told(headers, names)
         asking = scope.path, scope.method, asked
         known = self._instant.get(asking)
-        if known is not None and time.monotonic() < known[0].until:
-            protocol.response_bytes(known[1], known[2], known[3])
+        if known is not None and (time.monotonic() < known[0].until or known[1].still_holds()):
+            protocol.response_bytes(known[2], known[3], known[4])
         elif scope.proto != "http":
             protocol.close(None)
         elif not self._recall(asking, scope, protocol):
             await self._application(_asgi(scope, headers.items()), _Receiving(protocol), _Sending(protocol))
 
     def _recall(self, asking: _Asking, scope: Any, protocol: Any) -> bool:
-        """Answer from memory; whether it knew the answer."""
+        """Answer from memory; whether it knew the answer, and all of it at once."""
         path, method, pairs = asking
         key = self._memory.key_of(_asgi(scope, scope.headers.items())) if self._memory.by_host else path
         asked = method, tuple([(_READ[name], value.encode("latin-1")) for name, value in pairs if name in _READ])
         ready = self._memory.recall(key, asked, _EXTENSIONS)
-        if ready is None:
+        if ready is None or len(ready.body) > 1:  # a stream, as the application sends it
             return False
         headers = _text(ready.headers)
         _respond(ready, headers, protocol)
@@ -95,19 +95,19 @@ class RsgiDoor:
         return True
 
     def _keep(self, asking: _Asking, asked: Asked, ready: Ready, headers: _Pairs) -> None:
-        """Have *ready* at hand in the server's words, if it is one that may be repeated, and in one piece."""
-        witness = self._memory.vouches_for(asking[0], asked, ready)
-        if witness is None or ready.by_server is not None or len(ready.body) > 1:
+        """Have *ready* at hand in the server's words, if it is one that may be repeated."""
+        entry = self._memory.which_repeats(asking[0], asked, ready)
+        if entry is None or ready.by_server is not None:
             return
         if len(self._instant) >= MAX_INSTANT:
             self._instant.clear()
-        self._instant[asking] = witness, ready.status, headers, b"".join(ready.body)
+        self._instant[asking] = entry.witness, entry, ready.status, headers, b"".join(ready.body)
 
 
 def _respond(ready: Ready, headers: _Pairs, protocol: Any) -> None:
     status, _, pieces, by_server = ready
     if by_server is None:
-        protocol.response_bytes(status, headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        protocol.response_bytes(status, headers, pieces[0] if pieces else b"")
     elif by_server.kind == PATHSEND:
         protocol.response_file(status, headers, by_server.path)
     else:
@@ -154,8 +154,12 @@ class _Sending:
             return
         if self._stream is None:
             self._stream = self._protocol.response_stream(*self._head())
-        if body:
+        if not body:
+            return
+        try:
             await self._stream.send_bytes(body)
+        except RuntimeError as error:  # what granian raises for a closed connection is one; ASGI has it otherwise
+            raise ConnectionResetError("the client has gone") from error
 
     def _head(self) -> tuple[int, list[tuple[str, str]]]:
         return self._start["status"], _text(tuple((name, value) for name, value in self._start["headers"]))

@@ -87,3 +87,16 @@ def test_a_link_swapped_between_check_and_open_gains_nothing(
         stop.set()
         swapper.join()
     assert seen == {b"good"}
+
+
+@WAYS
+def test_a_glance_tells_what_a_mark_tells(tree: Path, way: Callable[[Path], LocalRoot]) -> None:
+    root = way(tree / "root")
+    (tree / "root" / "nowhere").symlink_to("missing")
+    paths = ("inside/x.txt", "inside", "", "missing", "nowhere", "inside/x.txt/y", "nul\0")
+    assert [root.glance(path) for path in paths] == [hash(root.mark(path)) for path in paths]
+    before = root.glance("inside/x.txt"), root.glance("nowhere")
+    (tree / "root" / "inside" / "x.txt").write_text("better")
+    (tree / "root" / "missing").write_text("there")
+    assert root.glance("inside/x.txt") != before[0]
+    assert root.glance("nowhere") != before[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.answer import Answer, Part, plain, plan
+from assetstore.http.answer import PIECE_BYTES, Answer, Part, cut, plain, plan
 from assetstore.http.representation import Facts, Representation
 from assetstore.http.request import AssetRequest
 
@@ -52,6 +52,20 @@ def test_a_range_that_if_range_forbids_is_no_range() -> None:
 def test_the_same_request_has_the_same_answer() -> None:
     request = get(range="bytes=1-2,5-6")
     assert plan(request, representation(), NOW) == plan(request, representation(), NOW)
+
+
+@given(st.lists(st.integers(0, 2 * PIECE_BYTES + 2), max_size=4))
+def test_bytes_are_cut_into_pieces_of_one_size(sizes: list[int]) -> None:
+    pieces = tuple(bytes([number]) * size for number, size in enumerate(sizes))
+    found = cut(pieces)
+    assert b"".join(found) == b"".join(pieces)
+    assert {len(piece) for piece in found[:-1]} <= {PIECE_BYTES}
+    assert all(len(piece) <= PIECE_BYTES for piece in found[-1:])
+
+
+def test_pieces_that_have_that_size_are_not_copied() -> None:
+    pieces = (bytes(PIECE_BYTES), bytes(PIECE_BYTES), b"rest")
+    assert cut(pieces) is pieces
 
 
 def test_a_short_answer_in_words_has_its_length() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from assetstore.backends.base import FileStat
 from assetstore.errors import BodyTruncated, VersionChanged
-from assetstore.http.answer import Answer, Part
-from assetstore.http.body import BrokenOff, deliver
+from assetstore.http.answer import Answer, Part, Ready
+from assetstore.http.body import BrokenOff, deliver, send_ready
 
 
 class Held:
@@ -34,6 +34,9 @@ class Held:
 
     async def aclose(self) -> None:
         raise AssertionError("closing is the caller's")
+
+
+READY = Ready(200, ((b"a", b"b"),), (b"012", b"345", b"6"))
 
 
 async def stays() -> Any:
@@ -137,6 +140,37 @@ def test_a_server_that_raises_for_a_client_that_has_left_is_no_fault() -> None:
         raise OSError("gone")
 
     asyncio.run(deliver(WHOLE, Held(b"01234", b"56789"), stays, send))
+
+
+def test_others_get_their_turn_between_the_pieces_of_what_is_ready() -> None:
+    happened: list[Any] = []
+
+    async def send(message: Any) -> None:
+        happened.append(message.get("body"))
+
+    async def other() -> None:
+        for _ in range(2):
+            happened.append("other")
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        await asyncio.gather(send_ready(READY, send), other())
+
+    asyncio.run(both())
+    assert happened == [None, b"012", "other", b"345", "other", b"6"]
+
+
+@pytest.mark.parametrize("when", range(4))
+def test_a_client_that_leaves_what_is_ready_is_no_fault(when: int) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        if len(sent) == when:
+            raise OSError("gone")
+        sent.append(message)
+
+    asyncio.run(send_ready(READY, send))
+    assert len(sent) == when
 
 
 def test_a_harness_that_repeats_the_request_for_ever_is_not_listened_to_for_ever() -> None:

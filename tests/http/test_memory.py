@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from asgi.client import scope_of
+from assetstore.backends.local import LocalBackend
+from assetstore.backends.readers import MarkingReader
 from assetstore.http import memory as module
 from assetstore.http import witness
 from assetstore.http.answer import Answer
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import ENTRY_BYTES, Remembered
-from assetstore.http.witness import Witness
+from assetstore.http.witness import Look, Lookout, Witness
 
 ROOM = 10
 
@@ -27,7 +31,7 @@ def memory() -> Memory:
 @pytest.fixture
 def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Remembered]:
     monkeypatch.setattr(witness, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
-    return lambda: Remembered(Witness(None, ()), None, missing=lambda request: Answer(404, ()))
+    return lambda: Remembered(Look(None, ()).witness(), None, missing=lambda request: Answer(404, ()))
 
 
 def key(number: int) -> str:
@@ -95,7 +99,7 @@ def test_what_is_forgotten_or_replaced_is_not_at_hand_either(memory: Memory, ent
     memory.put(key(1), first := entry())
     for _ in range(2):
         assert memory.find(scope_of("1")) is not None
-    memory.put(key(1), Remembered(Witness(None, ()), None, missing=lambda request: Answer(410, ())))
+    memory.put(key(1), Remembered(Look(None, ()).witness(), None, missing=lambda request: Answer(410, ())))
     found = memory.find(scope_of("1"))
     assert found is not None
     assert found.status == 410
@@ -103,6 +107,50 @@ def test_what_is_forgotten_or_replaced_is_not_at_hand_either(memory: Memory, ent
     assert memory.find(scope_of("1")) is found
     memory.drop(key(1), memory.get(key(1)) or first)
     assert memory.find(scope_of("1")) is None
+
+
+def test_what_is_at_hand_is_looked_at_again_and_stays_at_hand(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"before")
+    reader = LocalBackend(tmp_path).reader()
+    assert isinstance(reader, MarkingReader)
+    look = Look(Lookout(reader), ("a.txt",))
+    memory.put(key(1), Remembered(look.witness(), reader, missing=lambda request: Answer(410, ())))
+    found = memory.find(scope_of("1"))
+    monkeypatch.setattr(memory, "_look", lambda *_: pytest.fail("it was at hand"))
+    later = time.monotonic() + 2 * witness.CHECK_SECONDS
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    assert memory.find(scope_of("1")) is found
+    monkeypatch.undo()
+    (tmp_path / "a.txt").write_bytes(b"and after")
+    later += 2 * witness.CHECK_SECONDS
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    assert memory.find(scope_of("1")) is None
+    assert len(memory) == 0
+
+
+def test_what_is_found_at_hand_stays_while_others_come(
+    memory: Memory, entry: Callable[[], Remembered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for: a memory that hears of that only now and then must not take it for cold."""
+    memory.put(key(0), entry())
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Witness, "holds", lambda self: True)
+    for number in range(1, 10 * ROOM):
+        now[0] += 2 * 600
+        assert memory.find(scope_of("0")) is not None
+        memory.put(key(number), entry())
+
+
+def test_an_entry_that_knows_more_is_asked_again(memory: Memory, entry: Callable[[], Remembered]) -> None:
+    memory.put(key(1), known := entry())
+    first = memory.find(scope_of("1"))
+    assert memory.find(scope_of("1")) is first
+    known.answers.clear()
+    memory.put(key(1), known)
+    assert memory.find(scope_of("1")) is not first
 
 
 def test_few_answers_are_at_hand(

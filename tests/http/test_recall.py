@@ -17,8 +17,8 @@ import pytest
 from asgi.client import Reply, ask, scope_of
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
 from assetstore import AssetStore, compress, fingerprint
-from assetstore.backends.local_reader import PIECE_BYTES
 from assetstore.http import remembered, witness
+from assetstore.http.answer import PIECE_BYTES
 from assetstore.http.handler import AssetHandler
 from assetstore.http.memory import Memory
 
@@ -224,14 +224,15 @@ def test_a_file_beyond_the_limit_leaves_its_plan_only(tree: Path) -> None:
     assert (part.status, part.body) == (206, (DATA[5:10],))
 
 
-def test_a_large_file_is_remembered_in_one_piece(tree: Path, get: Get, memory: Memory) -> None:
+def test_a_large_file_is_remembered_in_pieces_of_one_size(tree: Path, get: Get, memory: Memory) -> None:
     content = os.urandom(3 * PIECE_BYTES + 5)
     put(tree, "large.bin", content)
     for _ in range(2):
         assert get("large.bin").body == content
     found = memory.find(scope_of("large.bin"))
     assert found is not None
-    assert found.body == (content,)
+    assert [len(piece) for piece in found.body] == [PIECE_BYTES] * 3 + [5]
+    assert b"".join(found.body) == content
 
 
 def test_no_variety_of_requests_makes_one_url_grow_without_bound(get: Get, memory: Memory) -> None:

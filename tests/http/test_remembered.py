@@ -16,7 +16,7 @@ from assetstore.http.remembered import (
     Remembered,
 )
 from assetstore.http.representation import Facts, Representation
-from assetstore.http.witness import Witness
+from assetstore.http.witness import Look
 
 DATA = bytes(range(200))
 IDENTITY = Validators(ETag("t"), 10**9)
@@ -30,7 +30,7 @@ def represented() -> Representation:
 @pytest.fixture
 def entry() -> Remembered:
     """The whole of :data:`DATA`, in two pieces."""
-    entry = Remembered(Witness(None, ()), None, identity=IDENTITY)
+    entry = Remembered(Look(None, ()).witness(), None, identity=IDENTITY)
     entry.keep(Kept(represented(), (DATA[:120], DATA[120:])))
     return entry
 
@@ -67,7 +67,7 @@ def test_answers_are_made_of_what_is_remembered(
 
 
 def test_the_whole_is_not_copied(entry: Remembered) -> None:
-    whole = Remembered(Witness(None, ()), None, identity=IDENTITY)
+    whole = Remembered(Look(None, ()).witness(), None, identity=IDENTITY)
     whole.keep(Kept(represented(), (DATA,)))
     answer = answered(whole, GET)
     assert answer is not None
@@ -80,14 +80,14 @@ def test_other_methods_are_not_its_business(entry: Remembered, method: str) -> N
 
 
 def test_a_coding_that_is_not_remembered_is_not_made_up() -> None:
-    entry = Remembered(Witness(None, ()), None, codings=("br",), identity=IDENTITY)
+    entry = Remembered(Look(None, ()).witness(), None, codings=("br",), identity=IDENTITY)
     entry.keep(Kept(represented(), (DATA,)))
     assert answered(entry, asked(accept_encoding="br")) is None
     assert answered(entry, asked(accept_encoding="gzip")) is not None
 
 
 def test_a_plan_without_bytes_answers_what_needs_none() -> None:
-    entry = Remembered(Witness(None, ()), None, identity=IDENTITY)
+    entry = Remembered(Look(None, ()).witness(), None, identity=IDENTITY)
     entry.keep(Kept(represented()))
     assert answered(entry, GET) is None
     unchanged = answered(entry, asked(if_none_match="*"))

@@ -14,6 +14,7 @@ from asgi.client import Reply, ask
 from asgi.tree import DATA, put
 from assetstore import AssetStore
 from assetstore.http import rsgi, witness
+from assetstore.http.answer import PIECE_BYTES
 from assetstore.http.rsgi import RsgiDoor
 
 #: What each way of responding was called with.
@@ -151,6 +152,44 @@ def test_a_file_that_was_told_of_a_moment_ago_is_looked_at_again(
     put(tree, "note.txt", b"and after")
     time.sleep(0.25)
     assert [once(door, scope)[3] for _ in range(3)] == [b"and after"] * 3
+
+
+def test_what_still_holds_is_repeated_without_being_told_anew(
+    store: AssetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, scope = store.rsgi(nothing), scope_of("css/app.css")
+    first = [once(door, scope) for _ in range(3)][-1]
+    monkeypatch.setattr(door, "_recall", lambda *_: pytest.fail("it was told before"))
+    later = time.monotonic() + 2 * witness.CHECK_SECONDS
+    monkeypatch.setattr(rsgi.time, "monotonic", lambda: later)
+    assert once(door, scope) == first
+
+
+def test_a_long_answer_from_memory_is_streamed(store: AssetStore, tree: Path) -> None:
+    content = bytes(range(256)) * 4096
+    put(tree, "long.bin", content)
+    reply = expected(store, "long.bin")
+    (kind, status, headers), *pieces = told(store, "long.bin", times=3)
+    assert (kind, status, dict(headers)) == ("stream", 200, reply.headers)
+    assert [len(piece) for _, piece in pieces] == [PIECE_BYTES] * 4
+    assert b"".join(piece for _, piece in pieces) == content
+
+
+@pytest.mark.parametrize("times", [1, 3], ids=["from the file", "from memory"])
+def test_a_client_that_leaves_a_stream_is_no_fault(store: AssetStore, tree: Path, times: int) -> None:
+    put(tree, "long.bin", bytes(range(256)) * 4096)
+
+    class Left(Protocol):
+        async def send_bytes(self, data: bytes) -> None:
+            await super().send_bytes(data)
+            if len(self.calls) > 2:
+                raise RuntimeError("RSGI transport is closed")
+
+    door = store.rsgi(nothing)
+    for _ in range(times):
+        protocol = Left()
+        asyncio.run(door.__rsgi__(scope_of("long.bin"), protocol))
+        assert [kind for kind, *_ in protocol.calls] == ["stream", "piece", "piece"]
 
 
 def test_nothing_is_repeated_that_memory_has_let_go(store: AssetStore) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from asgi.client import ask
+from asgi.wire import connect, exchange, request_of
 from assetstore.servers.tree import Tree
 from servers.processes import ProcessStarter
 
@@ -51,6 +52,22 @@ def test_it_answers_as_the_application_does(
                 expected = ask(application, unquote(path), method, headers)
                 for _ in range(3):
                     assert _said(port, path, method, headers) == (expected.status, expected.headers, expected.body)
+
+
+def test_clients_that_leave_in_the_middle_are_no_fault(
+    world: Path, start_process: ProcessStarter, free_port: Callable[[], int]
+) -> None:
+    """In pieces: from the file the first time, from memory after that."""
+    (world / "long.bin").write_bytes(bytes(range(256)) * 6_000)
+    port = free_port()
+    process = start_process([*SERVE, world, "--port", str(port)], port=port, cwd=PROJECT)
+    for _ in range(10):
+        with connect(port, receive_buffer=4096) as wire:
+            wire.sendall(request_of(b"/assets/long.bin"))
+            wire.recv(100)
+    assert len(exchange(port, request_of(b"/assets/long.bin")).body) == 256 * 6_000
+    process.stop()
+    assert "Traceback" not in process.output()
 
 
 def _said(port: int, path: str, method: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
