@@ -22,7 +22,7 @@ from assetstore.hosts import HostChoice
 from assetstore.html import Markup
 from assetstore.http.memory import Memory
 from assetstore.http.offload import offload_of
-from assetstore.http.routes import AssetNames, AssetRoute, AssetWrapper, root_file
+from assetstore.http.routes import AssetNames, AssetRoute, in_front_of, root_file
 from assetstore.http.rsgi import RsgiDoor
 from assetstore.http.status import status_routes
 from assetstore.indexing import Index
@@ -177,7 +177,7 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        return AssetWrapper(self.routes, self._memory, app)
+        return in_front_of(app, self.routes, self._memory)
 
     def rsgi(self, app: ASGIApp) -> RsgiDoor:
         """:meth:`wrap` for granian's own interface, RSGI, with :meth:`lifespan` around it."""

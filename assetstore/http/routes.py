@@ -174,29 +174,30 @@ def root_file(file: str, mount: Mount) -> Route:
     return Route(f"/{file}", redirect, methods=["GET"], include_in_schema=False, name=f"root:{file}")
 
 
-class AssetWrapper:
-    """An ASGI application in front of another: assets are answered before its middleware is entered."""
+def in_front_of(app: ASGIApp, routes: Sequence[BaseRoute], memory: Memory) -> ASGIApp:
+    """*app* with the assets of *routes* in front of it, answered before its middleware is entered.
 
-    def __init__(self, routes: Sequence[BaseRoute], memory: Memory, app: ASGIApp) -> None:
-        self._routes = routes
-        self._app = app
-        self._memory = memory
+    A function and no object, since calling one takes servers a tenth of what a hot answer takes here.
+    """
+    find = memory.find
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            remembered = self._memory.find(scope)
-            if remembered is not None:
-                status, headers, pieces, by_server = remembered
-                if len(pieces) > 1 or by_server is not None:
-                    await send_ready(remembered, send)
+            known = find(scope)
+            if known is not None:
+                status, headers, pieces, by_server = known
+                if by_server is not None or len(pieces) > 1:
+                    await send_ready(known, send)
                     return
-                # The usual case once more: calling what sends all cases costs a tenth of what is done here.
+                # The usual case once more: calling what sends all cases costs another tenth.
                 await send({"type": "http.response.start", "status": status, "headers": [*headers]})
                 await send({"type": "http.response.body", "body": pieces[0] if pieces else b""})
                 return
-        for route in self._routes:
+        for route in routes:
             match, child = route.matches(scope)
             if match is not Match.NONE:
                 await route.handle({**scope, **child}, receive, send)
                 return
-        await self._app(scope, receive, send)
+        await app(scope, receive, send)
+
+    return answer

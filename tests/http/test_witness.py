@@ -176,7 +176,12 @@ def test_a_file_of_the_future_is_early() -> None:
     late = time.time_ns() + 3600 * 10**9
     storage = Storage({"a.css": Mark(1, 2, 3, 4, 5), "b.css": Mark(1, 2, 3, late, 5), "c.css": None})
     lookout = Lookout(storage)
-    assert [Look(lookout, (path,)).is_early for path in ("a.css", "b.css", "c.css", "d.css")] == [False, True, False, False]
+    assert [Look(lookout, (path,)).is_early for path in ("a.css", "b.css", "c.css", "d.css")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_checks_are_made_well_within_the_second() -> None:

@@ -67,7 +67,7 @@ def test_clients_that_leave_in_the_middle_are_no_fault(
             wire.recv(100)
     assert len(exchange(port, request_of(b"/assets/long.bin")).body) == 256 * 6_000
     process.stop()
-    assert "Traceback" not in process.output()
+    assert "Traceback" not in process.output
 
 
 def _said(port: int, path: str, method: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
