@@ -20,6 +20,7 @@ from assetstore.fingerprint import Fingerprinter
 from assetstore.health import Health
 from assetstore.hosts import HostChoice
 from assetstore.html import Markup
+from assetstore.http.asgi import from_memory
 from assetstore.http.memory import Memory
 from assetstore.http.offload import offload_of
 from assetstore.http.routes import AssetNames, AssetRoute, in_front_of, root_file
@@ -177,7 +178,7 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        return in_front_of(app, self.routes, self._memory)
+        return from_memory(self._memory, in_front_of(app, self.routes))
 
     def rsgi(self, app: ASGIApp) -> RsgiDoor:
         """:meth:`wrap` for granian's own interface, RSGI, with :meth:`lifespan` around it."""

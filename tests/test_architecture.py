@@ -36,7 +36,7 @@ html  addresses  integrity  importmap  modules  named  mapped  pages  page  insp
 http.ranges  http.dates  http.conditional  http.encoding  http.request  http.policy  http.representation
 http.answer  http.cache_status  http.offload
 http.failures  http.complaints  http.versions  http.variants  http.lookup  http.selection  http.body
-http.witness  http.remembered  http.memory  http.recall  http.rsgi  http.handler  http.routes
+http.witness  http.remembered  http.memory  http.recall  http.asgi  http.rsgi  http.handler  http.routes
 http.status  http
 publish.crew  publish.lock  publish.ledger  publish.recipe  publish.renditions  publish.survey
 publish.arrivals  publish.target  publish.plan  publish.progress  publish.bar  publish.recorder  publish.stages
@@ -94,6 +94,7 @@ ASYNC = {
     "backends.s3_body",
     "backends.s3_reader",
     "http.recall",
+    "http.asgi",
     "http.rsgi",
     "http.versions",
     "http.variants",

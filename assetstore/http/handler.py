@@ -16,7 +16,7 @@ from functools import partial
 from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
 from assetstore.http.answer import Answer, plain, plan
-from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, is_for_server, send_ready
+from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, is_for_server
 from assetstore.http.complaints import Complaints
 from assetstore.http.failures import CHANGED_MEANWHILE, NOT_FOUND, Failure, failure_of
 from assetstore.http.lookup import Found, Lookup
@@ -49,10 +49,6 @@ class AssetHandler:
         self._wrong_method = plain(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        remembered = self._memory.find(scope)
-        if remembered is not None:
-            await send_ready(remembered, send)
-            return
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
             answer = self._preflight if method == "OPTIONS" else self._wrong_method

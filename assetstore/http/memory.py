@@ -6,33 +6,23 @@ since it last came past is passed over, anything else goes. New entries come in 
 so that one pass over any number of files only evicts those very files. A hit sets one flag, and
 so needs no lock.
 
-What was asked for before is found by all that was asked, with one look. Whenever anything is
-forgotten, so is all of that.
+Doors keep what they answered in tables of their own. Whenever anything is forgotten, so is all of that.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Container, Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
 from assetstore.http.remembered import Asked, Known, Remembered
-from assetstore.http.request import READ
-from assetstore.http.witness import Witness
 
 #: What plans may take besides the bytes of files, so that a budget of 0 still remembers plans.
 PLAN_BYTES = 8 * 1024 * 1024
 #: The part of the budget that one file may take: larger ones are read in pieces, or sent by the server itself.
 SHARE = 8
-#: Answers that are found with one look.
-MAX_AT_HAND = 16 * 1024
-
-
-#: Who knows for how long an answer may be repeated, of which URL it is, and what is known of it.
-_AtHand = tuple[Witness, Remembered, Known]
 
 
 class Memory:
@@ -49,9 +39,7 @@ class Memory:
         self.max_body = budget_bytes // SHARE
         #: Whether the Host header decides which mount answers.
         self.by_host = False
-        #: What a door keeps of answers in its server's own words; emptied whenever an entry goes.
-        self.instant: dict[Any, Any] = {}
-        self._at_hand: dict[tuple[str, *Asked], _AtHand] = {}
+        self._tables: list[dict[Any, Any]] = []
         self._entries: dict[str, Remembered] = {}
         self._ahead: OrderedDict[str, Remembered] = OrderedDict()
         self._passed: OrderedDict[str, Remembered] = OrderedDict()
@@ -66,28 +54,21 @@ class Memory:
         """What all entries take together."""
         return self._bytes
 
-    def find(self, scope: Mapping[str, Any]) -> Ready | None:
-        """The answer to an ASGI request, if memory knows it."""
-        headers: tuple[tuple[bytes, bytes], ...] = ()
-        for name, value in scope["headers"]:
-            if name in READ:
-                headers += ((name, value),)
-        key = self.key_of(scope) if self.by_host or scope.get("root_path") else scope["path"]
-        at_hand = self._at_hand.get((key, scope["method"], headers))
-        if at_hand is not None and (time.monotonic() < at_hand[0].until or at_hand[1].still_holds()):
-            known: Known | None = at_hand[2]
-        else:
-            known = self._look(key, (scope["method"], headers))
-        return known if known.__class__ is Ready else self._made(known, scope.get("extensions") or ())
+    def table(self) -> dict[Any, Any]:
+        """For a door to keep answers in, so as to find them at once; emptied when an entry goes, or knows more."""
+        self._tables.append({})
+        return self._tables[-1]
 
-    def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
+    def recall(self, key: str, asked: Asked, extensions: Container[str] = ()) -> Ready | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
-        return self._made(self._known(key, asked), extensions)
+        return self.made(self.known(key, asked), extensions)
 
-    def _made(self, known: Known | None, extensions: Container[str]) -> Ready | None:
+    def made(self, known: Known | None, extensions: Container[str]) -> Ready | None:
+        """What is *known* of an answer, with its bytes; ``None`` where they would be waited for."""
         return known if known is None or isinstance(known, Ready) else known.ready(extensions)
 
-    def _known(self, key: str, asked: Asked) -> Known | None:
+    def known(self, key: str, asked: Asked) -> Known | None:
+        """What is known of the answer that the URL remembered as *key* gives."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -98,15 +79,6 @@ class Memory:
         if known is None:
             known = entry.plan(asked)
             self._charge(key, entry)
-        return known
-
-    def _look(self, key: str, asked: Asked) -> Known | None:
-        """What is known now, which then is at hand."""
-        known = self._known(key, asked)
-        if known is not None and (entry := self.which_repeats(key, asked, known)) is not None:
-            if len(self._at_hand) >= MAX_AT_HAND:
-                self._at_hand.clear()
-            self._at_hand[key, *asked] = entry.witness, entry, known
         return known
 
     def which_repeats(self, key: str, asked: Asked, known: Known) -> Remembered | None:
@@ -130,7 +102,7 @@ class Memory:
     def put(self, key: str, entry: Remembered) -> None:
         """Remember *entry*, in the place of what was remembered of that URL."""
         if self._entries.get(key) is entry:
-            self._nothing_at_hand()
+            self._empty_tables()
             self._charge(key, entry)
             return
         with self._lock:
@@ -152,16 +124,15 @@ class Memory:
         """Forget everything, since there is another mount; *by_host* says whether the Host header decides who answers."""
         self.by_host = by_host
         with self._lock:
-            self._nothing_at_hand()
+            self._empty_tables()
             self._entries.clear()
             self._ahead.clear()
             self._passed.clear()
             self._bytes = 0
 
-    def _nothing_at_hand(self) -> None:
-        """Believe nothing that was said before: an entry has gone, or knows more than it did."""
-        self.instant.clear()
-        self._at_hand.clear()
+    def _empty_tables(self) -> None:
+        for table in self._tables:
+            table.clear()
 
     def _charge(self, key: str, entry: Remembered) -> None:
         if entry.cost == entry.charged:
@@ -175,7 +146,7 @@ class Memory:
     def _remove(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._nothing_at_hand()
+            self._empty_tables()
             self._bytes -= entry.charged
             if self._ahead.pop(key, None) is None:
                 self._passed.pop(key, None)

@@ -185,12 +185,12 @@ class Remembered:
             return
         if len(self.answers) >= MAX_ANSWERS:
             self._forget_answers()
-        self.answers[_shared(asked)] = known
+        self.answers[shared(asked)] = known
         self.cost += ANSWER_BYTES + own
 
 
 @lru_cache(maxsize=256)
-def _shared(asked: Asked) -> Asked:
+def shared(asked: Asked) -> Asked:
     """The same, as one object for all URLs: most are asked in few ways."""
     return asked
 

@@ -57,7 +57,7 @@ class RsgiDoor:
         self._application = application
         self._memory = memory
         self._lifespan = lifespan
-        self._instant: dict[_Asking, tuple[Witness, Remembered, int, _Pairs, bytes]] = memory.instant
+        self._instant: dict[_Asking, tuple[Witness, Remembered, int, _Pairs, bytes]] = memory.table()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._lifespan is not None:

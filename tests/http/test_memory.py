@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from asgi.client import scope_of
-from assetstore.backends.local import LocalBackend
-from assetstore.backends.readers import MarkingReader
-from assetstore.http import memory as module
+from asgi.remembering import recalled
 from assetstore.http import witness
 from assetstore.http.answer import Answer
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import ENTRY_BYTES, Remembered
-from assetstore.http.witness import Look, Lookout, Witness
+from assetstore.http.witness import Look
 
 ROOM = 10
 
@@ -40,7 +36,7 @@ def key(number: int) -> str:
 
 def test_what_was_put_is_found(memory: Memory, entry: Callable[[], Remembered]) -> None:
     memory.put(key(1), entry())
-    found = memory.find(scope_of("1"))
+    found = recalled(memory, scope_of("1"))
     assert found is not None
     assert found.status == 404
 
@@ -61,7 +57,7 @@ def test_without_a_budget_nothing_is_remembered(entry: Callable[[], Remembered])
 def test_an_entry_that_grows_is_charged_for_it(memory: Memory, entry: Callable[[], Remembered]) -> None:
     memory.put(key(1), entry())
     before = memory.bytes
-    memory.find(scope_of("1", headers={"Range": "bytes=0-1"}))
+    recalled(memory, scope_of("1", headers={"Range": "bytes=0-1"}))
     assert memory.bytes > before
     memory.put(key(1), entry())
     assert memory.bytes == before
@@ -71,18 +67,18 @@ def test_one_pass_over_many_files_does_not_evict_what_is_hot(memory: Memory, ent
     hot = [str(number) for number in range(ROOM // 2)]
     for path in hot:
         memory.put(key(int(path)), entry())
-        memory.find(scope_of(path))
+        recalled(memory, scope_of(path))
     for number in range(100_000, 200_000):
         memory.put(key(number), entry())
-    assert all(memory.find(scope_of(path)) is not None for path in hot)
+    assert all(recalled(memory, scope_of(path)) is not None for path in hot)
 
 
 def test_what_is_no_longer_hot_makes_room_in_the_end(memory: Memory, entry: Callable[[], Remembered]) -> None:
     memory.put(key(0), entry())
-    memory.find(scope_of("0"))
+    recalled(memory, scope_of("0"))
     for number in range(1, 10 * ROOM):
         memory.put(key(number), entry())
-        memory.find(scope_of(str(number)))
+        recalled(memory, scope_of(str(number)))
     assert memory.get(key(0)) is None
 
 
@@ -90,100 +86,25 @@ def test_an_entry_that_no_longer_holds_is_forgotten(
     memory: Memory, entry: Callable[[], Remembered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.put(key(1), entry())
-    monkeypatch.setattr(module.time, "monotonic", lambda: float("inf"))
-    assert memory.find(scope_of("1")) is None
+    monkeypatch.setattr("time.monotonic", lambda: float("inf"))
+    assert recalled(memory, scope_of("1")) is None
     assert (len(memory), memory.bytes) == (0, 0)
-
-
-def test_what_is_forgotten_or_replaced_is_not_at_hand_either(memory: Memory, entry: Callable[[], Remembered]) -> None:
-    memory.put(key(1), first := entry())
-    for _ in range(2):
-        assert memory.find(scope_of("1")) is not None
-    memory.put(key(1), Remembered(Look(None, ()).witness(), None, missing=lambda request: Answer(410, ())))
-    found = memory.find(scope_of("1"))
-    assert found is not None
-    assert found.status == 410
-    memory.drop(key(1), first)
-    assert memory.find(scope_of("1")) is found
-    memory.drop(key(1), memory.get(key(1)) or first)
-    assert memory.find(scope_of("1")) is None
-
-
-def test_what_is_at_hand_is_looked_at_again_and_stays_at_hand(
-    memory: Memory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "a.txt").write_bytes(b"before")
-    reader = LocalBackend(tmp_path).reader()
-    assert isinstance(reader, MarkingReader)
-    look = Look(Lookout(reader), ("a.txt",))
-    memory.put(key(1), Remembered(look.witness(), reader, missing=lambda request: Answer(410, ())))
-    found = memory.find(scope_of("1"))
-    monkeypatch.setattr(memory, "_look", lambda *_: pytest.fail("it was at hand"))
-    later = time.monotonic() + 2 * witness.CHECK_SECONDS
-    monkeypatch.setattr(module.time, "monotonic", lambda: later)
-    assert memory.find(scope_of("1")) is found
-    monkeypatch.undo()
-    (tmp_path / "a.txt").write_bytes(b"and after")
-    later += 2 * witness.CHECK_SECONDS
-    monkeypatch.setattr(module.time, "monotonic", lambda: later)
-    assert memory.find(scope_of("1")) is None
-    assert len(memory) == 0
-
-
-def test_what_is_found_at_hand_stays_while_others_come(
-    memory: Memory, entry: Callable[[], Remembered], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was asked for: a memory that hears of that only now and then must not take it for cold."""
-    memory.put(key(0), entry())
-    now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(Witness, "holds", lambda self: True)
-    for number in range(1, 10 * ROOM):
-        now[0] += 2 * 600
-        assert memory.find(scope_of("0")) is not None
-        memory.put(key(number), entry())
-
-
-def test_an_entry_that_knows_more_is_asked_again(memory: Memory, entry: Callable[[], Remembered]) -> None:
-    memory.put(key(1), known := entry())
-    first = memory.find(scope_of("1"))
-    assert memory.find(scope_of("1")) is first
-    known.answers.clear()
-    memory.put(key(1), known)
-    assert memory.find(scope_of("1")) is not first
-
-
-def test_few_answers_are_at_hand(
-    memory: Memory, entry: Callable[[], Remembered], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_AT_HAND", 5)
-    memory.put(key(1), entry())
-    for _ in range(2):
-        for number in range(20):
-            assert memory.find(scope_of("1", headers={"Range": f"bytes=0-{number}"})) is not None
-            assert len(memory._at_hand) <= 5
 
 
 def test_another_root_path_is_another_url(memory: Memory, entry: Callable[[], Remembered]) -> None:
     memory.put(key(1), entry())
-    assert memory.find({**scope_of("1"), "root_path": "/assets"}) is None
+    assert recalled(memory, {**scope_of("1"), "root_path": "/assets"}) is None
 
 
 def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(memory: Memory, entry: Callable[[], Remembered]) -> None:
     one, other = (scope_of("1", headers={"Host": host}) for host in ("a.example", "b.example"))
     memory.put(memory.key_of(one), entry())
-    assert memory.find(other) is not None
+    assert recalled(memory, other) is not None
     memory.start_over(by_host=True)
     assert len(memory) == 0
     memory.put(memory.key_of(one), entry())
-    assert memory.find(scope_of("1", headers={"Host": "A.EXAMPLE"})) is not None
-    assert memory.find(other) is None
-
-
-def test_headers_in_lists_are_understood(memory: Memory, entry: Callable[[], Remembered]) -> None:
-    """The ASGI specification lets servers give pairs of any iterable kind."""
-    memory.put(key(1), entry())
-    assert memory.find({**scope_of("1"), "headers": [[b"range", b"bytes=0-1"]]}) is not None
+    assert recalled(memory, scope_of("1", headers={"Host": "A.EXAMPLE"})) is not None
+    assert recalled(memory, other) is None
 
 
 def test_threads_may_share_it(entry: Callable[[], Remembered]) -> None:
@@ -194,7 +115,7 @@ def test_threads_may_share_it(entry: Callable[[], Remembered]) -> None:
         try:
             for turn in range(2_000):
                 number = (turn * seed) % 120
-                if memory.find(scope_of(str(number))) is None:
+                if recalled(memory, scope_of(str(number))) is None:
                     memory.put(key(number), entry())
         except BaseException as error:
             faults.append(error)

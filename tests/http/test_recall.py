@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from asgi.client import Reply, ask, scope_of
+from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
 from assetstore import AssetStore, compress, fingerprint
 from assetstore.http import remembered, witness
@@ -32,7 +33,7 @@ def memory() -> Memory:
 
 @pytest.fixture
 def get(tree: Path, memory: Memory) -> Get:
-    handler = AssetHandler(AssetStore().static("/assets/", root=tree, name="assets"), memory=memory)
+    handler = remembering(AssetStore().static("/assets/", root=tree, name="assets"), memory)
 
     def request(path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Reply:
         return ask(handler, path, method, headers)
@@ -131,7 +132,7 @@ def test_a_link_that_is_turned_outside_is_missing_at_the_next_check(
 
 def test_without_bytes_in_memory_a_file_that_is_another_is_never_sent_under_the_old_headers(tree: Path) -> None:
     """Then every request asks the file for its mark, so it need not wait for the next check."""
-    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=Memory(0))
+    handler = remembering(AssetStore().static("/assets/", root=tree), Memory(0))
     first = ask(handler, "data.bin")
     assert ask(handler, "data.bin").body == DATA
     (tree / "data.bin").write_bytes(b"saved")
@@ -213,13 +214,13 @@ def test_a_file_of_the_future_is_not_remembered(tree: Path, get: Get, memory: Me
 
 def test_a_file_beyond_the_limit_leaves_its_plan_only(tree: Path) -> None:
     memory = Memory(8 * 1024 * 1024)
-    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
     put(tree, "big.bin", DATA * 300)
     for _ in range(3):
         assert ask(handler, "big.bin").body == DATA * 300
-    assert memory.find(scope_of("big.bin")) is None
+    assert recalled(memory, scope_of("big.bin")) is None
     assert memory.bytes < 20_000
-    part = memory.find(scope_of("big.bin", headers={"Range": "bytes=5-9"}))
+    part = recalled(memory, scope_of("big.bin", headers={"Range": "bytes=5-9"}))
     assert part is not None
     assert (part.status, part.body) == (206, (DATA[5:10],))
 
@@ -229,7 +230,7 @@ def test_a_large_file_is_remembered_in_pieces_of_one_size(tree: Path, get: Get, 
     put(tree, "large.bin", content)
     for _ in range(2):
         assert get("large.bin").body == content
-    found = memory.find(scope_of("large.bin"))
+    found = recalled(memory, scope_of("large.bin"))
     assert found is not None
     assert [len(piece) for piece in found.body] == [PIECE_BYTES] * 3 + [5]
     assert b"".join(found.body) == content
@@ -259,7 +260,7 @@ def test_what_is_remembered_is_sent_in_messages_of_its_own(get: Get) -> None:
 
 
 def test_a_thousand_at_once_get_the_same(tree: Path, memory: Memory) -> None:
-    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
 
     async def all_at_once() -> set[bytes]:
         from asgi.client import ask_async
@@ -284,7 +285,7 @@ async def messages(handler: AssetHandler, scope: dict[str, Any]) -> list[dict[st
 
 def test_a_large_file_is_left_to_a_server_that_can_send_it(tree: Path, memory: Memory) -> None:
     """From the first request on, and never once the file is another."""
-    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
     big = put(tree, "big.bin", DATA * 300)
     scope = {**scope_of("big.bin"), "extensions": {"http.response.pathsend": {}}}
     for _ in range(3):
@@ -299,7 +300,7 @@ def test_a_large_file_is_left_to_a_server_that_can_send_it(tree: Path, memory: M
 
 
 def test_a_part_of_a_large_file_is_not_left_to_a_server_that_sends_whole_files(tree: Path, memory: Memory) -> None:
-    handler = AssetHandler(AssetStore().static("/assets/", root=tree), memory=memory)
+    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
     put(tree, "big.bin", DATA * 300)
     scope = scope_of("big.bin", headers={"Range": "bytes=1-2000000"})
     for _ in range(2):
@@ -307,7 +308,11 @@ def test_a_part_of_a_large_file_is_not_left_to_a_server_that_sends_whole_files(t
         assert b"".join(each["body"] for each in sent) == (DATA * 300)[1:2000001]
 
 
-def test_what_is_remembered_takes_no_more_than_it_is_charged_for(tree: Path) -> None:
+@pytest.mark.parametrize("times", [1, 3], ids=["not at hand", "at hand"])
+@pytest.mark.parametrize("headers", [{}, {"Accept-Encoding": "gzip, deflate, br, zstd"}], ids=["plain", "as browsers"])
+def test_what_is_remembered_takes_no_more_than_it_is_charged_for(
+    tree: Path, times: int, headers: dict[str, str]
+) -> None:
     """With what the rooms around it keep of each file, and for the longest names: fingerprinted ones."""
     store = AssetStore()
     store.static("/assets/", root=tree, name="assets")
@@ -315,14 +320,14 @@ def test_what_is_remembered_takes_no_more_than_it_is_charged_for(tree: Path) -> 
     for number in range(400):
         put(tree, f"many/{number:03}.css", b"a { color: red }", MODIFIED_NS + number * 10**9)
     paths = [store.url_for("assets", file=f"many/{number:03}.css").removeprefix("/assets/") for number in range(400)]
-    for path in paths[:100]:
-        ask(app, path)
+    for path in paths[:100] * times:
+        ask(app, path, headers=headers)
     gc.collect()
     charged_before = memory.bytes
     tracemalloc.start()
     try:
-        for path in paths[100:]:
-            ask(app, path)
+        for path in paths[100:] * times:
+            ask(app, path, headers=headers)
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0]
     finally:

@@ -197,11 +197,11 @@ def test_nothing_is_repeated_that_memory_has_let_go(store: AssetStore) -> None:
     for _ in range(3):
         once(door, scope)
     memory = store._memory
-    assert [asked[0] for asked in memory.instant] == [scope.path]
+    assert [asked[0] for asked in door._instant] == [scope.path]
     entry = memory.get(scope.path)
     assert entry is not None
     memory.drop(scope.path, entry)
-    assert not memory.instant
+    assert not door._instant
 
 
 def test_bytes_that_are_read_anew_each_time_are_not_repeated(tree: Path) -> None:
@@ -211,7 +211,7 @@ def test_bytes_that_are_read_anew_each_time_are_not_repeated(tree: Path) -> None
     door = store.rsgi(nothing)
     for _ in range(3):
         assert once(door, scope_of("note.txt"))[3] == b"before"
-    assert not store._memory.instant
+    assert not door._instant
 
 
 def test_what_is_repeated_is_bounded(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_what_is_repeated_is_bounded(store: AssetStore, monkeypatch: pytest.Monk
     door = store.rsgi(nothing)
     for number in range(50):
         once(door, scope_of("css/app.css", if_none_match=f'"{number}"'))
-        assert len(store._memory.instant) <= 5
+        assert len(door._instant) <= 5
 
 
 def test_a_header_that_comes_twice_is_read_twice(store: AssetStore) -> None:

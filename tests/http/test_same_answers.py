@@ -17,6 +17,7 @@ import pytest
 
 from asgi.client import Reply, ask_async, scope_of
 from asgi.matrix import MATRIX, fill
+from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, STYLE, put
 from assetstore import AssetStore, compress, fingerprint
 from assetstore.backends.filesystem import FilesystemBackend
@@ -94,7 +95,7 @@ def told(reply: Reply) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
 def test_the_memory_changes_no_answer(tree: Path, remembers: str, backwards: bool) -> None:
     mount = AssetStore().static("/assets/", root=tree, name="assets", defaults={"file": "tiny.css"})
     memory = MEMORIES[remembers]()
-    slow, fast = AssetHandler(mount), AssetHandler(mount, memory=memory)
+    slow, fast = AssetHandler(mount), remembering(mount, memory)
     with asyncio.Runner() as runner:
 
         def plainly(*asked: object) -> Reply:
@@ -110,13 +111,13 @@ def test_the_memory_changes_no_answer(tree: Path, remembers: str, backwards: boo
         for asked, answer in turns[::-1] if backwards else turns:
             for _ in range(2):
                 assert told(runner.run(ask_async(fast, *asked))) == answer, asked
-    assert memory.find(scope_of(turns[0 if backwards else -1][0][0])) is not None, "nothing was remembered"
+    assert recalled(memory, scope_of(turns[0 if backwards else -1][0][0])) is not None, "nothing was remembered"
 
 
 def test_a_large_file_is_the_same_in_pieces(tree: Path) -> None:
     put(tree, "big.bin", DATA * 90)
     mount = AssetStore().static("/assets/", root=tree)
-    slow, fast = AssetHandler(mount), AssetHandler(mount, memory=Memory(64 * 1024 * 1024))
+    slow, fast = AssetHandler(mount), remembering(mount, Memory(64 * 1024 * 1024))
     for headers in ({}, {"Range": "bytes=100-400000"}, {"Range": "bytes=0-1023"}, {"Range": "bytes=0-9,500000-"}):
         expected = told(asyncio.run(ask_async(slow, "big.bin", "GET", headers)))
         for _ in range(3):
@@ -132,7 +133,7 @@ def test_a_backend_without_marks_is_answered_the_same(tree: Path) -> None:
     files.pipe({f"{root}/data.bin": DATA, f"{root}/css/app.css": STYLE})
     mount = AssetStore().static("/assets/", root=FilesystemBackend(files, root), name="assets")
     memory = Memory(64 * 1024 * 1024)
-    slow, fast = AssetHandler(mount), AssetHandler(mount, memory=memory)
+    slow, fast = AssetHandler(mount), remembering(mount, memory)
     for path, row in itertools.product(("data.bin", "css/app.css", "missing.css"), ({}, {"If-None-Match": "*"})):
         expected = told(asyncio.run(ask_async(slow, path, "GET", row)))
         for _ in range(3):

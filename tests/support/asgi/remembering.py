@@ -1,0 +1,22 @@
+"""This module owns handlers with a memory in front of them, and asking that memory alone."""
+
+from __future__ import annotations
+
+from asgi.client import App, Message
+from assetstore.http.answer import Ready
+from assetstore.http.asgi import from_memory
+from assetstore.http.handler import AssetHandler
+from assetstore.http.memory import Memory
+from assetstore.http.request import READ
+from assetstore.mounts import Mount
+
+
+def remembering(mount: Mount, memory: Memory) -> App:
+    """What answers for *mount* when *memory* is asked first."""
+    return from_memory(memory, AssetHandler(mount, memory=memory))
+
+
+def recalled(memory: Memory, scope: Message) -> Ready | None:
+    """What *memory* alone answers to one request."""
+    asked = tuple((name, value) for name, value in scope["headers"] if name in READ)
+    return memory.recall(memory.key_of(scope), (scope["method"], asked), scope.get("extensions") or ())
