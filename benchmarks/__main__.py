@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run(name, options, told)
     if not given.match:
         print(f"\nchart: {chart.draw(report.RESULTS)}")
+        report.write_targets()
     return 0
 
 

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.frame import Comparison, Options
+from benchmarks.frame import SUITES, Comparison, Options, Ratio
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent / "README.md"
+#: Between these stands the table of targets.
+BEGIN, END = "<!-- targets: written by every full run -->", "<!-- end of targets -->"
 
 
 def table(comparison: Comparison) -> str:
@@ -42,6 +45,27 @@ def save(suite: str, title: str, comparisons: Iterable[Comparison], options: Opt
     }
     path.write_text(json.dumps(written, indent=1) + "\n")
     return path
+
+
+def targets(results: Path = RESULTS) -> str:
+    """Every target and what was measured of it, as a table in Markdown; from the last results of each suite."""
+    lines = ["| work | ratio of | target | measured | |", "|---|---|---|---|---|"]
+    for suite in SUITES:
+        path = results / f"{suite}.json"
+        for comparison in json.loads(path.read_text())["comparisons"] if path.exists() else ():
+            for each in comparison["targets"]:
+                median, low, high = each["ratio"]
+                measured, verdict = Ratio(median, low, high), "" if each["met"] else "missed"
+                pair = f"{each['subject']} / {each['baseline']}"
+                lines.append(f"| {comparison['work']} | {pair} | {each['target']} | {measured} | {verdict} |")
+    return "\n".join(lines)
+
+
+def write_targets(readme: Path = README, results: Path = RESULTS) -> None:
+    """Put :func:`targets` into *readme*, in the place of the table that stands between its two marks."""
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{targets(results)}\n{END}{after}")
 
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:
