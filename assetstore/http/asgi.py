@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from assetstore.http.answer import Ready
 from assetstore.http.body import Message, Receive, Send, send_ready
 from assetstore.http.memory import Memory
-from assetstore.http.remembered import Asked, Known, Remembered, shared
+from assetstore.http.remembered import Asked, Known, Remembered, made, shared
 from assetstore.http.request import READ
 from assetstore.http.witness import Witness
 
@@ -38,7 +38,7 @@ def from_memory(memory: Memory, app: Application) -> Application:
                 headers += ((name, value),)
         key = memory.key_of(scope) if memory.by_host or scope.get("root_path") else scope["path"]
         found = at_hand.get((key, scope["method"], headers))
-        if found is not None and (time.monotonic() < found[0].until or found[1].still_holds()):
+        if found is not None and (time.monotonic() < found[0].until or memory.still_holds(key, found[1])):
             known: Known | None = found[2]
         else:
             known = look(key, (scope["method"], headers))
@@ -63,5 +63,4 @@ def from_memory(memory: Memory, app: Application) -> Application:
             at_hand[key, *shared(asked)] = entry.witness, entry, known
         return known
 
-    made = memory.made
     return answer

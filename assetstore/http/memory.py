@@ -17,7 +17,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from assetstore.http.answer import Ready
-from assetstore.http.remembered import Asked, Known, Remembered
+from assetstore.http.remembered import Asked, Known, Remembered, made
 
 #: What plans may take besides the bytes of files, so that a budget of 0 still remembers plans.
 PLAN_BYTES = 8 * 1024 * 1024
@@ -61,11 +61,7 @@ class Memory:
 
     def recall(self, key: str, asked: Asked, extensions: Container[str] = ()) -> Ready | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
-        return self.made(self.known(key, asked), extensions)
-
-    def made(self, known: Known | None, extensions: Container[str]) -> Ready | None:
-        """What is *known* of an answer, with its bytes; ``None`` where they would be waited for."""
-        return known if known is None or isinstance(known, Ready) else known.ready(extensions)
+        return made(self.known(key, asked), extensions)
 
     def known(self, key: str, asked: Asked) -> Known | None:
         """What is known of the answer that the URL remembered as *key* gives."""
@@ -85,6 +81,10 @@ class Memory:
         """The entry that tells for how long *known* may be repeated; ``None`` if it is made anew for each request."""
         entry = self._entries.get(key)
         return entry if entry is not None and entry.answers.get(asked) is known else None
+
+    def still_holds(self, key: str, entry: Remembered) -> bool:
+        """Whether *entry* is what is remembered as *key*, and its files are the ones they were; it is asked for."""
+        return self._entries.get(key) is entry and entry.still_holds()
 
     def key_of(self, scope: Mapping[str, Any]) -> str:
         """What the URL of a request is remembered as: its path, where nothing else decides who answers."""

@@ -74,6 +74,11 @@ class Unsent:
 Known = Ready | Unread | Unsent
 
 
+def made(known: Known | None, extensions: Container[str]) -> Ready | None:
+    """What is *known* of an answer, with its bytes; ``None`` where they would be waited for."""
+    return known if known is None or isinstance(known, Ready) else known.ready(extensions)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A representation; and its bytes in pieces, or else the file that they are in, with its mark."""

@@ -107,6 +107,22 @@ def test_what_is_forgotten_or_replaced_is_not_at_hand_either(
         ask(door, "1")
 
 
+def test_what_comes_to_hand_too_late_is_not_believed(
+    memory: Memory, door: Application, entry: Callable[..., Remembered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may empty the tables between asking the memory and writing the answer down."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(Witness, "holds", lambda self: True)
+    memory.put(KEY, entry(404))
+    status(door)
+    [kept] = [dict(table) for table in memory._tables]
+    memory.put(KEY, entry(410))
+    memory._tables[0].update(kept)
+    now += 2 * 600
+    assert [status(door) for _ in range(3)] == [410] * 3
+
+
 def test_an_entry_that_knows_more_is_asked_again(
     memory: Memory, door: Application, asked: list[str], entry: Callable[..., Remembered]
 ) -> None:
