@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from assetstore import metrics
-from assetstore.errors import AssetStoreError
+from assetstore.backends.cached.counters import Contact
+from assetstore.errors import AssetStoreError, BackendTimeout
 from assetstore.health import Health, last_contact
 from assetstore.mounts import Mount
 
@@ -43,7 +44,7 @@ class _Status:
         """The state of each mount. Storage that was not heard of lately is asked first.
 
         Without that a server which is sent no requests, since its storage failed once, would never
-        learn that the storage is back.
+        learn that the storage is back; nor that a storage hangs which nobody else asks for anything.
         """
         await asyncio.gather(*map(_probe, self._mounts))
         found = await to_thread.run_sync(Health.of, self._mounts)
@@ -59,7 +60,13 @@ class _Status:
 async def _probe(mount: Mount) -> None:
     contact = last_contact(mount)
     recent = contact is not None and contact.fault is None and time.monotonic() - contact.at < RECENT_SECONDS
-    if mount.remote is not None and not recent:
-        with suppress(AssetStoreError, TimeoutError):
+    if mount.remote is None or recent:
+        return
+    try:
+        with suppress(AssetStoreError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await mount.remote.direct.stat(PROBE)
+    except TimeoutError:
+        if last_contact(mount) is contact:  # nobody else has heard of it meanwhile
+            silence = BackendTimeout(f"{mount.backend.label} said nothing for {PATIENCE_SECONDS:g} s", path=PROBE)
+            mount.remote.counters.contact = Contact(time.monotonic(), silence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 from assetstore import AssetStore
 from assetstore.backends.base import FileStat
 from assetstore.backends.cached import RemoteLimits
+from assetstore.backends.cached.counters import Contact
 from assetstore.errors import AssetNotFound, BackendCredentials, BackendForbidden, BackendUnavailable
 from assetstore.http import status
 from assetstore.http.status import status_routes
@@ -101,9 +103,40 @@ def test_a_storage_that_hangs_holds_the_answer_up_for_a_moment_only(
     bucket.gate.clear()
     asked = client(bucket)
     began = time.monotonic()
-    assert told(asked)[2] == ["unknown"]
+    assert told(asked) == (503, False, ["unreachable"])
     assert time.monotonic() - began < 4  # the storage would take five
     bucket.gate.set()
+    assert told(asked) == (200, True, ["ready"])
+
+
+def test_a_storage_that_hangs_is_noticed_though_nobody_else_asks(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "RECENT_SECONDS", 0.0)
+    asked = client(bucket)
+    assert told(asked) == (200, True, ["ready"])
+    monkeypatch.setattr(status, "PATIENCE_SECONDS", 0.05)
+    bucket.gate.clear()
+    assert told(asked) == (503, False, ["unreachable"])
+    bucket.gate.set()
+
+
+def test_what_others_hear_of_a_storage_counts_more_than_a_probe_that_was_not_answered(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "PATIENCE_SECONDS", 0.05)
+    assets = AssetStore()
+    mount = assets.static("/a/", root=bucket, limits=LIMITS, index="lazy")
+    remote = mount.remote
+    assert remote is not None
+
+    async def slow(path: str) -> None:
+        remote.counters.contact = Contact(time.monotonic())
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(remote.direct, "stat", slow)
+    asked = TestClient(Starlette(routes=status_routes(assets.mounts, "/health", "/metrics")))
+    assert told(asked) == (200, True, ["ready"])
 
 
 def test_the_counters_are_text_for_prometheus(bucket: Bucket, world: Path) -> None:

@@ -32,7 +32,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The storage's last word: when (monotonic seconds), and the fault if it was none."""
+    """The storage's last word, or its silence: when (monotonic seconds), and the fault if it was none."""
 
     at: float
     fault: AssetStoreError | None = None
