@@ -26,6 +26,8 @@ APPLICATIONS = {
     LITESTAR: "bucket_litestar:app",
 }
 AT_ONCE = (1, 16, 64)
+#: The works that are no race.
+REQUESTS, MEMORY = "requests to the bucket per request", "memory for 50 slow readers of 50 MB"
 #: There are many subjects and widths; more rounds than this would take all day.
 ROUNDS = 3
 #: For how long slow readers are borne.
@@ -78,8 +80,10 @@ class _Bench:
                 yield from self._race(
                     f"hot, {size}, {at_once} at once", size, at_once, [OURS, OURS_LOCAL], OURS_LOCAL, options, equal
                 )
-        yield self._requests()
-        yield self._memory()
+        if options.match in REQUESTS:
+            yield self._requests()
+        if options.match in MEMORY:
+            yield self._memory()
 
     def _race(
         self,
@@ -92,6 +96,9 @@ class _Bench:
         targets: tuple[Target, ...],
     ) -> Iterator[Comparison]:
         """Requests per second, and what 99 of 100 took, of *subjects* at one kind of work."""
+        titles = work, f"{work}, p99"
+        if not any(options.match in title for title in titles):
+            return
         slowest: dict[str, list[float]] = {}
         measures: dict[str, Callable[[], float]] = {}
         for name in subjects:
@@ -99,8 +106,8 @@ class _Bench:
             if request is not None:
                 measures[name] = _paced(request, options.seconds, at_once, slowest.setdefault(name, []))
         samples = interleaved(measures, min(options.rounds, ROUNDS))
-        yield Comparison(work, "requests/s", samples, baseline, targets)
-        yield Comparison(f"{work}, p99", "ms", {name: tuple(slowest[name]) for name in samples}, baseline)
+        yield Comparison(titles[0], "requests/s", samples, baseline, targets)
+        yield Comparison(titles[1], "ms", {name: tuple(slowest[name]) for name in samples}, baseline)
 
     def _request(self, name: str, size: str, *, rotate: bool) -> wrk.Request | None:
         application = f"{name}, {size}" if name == OURS_COLD else name
@@ -127,7 +134,7 @@ class _Bench:
                 new = [f"/assets/{bucket.key('4k', number)}" for number in range(1, COUNTED + 1)]
                 samples[f"{name}, new keys"] = (self._count(running, new),)
                 samples[f"{name}, one key again"] = (self._count(running, new[:1] * COUNTED),)
-        return Comparison("requests to the bucket per request", "requests", samples, f"{BOTO3}, new keys")
+        return Comparison(REQUESTS, "requests", samples, f"{BOTO3}, new keys")
 
     def _count(self, running: Running, paths: list[str]) -> float:
         before = len(self._log.read_text().splitlines())
@@ -143,7 +150,7 @@ class _Bench:
                 path = f"/assets/{bucket.key('50m', 0)}"
                 taken = slow.memory_for_slow_readers(running.process, running.port, path, SLOW_SECONDS)
                 samples[name] = (max(taken, LEAST_MIB),)
-        return Comparison("memory for 50 slow readers of 50 MB", "MiB", samples, BOTO3)
+        return Comparison(MEMORY, "MiB", samples, BOTO3)
 
     def _running(self, name: str, endpoint: str) -> Running | None:
         if (name, endpoint) not in self._started:
