@@ -38,7 +38,7 @@ def from_memory(memory: Memory, app: Application) -> Application:
                 headers += ((name, value),)
         key = memory.key_of(scope) if memory.by_host or scope.get("root_path") else scope["path"]
         found = at_hand.get((key, scope["method"], headers))
-        if found is not None and (time.monotonic() < found[0].until or memory.still_holds(key, found[1])):
+        if found is not None and (time.monotonic() < found[0].until or found[1].still_holds()):
             known: Known | None = found[2]
         else:
             known = look(key, (scope["method"], headers))

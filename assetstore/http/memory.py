@@ -82,10 +82,6 @@ class Memory:
         entry = self._entries.get(key)
         return entry if entry is not None and entry.answers.get(asked) is known else None
 
-    def still_holds(self, key: str, entry: Remembered) -> bool:
-        """Whether *entry* is what is remembered as *key*, and its files are the ones they were; it is asked for."""
-        return self._entries.get(key) is entry and entry.still_holds()
-
     def key_of(self, scope: Mapping[str, Any]) -> str:
         """What the URL of a request is remembered as: its path, where nothing else decides who answers."""
         path: str = scope["path"]
@@ -111,7 +107,7 @@ class Memory:
                 return
             self._make_room(entry.cost)
             self._entries[key] = self._ahead[key] = entry
-            entry.charged = entry.cost
+            entry.charged, entry.forgotten = entry.cost, False
             self._bytes += entry.charged
 
     def drop(self, key: str, entry: Remembered) -> None:
@@ -124,6 +120,8 @@ class Memory:
         """Forget everything, since there is another mount; *by_host* says whether the Host header decides who answers."""
         self.by_host = by_host
         with self._lock:
+            for entry in self._entries.values():
+                entry.forgotten = True
             self._empty_tables()
             self._entries.clear()
             self._ahead.clear()
@@ -146,6 +144,7 @@ class Memory:
     def _remove(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
+            entry.forgotten = True
             self._empty_tables()
             self._bytes -= entry.charged
             if self._ahead.pop(key, None) is None:

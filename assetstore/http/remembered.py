@@ -114,6 +114,7 @@ class Remembered:
         "answers",
         "charged",
         "cost",
+        "forgotten",
         "visited",
         "witness",
     )
@@ -132,6 +133,8 @@ class Remembered:
         self.cost, self.charged = ENTRY_BYTES, 0
         #: Whether it was asked for since the memory last went past it.
         self.visited = False
+        #: Whether memory has let it go: what a door still has of it counts no more.
+        self.forgotten = False
         self._reader = reader
         self._codings = codings
         self._identity = identity
@@ -145,9 +148,9 @@ class Remembered:
         return self.witness.saw_the_same_as(witness) and (self._codings, self._identity) == (codings, identity)
 
     def still_holds(self) -> bool:
-        """Whether its files are the ones they were, as far as that was asked a moment ago; somebody asks for it."""
+        """Whether memory has it still and its files are the ones they were, as of a moment ago; somebody asks for it."""
         self.visited = True
-        return time.monotonic() < self.witness.until or self.witness.holds()
+        return not self.forgotten and (time.monotonic() < self.witness.until or self.witness.holds())
 
     def keep(self, kept: Kept) -> None:
         """Remember a representation; one whose bytes are not known never replaces one whose are."""

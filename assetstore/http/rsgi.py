@@ -73,7 +73,7 @@ class RsgiDoor:
         asked = () if _nothing_told(names) else _told(headers, names)
         asking = scope.path, scope.method, asked
         known = self._instant.get(asking)
-        if known is not None and (time.monotonic() < known[0].until or self._memory.still_holds(asking[0], known[1])):
+        if known is not None and (time.monotonic() < known[0].until or known[1].still_holds()):
             protocol.response_bytes(known[2], known[3], known[4])
         elif scope.proto != "http":
             protocol.close(None)
