@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+#: How often the memory of a process is looked at.
+WATCH_SECONDS = 0.01
 _PACKAGES = """
 uvicorn uvloop httptools granian starlette servestatic whitenoise litestar aiohttp fsspec boto3 s3fs django flask
 """.split()
@@ -42,6 +45,29 @@ def resident_bytes(pid: int) -> int:
     """How much memory a process and those below it hold."""
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     return sum(each.memory_info().rss for each in family)
+
+
+@contextmanager
+def watching_memory(pid: int) -> Iterator[list[int]]:
+    """How much memory a process holds, time and again for as long as the block lasts.
+
+    What the system tells of a process that ended (``ru_maxrss``) is no less than its parent held when it was begun.
+    """
+    held, over = [0], threading.Event()
+
+    def watch() -> None:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            while not over.wait(WATCH_SECONDS):
+                held.append(process.memory_info().rss)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield held
+    finally:
+        over.set()
+        thread.join()
 
 
 def describe() -> dict[str, str]:

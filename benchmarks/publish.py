@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.frame import Comparison, Options, interleaved
 from benchmarks.publishers import WORKERS
 
@@ -174,13 +175,13 @@ def _timed(argv: list[str]) -> Run:
     with tempfile.TemporaryFile() as told:
         began = time.perf_counter()
         process = subprocess.Popen(argv, env={**os.environ, **keys}, stdout=told, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        with machine.watching_memory(process.pid) as peak_bytes:
+            status = process.wait()
+            seconds = time.perf_counter() - began
+        if status:
             told.seek(0)
             raise SystemExit(f"{' '.join(argv)} failed:\n{told.read().decode(errors='replace')[-2000:]}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, max(peak_bytes) / 2**20)
 
 
 def _aws() -> str:
