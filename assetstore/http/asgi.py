@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 
 from assetstore.http.answer import Ready
-from assetstore.http.body import Message, Receive, Send, send_ready
+from assetstore.http.body import Application, Message, Receive, Send, send_ready
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import Asked, Known, Remembered, made, shared
 from assetstore.http.request import READ
@@ -14,8 +13,6 @@ from assetstore.http.witness import Witness
 
 #: Answers that one door finds with one look.
 MAX_AT_HAND = 16 * 1024
-
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def from_memory(memory: Memory, app: Application) -> Application:

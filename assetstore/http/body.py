@@ -26,6 +26,7 @@ PATHSEND, RANGESEND = "http.response.pathsend", "assetstore.rangesend"
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class BrokenOff(Exception):
@@ -83,9 +84,8 @@ async def send_ready(answer: Ready, send: Send) -> None:
             return
         for piece in pieces[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await (
-                anyio.lowlevel.checkpoint()
-            )  # others get their turn; and it makes every answer faster (``benchmarks``)
+            # Others get their turn; and it makes every answer faster (``benchmarks``).
+            await anyio.lowlevel.checkpoint()
         await send({"type": "http.response.body", "body": pieces[-1] if pieces else b"", "more_body": False})
     except OSError:  # the client is gone (ASGI HTTP specification 2.4)
         pass

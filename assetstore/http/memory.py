@@ -59,7 +59,7 @@ class Memory:
         self._tables.append({})
         return self._tables[-1]
 
-    def recall(self, key: str, asked: Asked, extensions: Container[str] = ()) -> Ready | None:
+    def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
         return made(self.known(key, asked), extensions)
 

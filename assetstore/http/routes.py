@@ -88,9 +88,9 @@ def _file_of(path_params: Mapping[str, Any]) -> str | None:
 class AssetRoute(AssetNames):
     """Answers every request that is for a mount."""
 
-    def __init__(self, namer: Namer, offload: Offload | None = None, memory: Memory | None = None) -> None:
+    def __init__(self, namer: Namer, offload: Offload | None, memory: Memory) -> None:
         super().__init__(namer)
-        self._memory = Memory(0, plan_bytes=0) if memory is None else memory
+        self._memory = memory
         self._offload = offload
         self._handlers: dict[Mount, ASGIApp] = {}
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from assetstore.http.answer import Ready
-from assetstore.http.body import PATHSEND, RANGESEND, Message, Receive, Send
+from assetstore.http.body import PATHSEND, RANGESEND, Application, Message
 from assetstore.http.memory import Memory
 from assetstore.http.policy import Headers
 from assetstore.http.remembered import Asked, Remembered
@@ -38,8 +37,6 @@ MAX_INSTANT = 4096
 _Pairs = list[tuple[str, str]]
 #: Path, method, and the headers that can change the answer.
 _Asking = tuple[str, str, tuple[tuple[str, str], ...]]
-
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class RsgiDoor:

@@ -17,8 +17,8 @@ from assetstore.backends.readers import MarkingReader
 from assetstore.http import asgi as module
 from assetstore.http import witness
 from assetstore.http.answer import plain
-from assetstore.http.asgi import Application, from_memory
-from assetstore.http.body import BrokenOff
+from assetstore.http.asgi import from_memory
+from assetstore.http.body import Application, BrokenOff
 from assetstore.http.memory import Memory
 from assetstore.http.remembered import ENTRY_BYTES, Kept, Remembered
 from assetstore.http.representation import Facts
