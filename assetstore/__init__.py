@@ -1,8 +1,8 @@
 """Static assets for ASGI applications: local disk, a bucket, a CDN; one API."""
 
-from assetstore.backends.cached import CacheSettings, RemoteLimits
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import AssetStoreError
-from assetstore.indexing import Index
+from assetstore.names.options import Index
 from assetstore.store import AssetStore
 
 __all__ = ["AssetStore", "AssetStoreError", "CacheSettings", "Index", "RemoteLimits"]

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from assetstore.errors import SettingsError
-from assetstore.urls import MountUrl
+from assetstore.mounts.urls import MountUrl
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 

@@ -11,33 +11,29 @@ from typing import Any
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from assetstore import wiring
+from assetstore.assets.compression import BUDGET_BYTES
 from assetstore.backends.base import Backend
-from assetstore.backends.cached import CacheSettings, RemoteLimits
-from assetstore.compress import BUDGET_BYTES
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
-from assetstore.fingerprint import Fingerprinter
-from assetstore.health import Health
-from assetstore.hosts import HostChoice
-from assetstore.html import Markup
-from assetstore.http.asgi import from_memory
-from assetstore.http.memory import Memory
-from assetstore.http.offload import offload_of
+from assetstore.http.cache import Memory
+from assetstore.http.middleware import from_memory
 from assetstore.http.routes import AssetNames, AssetRoute, in_front_of, root_file
 from assetstore.http.rsgi import RsgiDoor
-from assetstore.http.status import status_routes
-from assetstore.indexing import Index
-from assetstore.manifest import Manifest
-from assetstore.missing import MissingAssets
-from assetstore.mounts import Mount, MountTable
-from assetstore.namer import Namer
-from assetstore.page import Page
-from assetstore.pages import Pages
+from assetstore.http.sendfile import offload_of
+from assetstore.monitoring import Health, status_routes
+from assetstore.mounts import build as wiring
+from assetstore.mounts.mount import Mount, MountTable
+from assetstore.mounts.url_for import MissingAssets, Namer
+from assetstore.mounts.urls import ORIGIN_PATH, HostChoice
+from assetstore.names.base import Learning
+from assetstore.names.fingerprint import Fingerprinter
+from assetstore.names.manifest import Manifest
+from assetstore.names.options import Index
 from assetstore.publish import Published, publish
-from assetstore.publish.destinations import destinations
-from assetstore.resolver import Learning
+from assetstore.publish.targets import destinations
 from assetstore.settings import Settings
-from assetstore.urls import ORIGIN_PATH
+from assetstore.templates.html import Markup
+from assetstore.templates.page import Page, Pages
 
 
 class AssetStore:
@@ -223,7 +219,7 @@ class AssetStore:
             same_origin: whether to name this server whatever the CDN, as workers and service workers need.
 
         Raises:
-            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.namer.Namer.url_for>`.
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.mounts.url_for.Namer.url_for>`.
         """
         root_path = self._namer.root_path(request)
         return self._namer.url_for(name, file, root_path=root_path, request=request, same_origin=same_origin)

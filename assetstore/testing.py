@@ -21,10 +21,9 @@ from typing import cast
 
 import pytest
 
-from assetstore import media_types
+from assetstore.assets import media_types
 from assetstore.backends import open_backend
-from assetstore.backends.base import StoredHeaders, WritableBackend
-from assetstore.backends.held import HeldFile
+from assetstore.backends.base import HeldFile, StoredHeaders, WritableBackend
 
 #: Makes a place that holds these files, by logical path; text is stored as UTF-8.
 MountMaker = Callable[[Mapping[str, bytes | str]], WritableBackend]
@@ -83,8 +82,8 @@ def s3_mount(s3_endpoint: str) -> Iterator[MountMaker]:
 
 
 def _bucket(endpoint_url: str) -> WritableBackend:
-    from assetstore.backends.s3 import S3Backend
-    from assetstore.backends.s3_client import S3Options
+    from assetstore.backends.s3.backend import S3Backend
+    from assetstore.backends.s3.client import S3Options
 
     name = f"assetstore-testing-{uuid.uuid4().hex[:12]}"
     credentials = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}

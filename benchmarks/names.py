@@ -15,10 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import psutil
 
-from assetstore.backends.s3 import S3Backend
-from assetstore.backends.s3_client import S3Options
-from assetstore.index import IndexResolver
-from assetstore.index_table import Table
+from assetstore.backends.s3.backend import S3Backend
+from assetstore.backends.s3.client import S3Options
+from assetstore.names.listing import IndexResolver, Table
 from benchmarks.frame import Comparison, Options, interleaved
 
 MANY, MOST = 100_000, 1_000_000

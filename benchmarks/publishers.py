@@ -24,7 +24,7 @@ def _keys() -> Any:
 def assetstore(folder: str, to: str, endpoint: str, *, fingerprint: str | bool = "content") -> None:
     """Publish under both names, or under plain names only where *fingerprint* is false."""
     from assetstore.publish import publish
-    from assetstore.publish.destinations import open_target
+    from assetstore.publish.targets import open_target
     from assetstore.store import AssetStore
 
     options = {**_keys(), "endpoint_url": endpoint, "addressing_style": "path"} if endpoint else None

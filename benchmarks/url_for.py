@@ -64,7 +64,7 @@ def _subjects(root: Path) -> dict[str, Name]:
 
 def _ours(root: Path) -> dict[str, Name]:
     from assetstore import AssetStore
-    from assetstore.backends.local import LocalBackend
+    from assetstore.backends.local.backend import LocalBackend
 
     class Remote(LocalBackend):
         """A directory that passes for a bucket, so that names come from the index."""

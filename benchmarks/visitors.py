@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assetstore import AssetStore
-from assetstore.http.memory import PLAN_BYTES
+from assetstore.http.cache import PLAN_BYTES
 from assetstore.settings import Settings
 from benchmarks import machine, servers, subjects, tree, wrk
 from benchmarks.frame import Comparison, Target

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from assetstore.backends.cached.counters import Counters
-from assetstore.health import Health, MountHealth, State
-from assetstore.metrics import text
+from assetstore.backends.remote.counters import Counters
+from assetstore.monitoring import Health, MountHealth, State, prometheus_text
 
 LINE = re.compile(r'[a-z_]+\{([a-z]+="(?:[^"\\\n]|\\[\\n"])*",?)+\} [0-9.e+-]+|# (HELP|TYPE) [a-z_]+ .+')
 
@@ -24,7 +23,7 @@ def counters() -> Counters:
 
 def test_every_number_stands_under_its_mount() -> None:
     health = Health((MountHealth("media", State.READY, counters().counts()), MountHealth("assets", State.EMPTY)))
-    told = text(health).splitlines()
+    told = prometheus_text(health).splitlines()
     assert 'assetstore_answers_total{mount="media",outcome="hit"} 7' in told
     assert 'assetstore_answers_total{mount="media",outcome="miss"} 3' in told
     assert 'assetstore_answers_total{mount="media",outcome="coalesced"} 2' in told
@@ -37,7 +36,7 @@ def test_every_number_stands_under_its_mount() -> None:
 
 
 def test_every_line_is_of_the_format_whatever_a_mount_is_called() -> None:
-    told = text(Health((MountHealth('a "b" \\ c\nd', State.UNREACHABLE, counters().counts()),)))
+    told = prometheus_text(Health((MountHealth('a "b" \\ c\nd', State.UNREACHABLE, counters().counts()),)))
     assert told.endswith("\n")
     assert all(LINE.fullmatch(line) for line in told.splitlines())
     assert r'mount="a \"b\" \\ c\nd"' in told
@@ -46,7 +45,7 @@ def test_every_line_is_of_the_format_whatever_a_mount_is_called() -> None:
 def test_each_family_is_declared_once_and_before_its_lines() -> None:
     health = Health(tuple(MountHealth(name, State.READY, counters().counts()) for name in ("a", "b")))
     declared: list[str] = []
-    for line in text(health).splitlines():
+    for line in prometheus_text(health).splitlines():
         if line.startswith("# TYPE"):
             declared.append(line.split()[2])
         elif not line.startswith("#"):

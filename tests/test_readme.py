@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assetstore.commands import COMMANDS
+from assetstore.cli.commands import COMMANDS
 from assetstore.settings import Settings
 
 if TYPE_CHECKING:

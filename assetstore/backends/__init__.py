@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from assetstore.backends.base import Backend
-from assetstore.backends.local import LocalBackend
+from assetstore.backends.local.backend import LocalBackend
 from assetstore.errors import SettingsError
 
 # Two letters at least, so that C:\assets stays a path.
@@ -16,21 +16,21 @@ _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)(?:://|::)")
 
 
 def _filesystem(url: str, options: Mapping[str, Any]) -> Backend:
-    from assetstore.backends.filesystem import open_url
+    from assetstore.backends.fsspec.backend import open_url
 
     return open_url(url, options)
 
 
 def _s3(url: str, options: Mapping[str, Any]) -> Backend:
     try:
-        from assetstore.backends.s3 import open_url
+        from assetstore.backends.s3.backend import open_url
     except ImportError as error:
         raise SettingsError(f"root {url!r} needs boto3; run: pip install 'assetstore[s3]'") from error
     return open_url(url, options)
 
 
 def _cdn(url: str, options: Mapping[str, Any]) -> Backend:
-    from assetstore.backends.cdn import open_url
+    from assetstore.backends.http.backend import open_url
 
     return open_url(url, options)
 

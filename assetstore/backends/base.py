@@ -3,7 +3,7 @@
 ``stat`` tells what is known of a file without opening it; ``open`` opens one version of it, and
 what it returns tells the same facts of the very bytes that it will read. ``walk`` lists every
 file. A writable backend adds ``write`` and ``delete``. The contract is sync: URLs, publishing
-and the command line use it as it is; serving lifts it (see :mod:`assetstore.backends.readers`).
+and the command line use it as it is; serving lifts it (see :mod:`assetstore.backends.reader`).
 
 Every verb raises only the errors of :mod:`assetstore.errors`: a missing file, a directory, and
 anything that is no regular file are all :class:`~assetstore.errors.AssetNotFound`.
@@ -229,3 +229,28 @@ def copy_bytes(source: OpenFile, write: Callable[[bytes], object], path: str, sh
         raise BodyTruncated(f"{path!r} came with {written} bytes of {source.stat.size}", path=path)
     if sha256 is not None and digest.hexdigest() != sha256:
         raise BodyTruncated(f"the bytes of {path!r} are not those of SHA-256 {sha256}", path=path)
+
+
+class HeldFile:
+    """One version of a short file, held in memory; an :class:`OpenFile`."""
+
+    __slots__ = ("_data", "stat")
+
+    def __init__(self, stat: FileStat, data: bytes) -> None:
+        self.stat = stat
+        self._data = data
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> HeldFile:
+        """*data* as what will be written under *path*."""
+        return cls(FileStat(path, len(data)), data)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """As :meth:`OpenFile.chunks`, in one piece."""
+        if stop > len(self._data):
+            raise BodyTruncated(f"{self.stat.path!r} has {len(self._data)} bytes, not {stop}", path=self.stat.path)
+        if start < stop:
+            yield self._data[start:stop]
+
+    def close(self) -> None:
+        """Memory needs no giving back."""

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import assetstore.check.probes as probes
-from assetstore import paths
+from assetstore.assets import paths
 from assetstore.backends.base import WritableBackend
 from assetstore.check.client import Client
-from assetstore.check.findings import Finding, Report
 from assetstore.check.probes import Expect
+from assetstore.check.rules import Finding, Report
 from assetstore.errors import BackendUnavailable, PublishError, SettingsError
-from assetstore.manifest import Entry
-from assetstore.mounts import Mount
-from assetstore.publish.crew import Crew
-from assetstore.publish.recipe import Recipe
-from assetstore.publish.survey import survey
+from assetstore.mounts.mount import Mount
+from assetstore.names.manifest import Entry
+from assetstore.publish.layout import Recipe
+from assetstore.publish.pool import Crew
+from assetstore.publish.scan import survey
 
 #: Files that are asked for at once.
 WORKERS = 4

@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import assetstore.check.judges as judges
-from assetstore import fingerprint as fingerprints
-from assetstore import paths
-from assetstore.backends.base import StoredHeaders, WritableBackend
-from assetstore.backends.held import HeldFile
+import assetstore.check.rules as judges
+from assetstore.assets import paths
+from assetstore.assets.compression import CODINGS
+from assetstore.backends.base import HeldFile, StoredHeaders, WritableBackend
 from assetstore.check.client import Answer, Client
-from assetstore.check.findings import Finding, Item
-from assetstore.compress import CODINGS
-from assetstore.manifest import Entry
+from assetstore.check.rules import Finding, Item
+from assetstore.names import fingerprint as fingerprints
+from assetstore.names.manifest import Entry
 
 #: A cache counts its age in whole seconds, so the second look at a missing name comes after one.
 SECOND_LOOK_SECONDS = 1.2

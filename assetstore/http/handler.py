@@ -15,20 +15,18 @@ from functools import partial
 
 from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
-from assetstore.http.answer import Answer, plain, plan
-from assetstore.http.body import BrokenOff, Message, Receive, Send, deliver, is_for_server
-from assetstore.http.complaints import Complaints
-from assetstore.http.failures import CHANGED_MEANWHILE, NOT_FOUND, Failure, failure_of
+from assetstore.http.cache import Memory, Recall
+from assetstore.http.encodings import Variants
+from assetstore.http.error_log import Complaints
+from assetstore.http.etags import Versions
 from assetstore.http.lookup import Found, Lookup
-from assetstore.http.memory import Memory
-from assetstore.http.offload import Offload
-from assetstore.http.policy import ALLOW, Policy
-from assetstore.http.recall import Recall
+from assetstore.http.negotiation import Selection, Selector
 from assetstore.http.request import AssetRequest
-from assetstore.http.selection import Selection, Selector
-from assetstore.http.variants import Variants
-from assetstore.http.versions import Versions
-from assetstore.mounts import Mount
+from assetstore.http.response import CHANGED_MEANWHILE, NOT_FOUND, Answer, Failure, failure_of, plain, plan
+from assetstore.http.response_headers import ALLOW, Policy
+from assetstore.http.send import BrokenOff, Message, Receive, Send, deliver, is_for_server
+from assetstore.http.sendfile import Offload
+from assetstore.mounts.mount import Mount
 
 
 class AssetHandler:

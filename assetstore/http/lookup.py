@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from assetstore import fingerprint as fingerprints
-from assetstore import paths
+from assetstore.assets import paths
 from assetstore.backends.base import FileStat, Span
-from assetstore.backends.readers import AsyncOpenFile, HoldsVersions
+from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
 from assetstore.errors import AssetNotFound, RangeNotSatisfiable
-from assetstore.http.versions import Versions
-from assetstore.mounts import Mount
-from assetstore.resolver import Asset
+from assetstore.http.etags import Versions
+from assetstore.mounts.mount import Mount
+from assetstore.names import fingerprint as fingerprints
+from assetstore.names.base import Asset
 
 
 @dataclass(frozen=True, slots=True)

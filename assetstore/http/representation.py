@@ -11,10 +11,9 @@ import hashlib
 from dataclasses import dataclass
 
 from assetstore.backends.base import FileStat
-from assetstore.http.conditional import ETag, Validators
-from assetstore.http.dates import write_date
-from assetstore.http.policy import NO_STORE, Headers, header
-from assetstore.mtimes import is_pinned
+from assetstore.http.conditional import ETag, Validators, write_date
+from assetstore.http.response_headers import NO_STORE, Headers, header
+from assetstore.names.fingerprint import is_pinned
 
 _SECOND_NS = 1_000_000_000
 # Of a digest's 64 digits; 128 bits are enough to tell versions apart.

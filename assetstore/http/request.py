@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from assetstore.http.accept_encoding import AcceptEncoding
 from assetstore.http.conditional import Preconditions, Validators
-from assetstore.http.encoding import AcceptEncoding
 from assetstore.http.ranges import RangeSet
 
 #: Headers as an ASGI server gives and takes them: lower-case name, value.

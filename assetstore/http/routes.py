@@ -15,15 +15,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assetstore import fingerprint as fingerprints
-from assetstore import media_types, paths
-from assetstore.http.asgi import from_memory
+from assetstore.assets import media_types, paths
+from assetstore.http.cache import Memory
 from assetstore.http.handler import AssetHandler
-from assetstore.http.memory import Memory
-from assetstore.http.offload import Offload
-from assetstore.mounts import Mount, MountTable
-from assetstore.namer import Namer
-from assetstore.resolver import Learning
+from assetstore.http.middleware import from_memory
+from assetstore.http.sendfile import Offload
+from assetstore.mounts.mount import Mount, MountTable
+from assetstore.mounts.url_for import Namer
+from assetstore.names import fingerprint as fingerprints
+from assetstore.names.base import Learning
 
 #: How long a redirect from the root of the domain may be kept, in seconds: a day.
 REDIRECT_SECONDS = 86_400

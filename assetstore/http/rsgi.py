@@ -18,13 +18,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from assetstore.http.answer import Ready
-from assetstore.http.body import PATHSEND, RANGESEND, Application, Message
-from assetstore.http.memory import Memory
-from assetstore.http.policy import Headers
-from assetstore.http.remembered import Asked, Remembered
+from assetstore.http.cache import Asked, Memory, Remembered
 from assetstore.http.request import READ
-from assetstore.http.witness import Witness
+from assetstore.http.response import Ready
+from assetstore.http.response_headers import Headers
+from assetstore.http.revalidation import Witness
+from assetstore.http.send import PATHSEND, RANGESEND, Application, Message
 
 _EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
 _READ = {name.decode(): name for name in READ}

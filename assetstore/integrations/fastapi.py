@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from fastapi import Request
 
-from assetstore.page import Page
 from assetstore.store import AssetStore
+from assetstore.templates.page import Page
 
 
 def page_of(assets: AssetStore, *, nonce: Callable[[Request], str | None] | None = None) -> Callable[[Request], Page]:
-    """A dependency that gives the :class:`~assetstore.page.Page` of the request.
+    """A dependency that gives the :class:`~assetstore.templates.page.Page` of the request.
 
     Args:
         assets: where the names come from.

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, pass_context
 
-from assetstore.page import Page
 from assetstore.store import AssetStore
+from assetstore.templates.page import Page
 
 
 class Variables(Protocol):

@@ -13,11 +13,11 @@ from typing import Any
 import jx
 from jx.component import Component
 
-from assetstore.html import Attribute, Markup, lines
 from assetstore.integrations import jinja
 from assetstore.integrations.jinja import Nonce
-from assetstore.page import Page
 from assetstore.store import AssetStore
+from assetstore.templates.html import Attribute, Markup, lines
+from assetstore.templates.page import Page
 
 
 class Catalog(jx.Catalog):  # type: ignore[misc]

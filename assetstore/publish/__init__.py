@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from assetstore.backends.base import WritableBackend
-from assetstore.manifest import Manifest
-from assetstore.mounts import Mount
-from assetstore.publish.crew import WORKERS, Crew
-from assetstore.publish.ledger import Ledger
+from assetstore.mounts.mount import Mount
+from assetstore.names.manifest import Manifest
+from assetstore.publish.inventory import Target
+from assetstore.publish.layout import Recipe
 from assetstore.publish.plan import Plan, make
+from assetstore.publish.pool import WORKERS, Crew
 from assetstore.publish.progress import Progress, Silent
-from assetstore.publish.recipe import Recipe
-from assetstore.publish.stages import Work, apply
-from assetstore.publish.survey import survey
-from assetstore.publish.target import Target
+from assetstore.publish.releases import Ledger
+from assetstore.publish.scan import survey
+from assetstore.publish.upload import Work, apply
 
 _log = logging.getLogger("assetstore")
 

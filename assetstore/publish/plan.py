@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from assetstore.errors import PublishConflict
-from assetstore.manifest import Entry, StoredObject
-from assetstore.publish.crew import Crew
-from assetstore.publish.ledger import Record
-from assetstore.publish.recipe import Stage
-from assetstore.publish.target import Target
+from assetstore.names.manifest import Entry, StoredObject
+from assetstore.publish.inventory import Target
+from assetstore.publish.layout import Stage
+from assetstore.publish.pool import Crew
+from assetstore.publish.releases import Record
 
 #: How many clashing names a message lists.
 NAMED_IN_MESSAGE = 5

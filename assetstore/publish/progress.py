@@ -1,12 +1,16 @@
 """This module owns how the progress of a publish is told: not at all, or in plain lines.
 
-A bar for terminals stands in :mod:`assetstore.publish.bar`.
+A bar for terminals stands in :mod:`assetstore.publish.progress`.
 """
 
 from __future__ import annotations
 
 import time
 from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 
 #: Plain lines come at most this often, so that a log of a large publish stays short.
 LINE_SECONDS = 5.0
@@ -73,3 +77,31 @@ def bytes_text(size: float) -> str:
         if size < 1000:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} TB"
+
+
+class Bar:
+    """A bar for each stage, on a line of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream)
+        self._rich = self._fresh()
+        self._task = self._rich.add_task("", visible=False, size="")
+        self._size = 0
+
+    def begin(self, stage: str, files: int, size: int) -> None:
+        self._size = 0
+        self._rich = self._fresh()
+        self._task = self._rich.add_task(f"{stage:<19}", total=files, size="")
+        self._rich.start()
+
+    def advance(self, size: int) -> None:
+        self._size += size
+        self._rich.update(self._task, advance=1, size=bytes_text(self._size))
+
+    def end(self) -> None:
+        self._rich.stop()
+
+    def _fresh(self) -> RichProgress:
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns += [TextColumn("{task.fields[size]}"), TimeElapsedColumn(), TimeRemainingColumn()]
+        return RichProgress(*columns, console=self._console)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import PublishError
-from assetstore.manifest import Manifest
-from assetstore.publish.ledger import Ledger, Record
-from assetstore.publish.target import Target
+from assetstore.names.manifest import Manifest
+from assetstore.publish.inventory import Target
+from assetstore.publish.releases import Ledger, Record
 
 #: Names the release before the live one.
 PREVIOUS = "previous"

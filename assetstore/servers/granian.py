@@ -8,8 +8,8 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from assetstore.servers.app import RSGI_FACTORY
 from assetstore.servers.listen import Listen
-from assetstore.servers.tree import RSGI_FACTORY
 
 #: How long answers under way may take to end once the server was told to stop.
 GRACE_SECONDS = 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uvicorn
 
+from assetstore.servers.app import FACTORY
 from assetstore.servers.listen import Listen
-from assetstore.servers.tree import FACTORY
 
 #: How long answers under way may take to end once the server was told to stop.
 GRACE_SECONDS = 10

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from store import assets
 
 from assetstore.integrations.fastapi import page_of
-from assetstore.page import Page
+from assetstore.templates.page import Page
 
 app = FastAPI(lifespan=assets.lifespan)
 app.router.routes.extend(assets.routes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from assetstore.backends.s3 import S3Backend, open_url
+from assetstore.backends.s3.backend import S3Backend, open_url
 from servers.s3 import S3Bucket
 
 

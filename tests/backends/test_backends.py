@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from assetstore.backends import open_backend
-from assetstore.backends.filesystem import FilesystemBackend
-from assetstore.backends.local import LocalBackend
-from assetstore.backends.readers import ThreadReader, reader_of
+from assetstore.backends.fsspec.backend import FilesystemBackend
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.reader import ThreadReader, reader_of
 from assetstore.errors import SettingsError
 
 
@@ -64,7 +64,7 @@ def test_options_without_a_url_are_an_error(tmp_path: Path) -> None:
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     """As if *packages* were not installed, and nothing that needs them was imported yet."""
     for name in list(sys.modules):
-        if name.startswith("assetstore.backends.s3"):
+        if name.startswith("assetstore.backends.s3.backend"):
             monkeypatch.delitem(sys.modules, name)
     for package in packages:
         monkeypatch.setitem(sys.modules, package, None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.backends.base import FileStat, OpenFile
-from assetstore.backends.held import HeldFile
+from assetstore.backends.base import FileStat, HeldFile, OpenFile
 from assetstore.errors import BodyTruncated
 
 

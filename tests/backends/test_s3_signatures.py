@@ -16,10 +16,9 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.backends.base import FileStat, StoredHeaders, read_bytes
-from assetstore.backends.held import HeldFile
-from assetstore.backends.s3 import S3Backend, open_url
-from assetstore.backends.s3_reader import S3Reader
+from assetstore.backends.base import FileStat, HeldFile, StoredHeaders, read_bytes
+from assetstore.backends.s3.backend import S3Backend, open_url
+from assetstore.backends.s3.reader import S3Reader
 from assetstore.errors import BackendCredentials, PublishConflict
 from servers.s3 import S3Bucket, S3Server
 

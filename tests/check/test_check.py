@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from assetstore.assets.compression import CODINGS, SUFFIXES, compress
 from assetstore.backends import open_backend
 from assetstore.backends.base import WritableBackend
 from assetstore.check import check, choose, live_entries, probes
-from assetstore.check.findings import Item, Report
 from assetstore.check.probes import Expect
-from assetstore.compress import CODINGS, SUFFIXES, compress
+from assetstore.check.rules import Item, Report
 from assetstore.errors import BackendUnavailable, PublishError, SettingsError
-from assetstore.manifest import Entry
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
+from assetstore.names.manifest import Entry
 from assetstore.store import AssetStore
 from servers.edges import NGINX_FAULTS, VARNISH_FAULTS, StartEdge
 from servers.processes import Process, ProcessStarter

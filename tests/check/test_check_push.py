@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from assetstore.check import check, probes
-from assetstore.check.findings import Finding, Item
+from assetstore.check.rules import Finding, Item
 from assetstore.publish import publish
-from assetstore.publish.destinations import open_target
+from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 from servers.edges import StartEdge
 from servers.s3 import S3Bucket

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assetstore.check.findings import Finding, Item, Report
+from assetstore.check.rules import Finding, Item, Report
 
 
 def test_what_was_looked_at_and_what_is_wrong_are_counted_by_item() -> None:

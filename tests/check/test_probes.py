@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from assetstore.assets.compression import CODINGS
 from assetstore.check import probes
 from assetstore.check.client import Answer
-from assetstore.check.findings import Item
 from assetstore.check.probes import Expect
-from assetstore.compress import CODINGS
-from assetstore.fingerprint import split
-from assetstore.manifest import Entry
+from assetstore.check.rules import Item
+from assetstore.names.fingerprint import split
+from assetstore.names.manifest import Entry
 
 BODY = b"body { color: red; }\n" * 200
 CSS = Entry("css/a b.css", "f" * 64, len(BODY), hashlib.sha256(BODY).hexdigest(), "sha384-x", "text/css", None)

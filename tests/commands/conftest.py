@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.cli import main
+from assetstore.cli.main import main
 
 SITE = """
 from starlette.applications import Starlette

@@ -20,7 +20,7 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.http.offload import Offload
+from assetstore.http.sendfile import Offload
 from servers.processes import ProcessStarter
 from servers.proxies import KINDS, Kind, open_folder, start_proxy
 

@@ -14,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.backends.cached import CacheSettings, RemoteLimits
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from servers.fault_proxy import FaultProxy
 from servers.s3 import S3Bucket, S3Server, bucket_on
 from servers.threads import served

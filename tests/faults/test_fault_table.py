@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.cached import CacheSettings, RemoteLimits
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from servers.faults import (
     BROKEN,
     EXPIRED_TOKEN,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.cached import RemoteLimits
+from assetstore.backends.remote import RemoteLimits
 from servers.faults import FORBIDDEN, REFUSE, WRONG_SECRET, Delay
 
 LIMITS = RemoteLimits(connect_seconds=1.0, read_seconds=1.0, total_seconds=3.0, breaker_faults=1, breaker_seconds=0.1)

@@ -29,7 +29,7 @@ from starlette.templating import Jinja2Templates
 from starlette.testclient import TestClient
 
 from assetstore import AssetStore
-from assetstore.cli import main
+from assetstore.cli.main import main
 from assetstore.errors import SettingsError, UnsafePath
 
 SECTIONS = """

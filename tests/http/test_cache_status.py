@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assetstore.backends.base import CacheFacts
-from assetstore.http.cache_status import told
-from assetstore.http.policy import raw
+from assetstore.http.response_headers import raw, told
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.conditional import ETag, ETagList, Preconditions, Validators, Verdict
-from assetstore.http.dates import write_date
+from assetstore.http.conditional import ETag, ETagList, Preconditions, Validators, Verdict, write_date
 
 MODIFIED = 1_000_000_000
 NOW = MODIFIED + 1_000_000.0

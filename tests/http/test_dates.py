@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.dates import parse_date, write_date
+from assetstore.http.conditional import parse_date, write_date
 
 NOW = 1_800_000_000.0  # 2027
 EXAMPLE = 784_111_777  # the RFC's own example

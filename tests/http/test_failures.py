@@ -8,7 +8,7 @@ import pytest
 
 from assetstore import errors
 from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, BackendThrottled
-from assetstore.http.failures import TABLE, failure_of
+from assetstore.http.response import TABLE, failure_of
 
 RAISED_BY_STORAGE = [
     kind

@@ -17,9 +17,8 @@ import pytest
 
 from asgi.matrix import MATRIX, fill
 from asgi.tree import DATA, FINGERPRINT, MODIFIED, MODIFIED_NS, STYLE, Ask, put
-from assetstore import fingerprint
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span
-from assetstore.backends.local import LocalBackend
+from assetstore.backends.local.backend import LocalBackend
 from assetstore.errors import (
     AssetStoreError,
     BackendCredentials,
@@ -31,6 +30,7 @@ from assetstore.errors import (
     SettingsError,
     VersionChanged,
 )
+from assetstore.names import fingerprint
 
 IMMUTABLE = "max-age=31536000, public, immutable"
 REVALIDATE = "max-age=0, public, must-revalidate"

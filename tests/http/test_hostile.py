@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from asgi.client import ask_async, scope_of
 from asgi.tree import DATA, STYLE, Ask, put
 from assetstore import AssetStore
-from assetstore.http.body import BrokenOff
 from assetstore.http.handler import AssetHandler
+from assetstore.http.send import BrokenOff
 
 SECRET = b"the bytes outside of the root"
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, put
-from assetstore import AssetStore, fingerprint
+from assetstore import AssetStore
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.local import LocalBackend
+from assetstore.backends.local.backend import LocalBackend
 from assetstore.errors import AssetNotFound, BackendUnavailable, RangeNotSatisfiable, UnsafePath
+from assetstore.http.etags import Versions
 from assetstore.http.lookup import Found, Lookup
-from assetstore.http.versions import Versions
+from assetstore.names import fingerprint
 
 OTHER = "0" * 64
 NAME = fingerprint.add("data.bin", FINGERPRINT)
@@ -41,7 +42,7 @@ class Noting(LocalBackend):
 
     def reader(self) -> Any:
         """Through this object, so that it notes what is read."""
-        from assetstore.backends.readers import ThreadReader
+        from assetstore.backends.reader import ThreadReader
 
         return ThreadReader(self)
 

@@ -13,10 +13,11 @@ import pytest
 from asgi.client import Reply, ask
 from asgi.matrix import MATRIX, fill
 from asgi.tree import DATA, STYLE, Ask
-from assetstore import AssetStore, fingerprint
-from assetstore.backends.readers import reader_of
+from assetstore import AssetStore
+from assetstore.backends.reader import reader_of
 from assetstore.http.handler import AssetHandler
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
+from assetstore.names import fingerprint
 from servers.fault_proxy import FaultProxy
 from servers.s3 import S3Bucket, S3Server, bucket_on
 

@@ -17,11 +17,14 @@ import pytest
 from asgi.client import Reply, ask, scope_of
 from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
-from assetstore import AssetStore, compress, fingerprint
-from assetstore.http import remembered, witness
-from assetstore.http.answer import PIECE_BYTES
+from assetstore import AssetStore
+from assetstore.assets import compression as compress
+from assetstore.http import cache as remembered
+from assetstore.http import revalidation as witness
+from assetstore.http.cache import Memory
 from assetstore.http.handler import AssetHandler
-from assetstore.http.memory import Memory
+from assetstore.http.response import PIECE_BYTES
+from assetstore.names import fingerprint
 
 Get = Callable[..., Reply]
 

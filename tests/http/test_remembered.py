@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.http.answer import Ready
+from assetstore.http.cache import ANSWER_BYTES, ENTRY_BYTES, KEPT_BYTES, MAX_ANSWERS, Asked, Kept, Remembered
 from assetstore.http.conditional import ETag, Validators
-from assetstore.http.remembered import (
-    ANSWER_BYTES,
-    ENTRY_BYTES,
-    KEPT_BYTES,
-    MAX_ANSWERS,
-    Asked,
-    Kept,
-    Remembered,
-)
 from assetstore.http.representation import Facts, Representation
-from assetstore.http.witness import Look
+from assetstore.http.response import Ready
+from assetstore.http.revalidation import Look
 
 DATA = bytes(range(200))
 IDENTITY = Validators(ETag("t"), 10**9)

@@ -13,8 +13,9 @@ import pytest
 from asgi.client import Reply, ask
 from asgi.tree import DATA, put
 from assetstore import AssetStore
-from assetstore.http import rsgi, witness
-from assetstore.http.answer import PIECE_BYTES
+from assetstore.http import revalidation as witness
+from assetstore.http import rsgi
+from assetstore.http.response import PIECE_BYTES
 from assetstore.http.rsgi import RsgiDoor
 
 #: What each way of responding was called with.

@@ -19,10 +19,12 @@ from asgi.client import Reply, ask_async, scope_of
 from asgi.matrix import MATRIX, fill
 from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, STYLE, put
-from assetstore import AssetStore, compress, fingerprint
-from assetstore.backends.filesystem import FilesystemBackend
+from assetstore import AssetStore
+from assetstore.assets import compression as compress
+from assetstore.backends.fsspec.backend import FilesystemBackend
+from assetstore.http.cache import Memory
 from assetstore.http.handler import AssetHandler
-from assetstore.http.memory import Memory
+from assetstore.names import fingerprint
 
 #: Budgets of bytes: whole files are remembered, plans alone, or both for a few URLs only.
 MEMORIES = {

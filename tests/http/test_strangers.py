@@ -15,9 +15,10 @@ from types import ModuleType
 import pytest
 
 from asgi.tree import DATA, MODIFIED, STYLE, plant, put
-from assetstore import AssetStore, fingerprint
-from assetstore.backends.local import LocalBackend
-from assetstore.fingerprint import MtimeFingerprint
+from assetstore import AssetStore
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.names import fingerprint
+from assetstore.names.fingerprint import MtimeFingerprint
 from servers.processes import Process, ProcessStarter
 from servers.s3 import S3Server, bucket_on
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from assetstore import AssetStore
 from assetstore.integrations.fastapi import page_of
-from assetstore.page import Page
+from assetstore.templates.page import Page
 
 
 def nonce_of(request: Request) -> str | None:

@@ -13,7 +13,7 @@ import pytest
 
 from assetstore.backends import open_backend
 from assetstore.backends.base import WritableBackend
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
 from assetstore.store import AssetStore
 
 MakeMount = Callable[..., Mount]

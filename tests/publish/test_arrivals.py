@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.backends.base import FileStat, StoredHeaders, WritableBackend, read_bytes
-from assetstore.backends.held import HeldFile
+from assetstore.backends.base import FileStat, HeldFile, StoredHeaders, WritableBackend, read_bytes
 from assetstore.errors import PublishConflict
-from assetstore.manifest import StoredObject
-from assetstore.publish.arrivals import JOURNAL, UNKNOWN_HEADERS, Arrivals
-from assetstore.publish.crew import Crew
+from assetstore.names.manifest import StoredObject
+from assetstore.publish.inventory import JOURNAL, UNKNOWN_HEADERS, Arrivals
+from assetstore.publish.pool import Crew
 
 SHA = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of b"hello"
 WANTED = StoredObject("a.css", 5, SHA, "h1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from assetstore.publish.bar import Bar
+from assetstore.publish.progress import Bar
 
 
 class Terminal(io.StringIO):

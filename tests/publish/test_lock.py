@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.base import StoredHeaders, WritableBackend, read_bytes
-from assetstore.backends.held import HeldFile
+from assetstore.backends.base import HeldFile, StoredHeaders, WritableBackend, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
-from assetstore.publish.lock import STALE_SECONDS, Lock
+from assetstore.publish.releases import STALE_SECONDS, Lock
 
 PATH = ".assetstore/lock.json"
 

@@ -10,13 +10,12 @@ import pytest
 
 from assetstore.backends.base import FileStat, WritableBackend
 from assetstore.errors import PublishConflict
-from assetstore.manifest import Entry, Manifest, StoredObject
-from assetstore.publish.arrivals import Arrivals, Journal
-from assetstore.publish.crew import Crew
-from assetstore.publish.ledger import Record
+from assetstore.names.manifest import Entry, Manifest, StoredObject
+from assetstore.publish.inventory import Arrivals, Journal, Target
+from assetstore.publish.layout import Stage
 from assetstore.publish.plan import Plan, Reason, make
-from assetstore.publish.recipe import Stage
-from assetstore.publish.target import Target
+from assetstore.publish.pool import Crew
+from assetstore.publish.releases import Record
 
 OLD, NEW = "0" * 64, "1" * 64
 PLAIN, NAMED = "a.css", f"a-{'f' * 64}.css"

@@ -18,11 +18,10 @@ from assetstore.errors import (
     PublishError,
     SettingsError,
 )
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
-from assetstore.publish.ledger import Ledger, manifest_path
-from assetstore.publish.prune import apply, check_limit, plan
-from assetstore.publish.retention import Keep
+from assetstore.publish.prune import Keep, apply, check_limit, plan
+from assetstore.publish.releases import Ledger, manifest_path
 from assetstore.publish.rollback import rollback
 
 

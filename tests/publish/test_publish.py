@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from assetstore import manifest as manifests
 from assetstore.backends.base import WritableBackend, read_bytes
 from assetstore.errors import BackendUnavailable, PublishConflict, PublishError
-from assetstore.fingerprint import split
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
+from assetstore.names import manifest as manifests
+from assetstore.names.fingerprint import split
 from assetstore.publish import publish
-from assetstore.publish.ledger import CURRENT, Ledger
 from assetstore.publish.plan import Reason
+from assetstore.publish.releases import CURRENT, Ledger
 
 
 def reasons(done: Any) -> Counter[str]:
@@ -235,7 +235,7 @@ def test_release_times_never_run_backwards(
 
 
 def test_nothing_of_the_ledger_is_a_servable_name(mount: Mount, target: WritableBackend) -> None:
-    from assetstore.paths import is_clean
+    from assetstore.assets.paths import is_clean
 
     publish(mount, target)
     assert not is_clean(CURRENT)

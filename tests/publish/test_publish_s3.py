@@ -23,16 +23,16 @@ from botocore.awsrequest import AWSResponse
 
 from assetstore.backends import open_backend
 from assetstore.backends.base import WritableBackend, read_bytes
-from assetstore.backends.s3 import S3Backend
+from assetstore.backends.s3.backend import S3Backend
 from assetstore.errors import PublishConflict, PublishError
-from assetstore.fingerprint import split
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
+from assetstore.names.fingerprint import split
 from assetstore.publish import publish
-from assetstore.publish.ledger import CURRENT, Ledger
 from assetstore.publish.plan import Reason
+from assetstore.publish.prune import Keep
 from assetstore.publish.prune import apply as apply_prune
 from assetstore.publish.prune import plan as plan_prune
-from assetstore.publish.retention import Keep
+from assetstore.publish.releases import CURRENT, Ledger
 from assetstore.store import AssetStore
 from servers.processes import PROJECT
 from servers.s3 import S3Bucket, bucket_on

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from assetstore import compress
+from assetstore.assets import compression as compress
 from assetstore.backends import open_backend
-from assetstore.manifest import Entry
-from assetstore.publish.recipe import Recipe
-from assetstore.publish.renditions import open_stored, smaller_renditions
+from assetstore.names.manifest import Entry
+from assetstore.publish.layout import Recipe, open_stored, smaller_renditions
 
 TEXT = b"a { color: red }\n" * 200
 

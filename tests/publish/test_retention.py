@@ -9,11 +9,11 @@ import pytest
 
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import SettingsError
-from assetstore.manifest import Manifest
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
+from assetstore.names.manifest import Manifest
 from assetstore.publish import publish
-from assetstore.publish.ledger import Ledger, Record, ReleaseNote
-from assetstore.publish.retention import Keep, age, holdings
+from assetstore.publish.prune import Keep, age, holdings
+from assetstore.publish.releases import Ledger, Record, ReleaseNote
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import pytest
 
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import PublishError
-from assetstore.mounts import Mount
+from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
-from assetstore.publish.ledger import Ledger
+from assetstore.publish.releases import Ledger
 from assetstore.publish.rollback import PREVIOUS, rollback
 
 

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 
 from assetstore.servers import uvicorn as door
+from assetstore.servers.app import FACTORY
 from assetstore.servers.listen import Listen
-from assetstore.servers.tree import FACTORY
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span
-from assetstore.backends.held import HeldFile
+from assetstore.backends.base import WHOLE, FileStat, HeldFile, OpenFile, Span
 from assetstore.errors import AssetNotFound, BackendUnavailable
 
 

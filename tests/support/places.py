@@ -20,7 +20,7 @@ from fsspec.asyn import sync
 
 from assetstore.backends import open_backend
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
-from assetstore.backends.readers import AsyncOpenFile, Reader, reader_of
+from assetstore.backends.reader import AsyncOpenFile, Reader, reader_of
 from servers.s3 import S3Bucket, S3Server, bucket_on
 
 Files = Mapping[str, bytes]
@@ -218,7 +218,7 @@ def _through_a_reader(files: Files, request: pytest.FixtureRequest, **options: A
 
 @contextlib.contextmanager
 def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
-    from assetstore.backends.filesystem import open_url
+    from assetstore.backends.fsspec.backend import open_url
 
     server: S3Server = request.getfixturevalue("moto_server")
     options = {

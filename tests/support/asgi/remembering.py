@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from asgi.client import App, Message
-from assetstore.http.answer import Ready
-from assetstore.http.asgi import from_memory
+from assetstore.http.cache import Memory
 from assetstore.http.handler import AssetHandler
-from assetstore.http.memory import Memory
+from assetstore.http.middleware import from_memory
 from assetstore.http.request import READ
-from assetstore.mounts import Mount
+from assetstore.http.response import Ready
+from assetstore.mounts.mount import Mount
 
 
 def remembering(mount: Mount, memory: Memory) -> App:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from assetstore import AssetStore
-from assetstore.backends.cached import CacheSettings, RemoteLimits
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 
 MIB = 1024 * 1024
 

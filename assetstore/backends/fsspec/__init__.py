@@ -1,0 +1,1 @@
+"""Any fsspec filesystem as a backend."""

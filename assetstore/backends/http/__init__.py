@@ -1,0 +1,1 @@
+"""An HTTP origin as a backend."""

@@ -1,0 +1,178 @@
+"""This module owns files in a directory on this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+
+from assetstore.assets import paths
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, copy_bytes
+from assetstore.backends.local.reader import reader_for
+from assetstore.backends.local.sandbox import LocalRoot, require_directory, translate
+from assetstore.backends.reader import Mark, Reader
+from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
+
+#: Bytes read at a time.
+CHUNK_BYTES = 256 * 1024
+
+
+class LocalBackend:
+    """A directory; writable, and nothing outside of it is reachable."""
+
+    remote = False
+
+    def __init__(self, directory: str | os.PathLike[str], *, must_exist: bool = True) -> None:
+        directory = os.path.expanduser(os.fspath(directory))
+        require_directory(directory, must_exist=must_exist)
+        self._root = LocalRoot(directory)
+        #: As :meth:`Marking.glance`.
+        self.glance = self._root.glance
+
+    def __repr__(self) -> str:
+        return f"LocalBackend({self.label!r})"
+
+    @property
+    def label(self) -> str:
+        return self._root.directory
+
+    def stat(self, path: str) -> FileStat:
+        return _stat_of(path, self._root.stat(path))
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> LocalFile:
+        descriptor, facts, real = self._root.open(path)
+        opened = LocalFile(_stat_of(path, facts), descriptor, real)
+        if validator is not None:  # a directory has no validators, so this one is of another backend
+            opened.close()
+            raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
+        return opened
+
+    def mark(self, path: str) -> Mark:
+        """As :meth:`MarkingReader.mark`."""
+        return self._root.mark(path)
+
+    def open_marked(self, path: str, mark: Mark) -> int | None:
+        """A descriptor of the file that has that *mark*, for the caller to close; ``None`` if it is another."""
+        return self._root.open_marked(path, mark)
+
+    def reader(self) -> Reader:
+        """How serving reads it: on the event loop while that cannot block."""
+        return reader_for(self, self.label)
+
+    def walk(self) -> Iterator[FileStat]:
+        return self._walk("", (os.path.realpath(self.label),))
+
+    def _walk(self, folder: str, above: tuple[str, ...]) -> Iterator[FileStat]:
+        here = os.path.join(self.label, folder)
+        try:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise translate(error, folder or ".", self.label) from error
+        for entry in entries:
+            path = folder + entry.name
+            if not paths.is_clean(path):
+                continue
+            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                real = os.path.realpath(entry.path)
+                if self._root.holds(real) and real not in above:  # a link to a folder above would never end
+                    yield from self._walk(path + "/", (*above, real))
+                continue
+            with suppress(AssetStoreError):  # gone meanwhile, a device, or a link to outside
+                yield self.stat(path)
+
+    def write(
+        self,
+        path: str,
+        source: OpenFile,
+        headers: StoredHeaders,
+        *,
+        create_only: bool = False,
+        if_validator: str | None = None,
+        sha256: str | None = None,
+    ) -> FileStat:
+        """As :meth:`WritableBackend.write`; a directory keeps no *headers* beside its files."""
+        paths.clean(path, hidden=True)
+        if if_validator is not None:
+            raise PublishConflict(f"{path!r} in {self.label} is not version {if_validator!r}: files have no validators")
+        target = self._root.inside(path)
+        temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.part")
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _copy(source, temporary, path, sha256)
+            if create_only:
+                os.link(temporary, target)  # unlike a rename, this fails when the name is taken
+            else:
+                os.replace(temporary, target)
+        except FileExistsError:
+            raise PublishConflict(f"{path!r} exists already in {self.label}") from None
+        except OSError as error:
+            raise translate(error, path, self.label) from error
+        finally:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(temporary)
+        return self.stat(path)
+
+    def delete(self, path: str) -> None:
+        try:
+            paths.clean(path, hidden=True)
+            os.unlink(self._root.inside(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise translate(error, path, self.label) from error
+
+
+class LocalFile:
+    """One opened file; an :class:`OpenFile` that also knows its descriptor and its real path."""
+
+    __slots__ = ("_descriptor", "real_path", "stat")
+
+    def __init__(self, stat: FileStat, descriptor: int, real_path: str) -> None:
+        self.stat = stat
+        #: Where the bytes really are, for servers that send files by themselves.
+        self.real_path = real_path
+        self._descriptor = descriptor
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        while start < stop:
+            try:
+                chunk = _read_at(self._descriptor, min(CHUNK_BYTES, stop - start), start)
+            except OSError as error:
+                raise BodyTruncated(f"cannot read on in {self.stat.path!r}: {error}", path=self.stat.path) from error
+            if not chunk:
+                raise BodyTruncated(
+                    f"{self.stat.path!r} shrank to {start} bytes while it was read", path=self.stat.path
+                )
+            yield chunk
+            start += len(chunk)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _read_at(descriptor: int, count: int, start: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, count, start)
+    os.lseek(descriptor, start, os.SEEK_SET)  # Windows; a descriptor has one reader
+    return os.read(descriptor, count)
+
+
+def _stat_of(path: str, facts: os.stat_result) -> FileStat:
+    return FileStat(path, facts.st_size, facts.st_mtime_ns)
+
+
+def _copy(source: OpenFile, temporary: str, path: str, sha256: str | None) -> None:
+    with open(temporary, "xb") as file:
+        copy_bytes(source, file.write, path, sha256)
+        os.chmod(temporary, 0o644)

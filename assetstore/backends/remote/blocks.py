@@ -1,0 +1,168 @@
+"""This module owns where a block comes from: memory, else the disk, else one request to the storage.
+
+Blocks of small objects stay in a memory of their own. Those of large ones pass through a small
+window, where clients that read side by side find them; so large downloads drive no small ones out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assetstore.backends.base import CacheFacts, FileStat, Span
+from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.backends.remote.block import Version, block_at, bounds, first_block, version_of, widen
+from assetstore.backends.remote.deadline import Deadlines
+from assetstore.backends.remote.disk import Shelf
+from assetstore.backends.remote.metadata_cache import HIT
+from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
+from assetstore.backends.remote.single_flight import Flights
+from assetstore.backends.remote.streams import Stream, Streams
+from assetstore.errors import BodyTruncated, RangeNotSatisfiable, VersionChanged
+from assetstore.util.lru import Lru, weight_of_bytes
+
+BlockKey = tuple[Version, int]
+
+MISS, COLLAPSED = CacheFacts("miss"), CacheFacts("collapsed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    content: bytes
+    from_disk: bool = False
+
+
+class Blocks:
+    """The blocks of one mount's files."""
+
+    def __init__(
+        self, inner: Reader, settings: CacheSettings, limits: RemoteLimits, deadlines: Deadlines, shelf: Shelf | None
+    ) -> None:
+        self._inner = inner
+        self._limits = limits
+        self._small = settings.small_object_bytes
+        self._deadlines = deadlines
+        self._shelf = shelf
+        self._memory: Lru[BlockKey, bytes] = Lru(settings.memory_bytes, weight_of_bytes)
+        self._window: Lru[BlockKey, bytes] = Lru(settings.window_bytes, weight_of_bytes)
+        self._flights: Flights[_Fetched] = Flights(limits.wait_seconds)
+        self.streams = Streams(limits.max_streams, limits.idle_seconds, at_once=deadlines.interruptible)
+
+    def held(self, stat: FileStat, block: int) -> bytes | None:
+        """A block that is in memory."""
+        return self._kept(stat).get((version_of(stat), block))
+
+    async def get(self, stat: FileStat, block: int, stop: int) -> tuple[bytes, CacheFacts]:
+        """A block of the version that *stat* describes, of which the bytes up to *stop* are wanted.
+
+        Raises:
+            VersionChanged: that version is gone.
+            AssetNotFound, BackendError: as :meth:`Backend.open`.
+        """
+        content = self.held(stat, block)
+        if content is not None:
+            return content, HIT
+        key = version_of(stat), block
+        joins = self._flights.joins(key)
+        fetched = await self._flights.run(key, lambda: self._fetch(stat, block, stop))
+        return fetched.content, HIT if fetched.from_disk else COLLAPSED if joins else MISS
+
+    async def holds(self, stat: FileStat, span: Span) -> bool:
+        """Whether all of *span* could be given without the storage."""
+        start, stop = span.within(stat.size)
+        wanted = range(block_at(start), block_at(max(start, stop - 1)) + 1) if start < stop else range(0)
+        missing = [block for block in wanted if self.held(stat, block) is None]
+        return not missing or (self._shelf is not None and await self._shelf.holds(version_of(stat), missing))
+
+    async def begin(self, path: str, span: Span) -> FileStat:
+        """Ask for *path* as if nothing were known: one request for its facts and its first block.
+
+        Raises:
+            AssetNotFound, BackendError: as :meth:`Backend.open`.
+        """
+        try:
+            opened = await self._inner.open(path, widen(span))
+        except RangeNotSatisfiable:
+            return await self._inner.stat(path)
+        stat = opened.stat
+        start, stop = widen(span).within(stat.size)
+        block = first_block(span, stat.size)
+        stream = Stream(opened, start, stop)
+        if block is None:
+            self.streams.discard(stream)
+        else:
+            await self._take(stream, block)
+        return stat
+
+    async def aclose(self) -> None:
+        """End what is under way, and give back every connection."""
+        await self._flights.aclose()
+        await self.streams.aclose()
+
+    async def _fetch(self, stat: FileStat, block: int, stop: int) -> _Fetched:
+        version = version_of(stat)
+        start, end = bounds(block, stat.size)
+        if self._shelf is not None:
+            found = await self._shelf.block(version, block)
+            if found is not None and len(found) == end - start:
+                self._kept(stat).put((version, block), found)
+                return _Fetched(found, from_disk=True)
+        stream = self.streams.take(version, start)
+        if stream is None:
+            last = bounds(block_at(max(start, stop - 1)), stat.size)[1]
+            stream = Stream(await self._open(stat, Span(start, last)), start, last)
+        return _Fetched(await self._take(stream, block))
+
+    async def _open(self, stat: FileStat, span: Span) -> AsyncOpenFile:
+        changed = VersionChanged(f"{stat.path!r} is no longer the version that was asked for", path=stat.path)
+        try:
+            opened = await self._inner.open(stat.path, span, validator=stat.validator)
+        except RangeNotSatisfiable:
+            raise changed from None
+        if version_of(opened.stat) != version_of(stat):
+            await opened.aclose()
+            raise changed
+        return opened
+
+    async def _take(self, stream: Stream, block: int) -> bytes:
+        """Read *block* from *stream*, which stands at it or shortly before, and park the stream.
+
+        A small object is read as far as the stream goes, and nothing of it is given out or kept
+        before that went well: so it is verified first where the storage recorded a checksum.
+        """
+        stat = stream.opened.stat
+        last = block_at(stream.stop - 1) if stat.size <= self._small else block
+        taken: list[bytes] = []
+        try:
+            for number in range(block, last + 1):
+                start, end = bounds(number, stat.size)
+                content = stream.take_rest() if (start, end) == (stream.at, stream.stop) else None
+                if content is None:
+                    work = stream.take(start - stream.at, end - start)
+                    content = await self._deadlines.within(self._limits.total_seconds, stat.path, work)
+                taken.append(content)
+        except BaseException as error:
+            self.streams.discard(stream)
+            if isinstance(error, BodyTruncated):
+                self._drop(stat)
+            raise
+        for number, content in enumerate(taken, block):
+            self._keep(stat, number, content)
+        self.streams.park(stream)
+        return taken[0]
+
+    def _keep(self, stat: FileStat, block: int, content: bytes) -> None:
+        version = version_of(stat)
+        self._kept(stat).put((version, block), content)
+        if self._shelf is not None:
+            self._shelf.keep_block(version, block, content)
+
+    def _kept(self, stat: FileStat) -> Lru[BlockKey, bytes]:
+        return self._memory if stat.size <= self._small else self._window
+
+    def _drop(self, stat: FileStat) -> None:
+        """Blocks of a body that proved wrong at its end are not believed either."""
+        version, kept, blocks = version_of(stat), self._kept(stat), range(block_at(stat.size) + 1)
+        for block in blocks:
+            kept.drop((version, block))
+        if self._shelf is not None:
+            self._shelf.drop_blocks(version, blocks)

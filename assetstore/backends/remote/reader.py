@@ -1,0 +1,129 @@
+"""This module owns the reader that remembers: hot files cost their storage nothing.
+
+1. Facts: which version is the current one (:mod:`~assetstore.backends.remote.metadata`).
+2. Blocks: its bytes, from memory, disk or storage (:mod:`~assetstore.backends.remote.blocks`).
+3. A file, which gives the bytes of that one version or fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from assetstore.backends.base import WHOLE, CacheFacts, FileStat, Span
+from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.backends.remote.block import block_at, bounds, first_block, version_of
+from assetstore.backends.remote.blocks import Blocks
+from assetstore.backends.remote.counters import Counters
+from assetstore.backends.remote.disk import Shelf
+from assetstore.backends.remote.metadata import Facts
+from assetstore.backends.remote.metadata_cache import HIT, Known
+from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
+
+
+class CachedReader:
+    """*inner*, asked as rarely as may be."""
+
+    def __init__(
+        self, inner: Reader, known: Known, facts: Facts, blocks: Blocks, shelf: Shelf | None, counters: Counters
+    ) -> None:
+        self._inner = inner
+        self._known = known
+        self._facts = facts
+        self._blocks = blocks
+        self._shelf = shelf
+        self._counters = counters
+
+    async def stat(self, path: str) -> FileStat:
+        return self._counted(await self._facts.current(path, None), HIT)
+
+    async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
+        """As :meth:`Backend.open`; a version that is held is opened even if it is no longer current."""
+        stat = None if validator is None else self.held(path, validator)
+        if stat is None:
+            stat = await self._facts.current(path, span)
+        if validator is not None and stat.validator != validator:
+            raise VersionChanged(f"{path!r} is no longer the version that was asked for", path=path)
+        try:
+            return await self._open(stat, span)
+        except VersionChanged:
+            self._known.drop(path)  # so that who tries again is told the new one
+            raise
+        except AssetNotFound:
+            self._known.miss(path, self._known.generation)
+            raise
+
+    def held(self, path: str, validator: str) -> FileStat | None:
+        held = self._known.held(path)
+        return held.stat if held is not None and held.stat.validator == validator else None
+
+    def forget(self, paths: Iterable[str] | None = None) -> None:
+        self._known.forget(None if paths is None else list(paths))
+        self._facts.leave()
+
+    async def aclose(self) -> None:
+        """End what is under way; what is remembered stays."""
+        await self._facts.aclose()
+        await self._blocks.aclose()
+        if self._shelf is not None:
+            await self._shelf.aclose()
+        await self._inner.aclose()
+
+    async def _open(self, stat: FileStat, span: Span) -> AsyncOpenFile:
+        number = first_block(span, stat.size)
+        content = None if number is None else self._blocks.held(stat, number)
+        if number is None or content is not None:
+            return _CachedFile(self._counted(stat, HIT), self._blocks, number, content)
+        self._blocks.streams.enter(version := version_of(stat))
+        try:
+            fetched, cache = await self._blocks.get(stat, number, span.within(stat.size)[1])
+            return _CachedFile(self._counted(stat, cache), self._blocks, number, fetched)
+        finally:
+            self._blocks.streams.leave(version)
+
+    def _counted(self, stat: FileStat, cache: CacheFacts) -> FileStat:
+        """Count an answer that needed the storage for no facts, but perhaps for bytes."""
+        if stat.cache is None or stat.cache.outcome != "hit":
+            return stat
+        self._counters.count(cache.outcome)
+        return stat if cache is HIT else stat.through(cache)
+
+
+class _CachedFile:
+    """One version, block by block; it holds on to the block that was read last."""
+
+    def __init__(self, stat: FileStat, blocks: Blocks, number: int | None, content: bytes | None) -> None:
+        self.stat = stat
+        self._blocks = blocks
+        self._number = number
+        self._content = content
+        self._open = True
+        blocks.streams.enter(version_of(stat))
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """The bytes ``start`` to ``stop``, if they lie in the block that was read last."""
+        if self._content is None or self._number != block_at(start):
+            return None
+        begin, end = bounds(self._number, self.stat.size)
+        if stop > end:
+            return None
+        return self._content[start - begin : stop - begin]
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        at = start
+        while at < stop:
+            number = block_at(at)
+            if number != self._number or self._content is None:
+                self._content, _ = await self._blocks.get(self.stat, number, stop)
+                self._number = number
+            begin, end = bounds(number, self.stat.size)
+            if begin >= end:
+                raise BodyTruncated(f"{self.stat.path!r} has no bytes from {at} on", path=self.stat.path)
+            content = self._content
+            yield content if (at, end) == (begin, min(end, stop)) else content[at - begin : stop - begin]
+            at = end
+
+    async def aclose(self) -> None:
+        if self._open:
+            self._open = False
+            self._content = None
+            self._blocks.streams.leave(version_of(self.stat))

@@ -1,0 +1,177 @@
+"""This module owns a bucket as a backend: reading, listing and deleting through boto3."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from assetstore.assets import paths
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
+from assetstore.backends.http.headers import stat_of
+from assetstore.backends.http.ranged import Arrival, arriving, open_ranged, range_header
+from assetstore.backends.reader import Reader, ThreadReader
+from assetstore.backends.s3.client import Client, S3Options
+from assetstore.backends.s3.errors import translate
+from assetstore.backends.s3.listing import stats
+from assetstore.backends.s3.upload import Upload
+from assetstore.errors import (
+    AssetNotFound,
+    AssetStoreError,
+    BackendCredentials,
+    BackendForbidden,
+    SettingsError,
+    UnsafePath,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
+
+_log = logging.getLogger("assetstore")
+
+
+class S3Backend:
+    """The keys beneath a prefix of a bucket; writable.
+
+    ``LastModified`` is the modified time, in whole seconds; the ETag is the validator.
+    """
+
+    remote = True
+
+    def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
+        self.bucket = bucket
+        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self.client = Client(options or S3Options())
+        self.conditional_creates: bool | None = None
+        self.conditional_replaces: bool | None = None
+        self._unstored: set[str] = set()
+        self.label = f"s3://{bucket}/{self.prefix}".rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"S3Backend({self.label!r})"
+
+    @property
+    def options(self) -> S3Options:
+        return self.client.options
+
+    def key(self, path: str) -> str:
+        """The key of *path*; raises :class:`AssetNotFound` for what can be no asset."""
+        try:
+            return self.prefix + paths.clean(path, hidden=True)
+        except UnsafePath:
+            raise AssetNotFound(path, self.label) from None
+
+    def stat(self, path: str) -> FileStat:
+        key = self.key(path)
+        answer = self.call(path, lambda s3: s3.head_object(Bucket=self.bucket, Key=key))
+        return stat_of(path, headers_of(answer))
+
+    def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
+        return open_ranged(self.fetch, path, span, validator, lambda error: translate(error, path, self.label))
+
+    def fetch(self, path: str, span: Span, validator: str | None) -> Arrival:
+        """One GetObject: the facts of the whole object, and a body that brings *span* of it."""
+        arguments: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key(path)}
+        if (wanted := range_header(span)) is not None:
+            arguments["Range"] = wanted
+        if validator is not None:
+            arguments["IfMatch"] = f'"{validator}"'
+        answer = self.call(path, lambda s3: s3.get_object(**arguments))
+        headers = headers_of(answer)
+        stat = stat_of(path, headers)
+        return Arrival(stat, *arriving(headers, stat.size), answer["Body"])
+
+    def walk(self) -> Iterator[FileStat]:
+        arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix}
+        while True:
+            page = self.call("", lambda s3: s3.list_objects_v2(**arguments))
+            for stat in stats(page, self.prefix):
+                if paths.is_clean(stat.path):
+                    yield stat
+            if not page.get("IsTruncated"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def reader(self) -> Reader:
+        """How serving reads: aiohttp over presigned URLs, else boto3 in threads of its own."""
+        if self.options.reader != "threads":
+            try:
+                from assetstore.backends.s3.reader import S3Reader
+            except ImportError as error:
+                if self.options.reader == "aiohttp":
+                    wanted = f"reader='aiohttp' needs aiohttp ({error}); run: pip install 'assetstore[s3]'"
+                    raise SettingsError(wanted) from error
+                _log.info("%s is read by boto3 in threads: %s", self.label, error)
+            else:
+                return S3Reader(self)
+        # Never more threads than pooled connections: boto3 would throw the surplus ones away.
+        return ThreadReader(self, max_threads=self.options.max_connections)
+
+    def write(
+        self,
+        path: str,
+        source: OpenFile,
+        headers: StoredHeaders,
+        *,
+        create_only: bool = False,
+        if_validator: str | None = None,
+        sha256: str | None = None,
+    ) -> FileStat:
+        paths.clean(path, hidden=True)
+        return Upload(self, path, headers, create_only=create_only, if_validator=if_validator).send(source, sha256)
+
+    def delete(self, path: str) -> None:
+        paths.clean(path, hidden=True)
+        with suppress(AssetNotFound):
+            self.call(path, lambda s3: s3.delete_object(Bucket=self.bucket, Key=self.prefix + path))
+
+    def cannot_store(self, header: str) -> None:
+        """Say once that S3 has no place for *header*, so that something else has to send it."""
+        if header not in self._unstored:
+            self._unstored.add(header)
+            _log.warning("%s cannot store the header %s with its objects; let the CDN add it", self.label, header)
+
+    def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
+        """What *operation* returns; its faults become ours. Refused credentials are renewed once."""
+        try:
+            return self._try(path, operation)
+        except BackendCredentials:
+            if not self.client.renew():
+                raise
+            return self._try(path, operation)
+
+    def _try(self, path: str, operation: Callable[[S3Client], T]) -> T:
+        try:
+            return operation(self.client.get())
+        except AssetStoreError:
+            raise
+        except Exception as error:
+            ours = translate(error, path, self.label)
+            if isinstance(ours, BackendForbidden) and self.options.forbidden_is_missing and path:
+                ours = AssetNotFound(path, self.label)
+            raise ours from error
+
+
+def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """The headers of an answer of boto3, by lower-case name."""
+    headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+    return headers
+
+
+def open_url(url: str, storage_options: Mapping[str, Any]) -> S3Backend:
+    """The backend of an ``s3://bucket/prefix`` URL.
+
+    Raises:
+        SettingsError: it names no bucket, or an option is unknown or impossible.
+    """
+    bucket, _, prefix = url.partition("://")[2].partition("/")
+    if not bucket:
+        raise SettingsError(f"root {url!r} names no bucket; write s3://bucket or s3://bucket/prefix")
+    if any(segment in {".", ".."} for segment in prefix.split("/")):
+        raise SettingsError(f"root {url!r} has a '.' or '..' segment, which is part of the name in a bucket")
+    backend = S3Backend(bucket, prefix, S3Options.parse(storage_options))
+    backend.client.get()
+    return backend

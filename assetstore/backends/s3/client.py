@@ -1,0 +1,217 @@
+"""This module owns the boto3 client of one mount: its options, its pool, its limits, its renewal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from assetstore.backends.s3.listing import EVENT, take_rows
+from assetstore.backends.s3.sigv4 import Credentials
+from assetstore.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+#: The names that s3fs users know, and ours for the same thing.
+_ALIASES = {
+    "key": "aws_access_key_id",
+    "secret": "aws_secret_access_key",
+    "token": "aws_session_token",
+    "region": "region_name",
+    "profile": "profile_name",
+    "anon": "unsigned",
+}
+
+#: Seconds before another renewal is tried: wrong credentials must not cost a new client per request.
+RENEWAL_PAUSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Options:
+    """The ``storage_options`` of an S3 mount. What is ``None`` comes from the usual AWS environment."""
+
+    #: Where the S3-compatible server is: ``https://s3.example.com``.
+    endpoint_url: str | None = None
+    region_name: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = field(default=None, repr=False)
+    aws_session_token: str | None = field(default=None, repr=False)
+    #: A profile of ``~/.aws/config``.
+    profile_name: str | None = None
+    #: Send no credentials at all: a public bucket.
+    unsigned: bool = False
+    #: ``virtual`` (bucket.host), ``path`` (host/bucket), or ``auto``.
+    addressing_style: str = "auto"
+    #: Whether to verify TLS certificates, or a path to a CA bundle.
+    verify: bool | str | None = None
+    #: Open connections to the bucket at once.
+    max_connections: int = 64
+    connect_timeout_seconds: float = 2.0
+    read_timeout_seconds: float = 5.0
+    #: How often one request is tried in all.
+    attempts: int = 3
+    #: The mount's role may not list, so S3 says 403 for what is merely missing: call it missing.
+    forbidden_is_missing: bool = False
+    #: How serving reads: ``aiohttp``, ``threads`` (boto3), or ``auto``: aiohttp where it is installed.
+    reader: str = "auto"
+    #: Further arguments of every PutObject, such as ``{"ServerSideEncryption": "aws:kms"}``.
+    put_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> Self:
+        """The options by our names or those of s3fs.
+
+        Raises:
+            SettingsError: an option is unknown or has an impossible value.
+        """
+        known = {each.name for each in fields(cls)}
+        given: dict[str, Any] = {_ALIASES.get(name, name): value for name, value in options.items()}
+        if unknown := sorted(set(given) - known):
+            names = ", ".join(sorted(known))
+            raise SettingsError(f"storage_options of S3 know no {unknown[0]!r}; they are: {names}")
+        parsed = cls(**given)
+        if parsed.addressing_style not in {"auto", "virtual", "path"}:
+            raise SettingsError(f"addressing_style is {parsed.addressing_style!r}; give 'auto', 'virtual' or 'path'")
+        if parsed.reader not in {"auto", "aiohttp", "threads"}:
+            raise SettingsError(f"storage_options['reader'] is {parsed.reader!r}; give 'auto', 'aiohttp' or 'threads'")
+        for name in ("max_connections", "connect_timeout_seconds", "read_timeout_seconds", "attempts"):
+            if not getattr(parsed, name) > 0:
+                raise SettingsError(f"storage_options[{name!r}] is {getattr(parsed, name)!r}; it must be above zero")
+        if (parsed.aws_access_key_id is None) != (parsed.aws_secret_access_key is None):
+            raise SettingsError(
+                "storage_options give half a credential; aws_access_key_id and aws_secret_access_key go together"
+            )
+        return parsed
+
+
+class Client:
+    """One pooled boto3 client for a mount, made at first use and renewed when its credentials fail."""
+
+    def __init__(self, options: S3Options) -> None:
+        self.options = options
+        self._lock = threading.Lock()
+        self._made: tuple[boto3.Session, S3Client] | None = None
+        self._renewed_at = -RENEWAL_PAUSE_SECONDS
+
+    def get(self) -> S3Client:
+        """The client; boto3 clients may be shared by threads.
+
+        Raises:
+            SettingsError: the options name no region, profile or endpoint that exists.
+        """
+        return self._session_and_client()[1]
+
+    def renew(self) -> bool:
+        """Make a new client, so that credentials are looked up afresh; false if that was just done."""
+        with self._lock:
+            if time.monotonic() - self._renewed_at < RENEWAL_PAUSE_SECONDS:
+                return False
+            self._renewed_at = time.monotonic()
+            self._made = None
+            return True
+
+    def credentials(self) -> Credentials | None:
+        """What signs at this moment; ``None`` for a public bucket, or where there are none."""
+        found = None if self.options.unsigned else self._session_and_client()[0].get_credentials()
+        if found is None:
+            return None
+        frozen = found.get_frozen_credentials()
+        return Credentials(frozen.access_key or "", frozen.secret_key or "")
+
+    def credentials_expire_at(self) -> datetime | None:
+        """When what signs today stops doing so; ``None`` for credentials without a known end."""
+        credentials = self._session_and_client()[0].get_credentials()
+        # botocore tells this to nobody, and a URL must not outlive the credentials that signed it.
+        expiry = getattr(credentials, "_expiry_time", None)
+        return expiry if isinstance(expiry, datetime) else None
+
+    def close(self) -> None:
+        """Close the pooled connections; a later use opens new ones."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            made[1].close()
+
+    def _session_and_client(self) -> tuple[boto3.Session, S3Client]:
+        made = self._made
+        if made is None:
+            with self._lock:
+                made = self._made = self._made or self._make()
+        return made
+
+    def _make(self) -> tuple[boto3.Session, S3Client]:
+        options = self.options
+        try:
+            session = boto3.Session(
+                aws_access_key_id=options.aws_access_key_id,
+                aws_secret_access_key=options.aws_secret_access_key,
+                aws_session_token=options.aws_session_token,
+                region_name=options.region_name,
+                profile_name=options.profile_name,
+            )
+            client = session.client(
+                "s3",
+                # A server of one's own rarely cares for the region, but signing needs one.
+                region_name=session.region_name or "us-east-1",
+                endpoint_url=options.endpoint_url,
+                verify=options.verify,
+                config=_config(options),
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise SettingsError(f"the S3 client cannot be made: {error}; check storage_options and AWS_*") from error
+        client.meta.events.register(EVENT, take_rows)
+        return session, client
+
+
+def _config(options: S3Options) -> Config:
+    return Config(
+        signature_version=UNSIGNED if options.unsigned else "s3v4",
+        connect_timeout=options.connect_timeout_seconds,
+        read_timeout=options.read_timeout_seconds,
+        max_pool_connections=options.max_connections,
+        retries={"mode": "standard", "total_max_attempts": options.attempts},
+        s3={"addressing_style": options.addressing_style},  # type: ignore[arg-type]
+        # A server that sends the whole object's checksum with a part of it would fail every range.
+        response_checksum_validation="when_required",
+        request_checksum_calculation="when_required",
+        user_agent_extra="assetstore",
+    )
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
+
+
+class Place(Protocol):
+    """The keys beneath a prefix of a bucket."""
+
+    bucket: str
+    prefix: str
+    label: str
+    client: Client
+    #: Whether the server has conditional writes; ``None`` until each was tried.
+    conditional_creates: bool | None
+    conditional_replaces: bool | None
+
+    @property
+    def options(self) -> S3Options: ...
+
+    def key(self, path: str) -> str:
+        """The key of *path*; raises :class:`AssetNotFound` for what can be no asset."""
+
+    def cannot_store(self, header: str) -> None:
+        """Say once that S3 has no place for *header*."""
+
+    def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
+        """What *operation* returns; its faults become ours. Refused credentials are renewed once."""

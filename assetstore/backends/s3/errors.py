@@ -1,0 +1,151 @@
+"""This module owns what the faults of S3 mean in our own tree: one table for codes, statuses and exceptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from xml.etree import ElementTree
+
+import botocore.exceptions as boto
+
+from assetstore.backends.http.errors import kind_of_status, make
+from assetstore.errors import (
+    AssetNotFound,
+    AssetStoreError,
+    BackendCredentials,
+    BackendForbidden,
+    BackendThrottled,
+    BackendTimeout,
+    BackendUnavailable,
+    BodyTruncated,
+    PublishConflict,
+    RangeNotSatisfiable,
+    SettingsError,
+    VersionChanged,
+)
+
+# By our class, the codes that S3 and its relatives send (S3 API reference, "Error Responses").
+_CODES_OF: dict[type[AssetStoreError], str] = {
+    AssetNotFound: "NoSuchKey NoSuchVersion NotFound MethodNotAllowed",
+    BackendForbidden: (
+        "AccessDenied Forbidden AllAccessDisabled AccountProblem InvalidObjectState InvalidPayer NotSignedUp "
+        "CrossLocationLoggingProhibited InvalidSecurity UnauthorizedAccess RestrictedAccess AccessControlListNotSupported"
+    ),
+    BackendCredentials: (
+        "ExpiredToken ExpiredTokenException TokenRefreshRequired InvalidToken InvalidAccessKeyId SignatureDoesNotMatch "
+        "RequestTimeTooSkewed RequestExpired AuthorizationHeaderMalformed AuthorizationQueryParametersError "
+        "CredentialsNotSupported MissingSecurityHeader MissingAuthenticationToken UnrecognizedClientException "
+        "InvalidClientTokenId AuthFailure Unauthorized KMS.DisabledException"
+    ),
+    BackendThrottled: (
+        "SlowDown Throttling ThrottlingException ThrottledException Throttled RequestThrottled RequestThrottledException "
+        "TooManyRequests TooManyRequestsException RequestLimitExceeded BandwidthLimitExceeded "
+        "PriorRequestNotComplete EC2ThrottledException LimitExceededException ProvisionedThroughputExceededException "
+        "TransactionInProgressException"
+    ),
+    BackendTimeout: "RequestTimeout RequestTimeoutException GatewayTimeout",
+    RangeNotSatisfiable: "InvalidRange RequestedRangeNotSatisfiable",
+    VersionChanged: "PreconditionFailed",
+    PublishConflict: "ConditionalRequestConflict OperationAborted",
+    BodyTruncated: (
+        "BadDigest InvalidDigest IncompleteBody XAmzContentChecksumMismatch XAmzContentSHA256Mismatch "
+        "MissingContentLength EntityTooSmall InvalidPart InvalidPartOrder"
+    ),
+    # What is left is a fault of the storage, or of how the mount names it.
+    BackendUnavailable: (
+        "InternalError ServiceUnavailable NoSuchBucket InvalidBucketName PermanentRedirect TemporaryRedirect Redirect "
+        "IllegalLocationConstraintException NotImplemented InvalidRequest InvalidArgument InvalidURI KeyTooLongError "
+        "MalformedXML EntityTooLarge NoSuchUpload InvalidStorageClass InvalidLocationConstraint "
+        "BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty MetadataTooLarge UserKeyMustBeSpecified "
+        "RequestIsNotMultiPartContent NoSuchLifecycleConfiguration NoSuchBucketPolicy TooManyBuckets"
+    ),
+}
+CODES = {code: kind for kind, codes in _CODES_OF.items() for code in codes.split()}
+
+#: By class of botocore's, the nearest class above an exception decides.
+EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
+    boto.BotoCoreError: BackendUnavailable,
+    boto.HTTPClientError: BackendUnavailable,
+    boto.ConnectTimeoutError: BackendTimeout,
+    boto.ReadTimeoutError: BackendTimeout,
+    boto.IncompleteReadError: BodyTruncated,
+    boto.ResponseStreamingError: BodyTruncated,
+    boto.ChecksumError: BodyTruncated,
+    boto.FlexibleChecksumError: BodyTruncated,
+    boto.NoCredentialsError: BackendCredentials,
+    boto.PartialCredentialsError: BackendCredentials,
+    boto.CredentialRetrievalError: BackendCredentials,
+    boto.MetadataRetrievalError: BackendCredentials,
+    boto.TokenRetrievalError: BackendCredentials,
+    boto.NoAuthTokenError: BackendCredentials,
+    boto.UnauthorizedSSOTokenError: BackendCredentials,
+    boto.SSOError: BackendCredentials,
+    boto.LoginError: BackendCredentials,
+    boto.RefreshWithMFAUnsupportedError: BackendCredentials,
+    boto.UnknownCredentialError: BackendCredentials,
+    boto.ParamValidationError: SettingsError,
+    boto.ValidationError: SettingsError,
+    boto.ProfileNotFound: SettingsError,
+    boto.NoRegionError: SettingsError,
+    boto.ConfigNotFound: SettingsError,
+    boto.ConfigParseError: SettingsError,
+}
+
+
+_OUT_OF_TIME = re.compile(r"\bexpired\b|not yet valid", re.IGNORECASE)
+
+
+def kind_of_response(status: int, code: str = "") -> type[AssetStoreError]:
+    """The class for an answer of *status* whose body named *code*; ``""`` where there was no body."""
+    if code in CODES:
+        return CODES[code]
+    return kind_of_status(status)
+
+
+def kind_of(error: BaseException) -> type[AssetStoreError]:
+    """The class for an exception that boto3 or botocore raised."""
+    if isinstance(error, boto.ClientError):
+        return kind_of_response(_status_of(error.response), _code_of(error.response))
+    for each in type(error).__mro__:
+        if each in EXCEPTIONS:
+            return EXCEPTIONS[each]
+    if isinstance(error, TimeoutError):
+        return BackendTimeout
+    return BackendUnavailable
+
+
+def is_not_implemented(error: BaseException | None) -> bool:
+    """Whether a server said that it has no such feature: some have no conditional writes."""
+    return isinstance(error, boto.ClientError) and (
+        _code_of(error.response) == "NotImplemented" or _status_of(error.response) == 501
+    )
+
+
+def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
+    """Our error for one that boto3 raised; its own message is for the operator's log."""
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    size = str(response.get("Error", {}).get("ActualObjectSize", ""))
+    return make(kind_of(error), path, label, f"{type(error).__name__}: {error}", headers, size)
+
+
+def translate_response(status: int, headers: Mapping[str, str], body: bytes, path: str, label: str) -> AssetStoreError:
+    """Our error for an answer that was read without boto3; *headers* by lower-case name."""
+    code = size = ""
+    with suppress(ElementTree.ParseError):
+        tree = ElementTree.fromstring(body)
+        code, size = tree.findtext(".//{*}Code") or "", tree.findtext(".//{*}ActualObjectSize") or ""
+        if code == "AccessDenied" and _OUT_OF_TIME.search(tree.findtext(".//{*}Message") or ""):
+            code = "RequestExpired"  # what S3 calls a presigned URL past its end, or signed by a wrong clock
+    return make(kind_of_response(status, code), path, label, f"{status} {code}".rstrip(), headers, size)
+
+
+def _status_of(response: Mapping[str, Any]) -> int:
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code_of(response: Mapping[str, Any]) -> str:
+    code = str(response.get("Error", {}).get("Code", ""))
+    return "" if code.isdecimal() else code

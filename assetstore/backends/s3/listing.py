@@ -1,0 +1,68 @@
+"""This module owns reading a ListObjectsV2 page quickly.
+
+botocore builds a dictionary per row and parses every timestamp at leisure: 7 s for 100,000 keys. A
+hook takes the page's bytes before botocore parses them and leaves it an empty page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
+
+from assetstore.backends.base import FileStat
+from assetstore.backends.http.headers import iso_ns, strong
+
+#: Where the hook leaves the rows in the response.
+ROWS = "AssetstoreRows"
+#: botocore's event; register :func:`take_rows` for it.
+EVENT = "before-parse.s3.ListObjectsV2"
+
+_EMPTY_PAGE = b'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>'
+
+
+def take_rows(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """botocore's hook: move the page's rows and its continuation into the customized response."""
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        tree = ElementTree.fromstring(response_dict["body"])
+    except ElementTree.ParseError:
+        return  # botocore's own parser says what is wrong with it
+    response_dict["body"] = _EMPTY_PAGE
+    encoded = tree.findtext("{*}EncodingType") == "url"
+    customized_response_dict[ROWS] = list(_rows(tree, encoded))
+    # What botocore's page loop and its handlers look at.
+    customized_response_dict["IsTruncated"] = tree.findtext("{*}IsTruncated") == "true"
+    if token := tree.findtext("{*}NextContinuationToken"):
+        customized_response_dict["NextContinuationToken"] = token
+
+
+def _rows(tree: ElementTree.Element, encoded: bool) -> Iterator[tuple[str, int, str, str]]:
+    for row in tree.iterfind("{*}Contents"):
+        key = size = modified = etag = ""
+        for cell in row:
+            match cell.tag.rpartition("}")[2]:
+                case "Key":
+                    key = cell.text or ""
+                case "Size":
+                    size = cell.text or "0"
+                case "LastModified":
+                    modified = cell.text or ""
+                case "ETag":
+                    etag = cell.text or ""
+        yield unquote_plus(key) if encoded else key, int(size), modified, etag
+
+
+def stats(page: Mapping[str, Any], prefix: str) -> Iterator[FileStat]:
+    """The files of one page as boto3 returned it, with *prefix* taken from their keys."""
+    skip = len(prefix)
+    for key, size, modified, etag in page.get(ROWS) or _parsed(page):
+        if key.startswith(prefix):
+            yield FileStat(key[skip:], size, iso_ns(modified), strong(etag))
+
+
+def _parsed(page: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]]:
+    for row in page.get("Contents", ()):
+        yield row["Key"], row["Size"], row["LastModified"].isoformat(), row["ETag"]

@@ -1,0 +1,117 @@
+"""This module owns ``assetstore publish``: brings an application's assets to a bucket or a directory."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from assetstore.assets import compression as compress
+from assetstore.backends.base import WritableBackend
+from assetstore.cli.options import Subparsers, mounts_of, parser_for, progress_on, say_json, say_table, storage_options
+from assetstore.errors import PublishError, SettingsError
+from assetstore.mounts.mount import Mount
+from assetstore.names import manifest as manifests
+from assetstore.publish import Published, publish
+from assetstore.publish.dry_run import Recorder
+from assetstore.publish.pool import WORKERS
+from assetstore.publish.progress import bytes_text
+from assetstore.publish.targets import destinations
+
+#: Codings by how people spell them: by name, or by the suffix of a sibling.
+_CODINGS = {coding: coding for coding in compress.SUFFIXES} | {
+    suffix.removeprefix("."): coding for coding, suffix in compress.SUFFIXES.items()
+}
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    parser = parser_for(subparsers, "publish", __doc__, "bring an application's assets to a bucket or a directory")
+    parser.add_argument("--app", required=True, metavar="MODULE:ATTR", help="where the AssetStore or application is")
+    parser.add_argument("--mount", action="append", default=[], metavar="NAME", help="publish only these mounts")
+    parser.add_argument("--siblings", default="", metavar="br,zst,gz", help="store encoded siblings beside each file")
+    parser.add_argument("--encoding", default="", metavar="br", help="store the files themselves in this coding")
+    parser.add_argument(
+        "--manifest", metavar="PATH", help="write the release's manifest here too, to ship with the code"
+    )
+    parser.add_argument("--force", action="store_true", help="write everything again")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="uploads at once (%(default)s)")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    siblings = tuple(_coding(each) for each in args.siblings.split(",") if each.strip())
+    coding = _coding(args.encoding) if args.encoding else None
+    pairs = destinations(mounts_of(args.app), args.mount, args.to, storage_options(args.storage_option))
+    if args.manifest and len(pairs) > 1 and "{mount}" not in args.manifest:
+        raise SettingsError(
+            "--manifest would be written once for each mount; choose one with --mount, or write {mount} in it"
+        )
+    told: list[dict[str, Any]] = []
+    for mount, target in pairs:
+        into: WritableBackend = Recorder(target) if args.dry_run else target
+        progress = progress_on(sys.stderr)
+        done = publish(
+            mount, into, siblings=siblings, coding=coding, force=args.force, workers=args.workers, progress=progress
+        )
+        if args.manifest and not args.dry_run:
+            _ship(done, args.manifest.replace("{mount}", mount.name or ""))
+        told.append(_facts(done, mount, target, dry_run=args.dry_run))
+        if not args.json:
+            _say(done, target, dry_run=args.dry_run)
+    if args.json:
+        say_json({"published": told})
+    return 0
+
+
+def _coding(spelled: str) -> str:
+    coding = _CODINGS.get(spelled.strip().lower())
+    if coding is None:
+        raise SettingsError(f"{spelled!r} is no content coding; those are {', '.join(_CODINGS)}")
+    return coding
+
+
+def _ship(done: Published, path: str) -> None:
+    try:
+        Path(path).write_bytes(manifests.dump(done.manifest))
+    except OSError as error:
+        raise PublishError(f"published, but the manifest cannot be written to {path}: {error}") from error
+
+
+def _say(done: Published, target: WritableBackend, *, dry_run: bool) -> None:
+    if dry_run:
+        writes = [row for row in done.plan.rows if row.writes]
+        say_table(((row.reason.value, bytes_text(row.stored.size), row.stored.path) for row in writes), frozenset({1}))
+    counts = f"{done.new} new ({bytes_text(done.size)}), {done.same} same, in {done.seconds:.1f} s"
+    if not done.released:
+        print(f"nothing changed in {target.label}: release {done.manifest.release} stays; {counts}")
+    elif dry_run:
+        print(f"nothing was written to {target.label}: this would be a new release; {counts}")
+    else:
+        print(f"release {done.manifest.release} is live in {target.label}; {counts}")
+
+
+def _facts(done: Published, mount: Mount, target: WritableBackend, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "mount": mount.name,
+        "target": target.label,
+        "dry_run": dry_run,
+        "released": done.released,
+        "release": done.manifest.release,
+        "new": done.new,
+        "same": done.same,
+        "bytes": done.size,
+        "seconds": round(done.seconds, 3),
+        "objects": [
+            {
+                "path": row.stored.path,
+                "asset": row.entry.path,
+                "stage": row.stage.label,
+                "reason": row.reason.value,
+                "size": row.stored.size,
+                "coding": row.stored.coding,
+            }
+            for row in done.plan.rows
+        ],
+    }

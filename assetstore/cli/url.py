@@ -1,0 +1,64 @@
+"""This module owns ``assetstore url``: prints the URL that an application gives an asset."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from assetstore.assets import paths
+from assetstore.cli.options import Subparsers, add_app_option, load, mounts_in
+from assetstore.errors import BackendTimeout
+from assetstore.mounts.mount import Mount
+from assetstore.names.base import Learning
+from assetstore.store import AssetStore
+
+#: How long a name that is made of a remote file's bytes is waited for.
+PATIENCE_SECONDS = 60.0
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser("url", help="print an asset's URL")
+    parser.add_argument("name", metavar="NAME", help="the mount's name, as 'assets'")
+    parser.add_argument("file", metavar="FILE", help="the asset's path below the mount's root, as 'css/app.css'")
+    add_app_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    print(url_of(load(args.app), args.name, args.file))
+    return 0
+
+
+def url_of(app: object, name: str, file: str) -> str:
+    """The URL of *file* in the mount called *name*, as *app* gives it: an AssetStore, or one with its routes.
+
+    Raises:
+        SettingsError: *app* is neither.
+        MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetStore.url_for`.
+        BackendError: the name has to be learnt from storage, which fails.
+    """
+    mount = mounts_in(app).named(name)
+    resolver = mount.resolver
+    if isinstance(resolver, Learning):
+        _learn(mount, resolver, paths.clean(file))
+    if isinstance(app, AssetStore):
+        return app.url_for(name, file=file)
+    return str(app.url_path_for(name, file=file))  # type: ignore[attr-defined]  # mounts_in found a router's route
+
+
+def _learn(mount: Mount, resolver: Learning, file: str) -> None:
+    """Wait until a name that comes over a network is known: no page may, but a command must."""
+    mount.resolver.find(file)
+    resolver.refresh()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not _is_known(mount, resolver, file):
+        if time.monotonic() > deadline:
+            raise BackendTimeout(f"{mount.backend.label} did not tell of {file!r} within {PATIENCE_SECONDS:g} seconds")
+        time.sleep(0.01)
+
+
+def _is_known(mount: Mount, resolver: Learning, file: str) -> bool:
+    if not resolver.knows(file):
+        return False
+    asset = mount.resolver.find(file)
+    return asset is None or asset.fingerprint is not None or mount.fingerprinter is None

@@ -1,0 +1,184 @@
+"""This module owns the variants of a file: siblings that stand beside it, and those made here and remembered.
+
+A sibling (``app.css.br``) is used only while it is no older than its file, so it is never the
+stale body of a new one. What has no sibling is compressed once, in a thread, within a budget of
+bytes; when all threads are taken, the plain bytes are sent instead. Of what a bucket holds in one
+coding only, the plain bytes are made in the same way, for clients that cannot read it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from assetstore.assets import media_types
+from assetstore.assets.compression import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
+from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
+from assetstore.names.base import Learning, Resolver
+
+#: Larger files are sent as they are: compressing them takes too long for a client that waits.
+MAX_FILE_BYTES = 4 * 1024 * 1024
+#: The most that is held of something stored in a coding, for clients that cannot read it.
+MAX_PLAIN_BYTES = 16 * 1024 * 1024
+#: What the plain bytes are called beside the codings (RFC 9110 section 12.5.3).
+PLAIN = "identity"
+#: Variants that one mount makes at once, and requests that may wait for their turn.
+MAX_COMPRESSING = 2
+MAX_WAITING = 16
+
+#: A variant that would gain nothing is remembered as such, at about this cost.
+_NOTHING_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The codings in which a file can be had, the best first, and the siblings among them."""
+
+    codings: tuple[str, ...] = ()
+    siblings: Mapping[str, FileStat] = field(default_factory=dict)
+
+
+_NONE = Offer()
+_Key = tuple[FileStat, str]
+
+
+class Variants:
+    """The variants of one mount's files."""
+
+    def __init__(self, backend: Backend, reader: Reader, resolver: Resolver, budget_bytes: int = BUDGET_BYTES) -> None:
+        self._backend = backend
+        self._reader = reader
+        self._resolver = resolver
+        # Asking a resolver for what it does not know makes it ask the storage.
+        self._knows = resolver.knows if isinstance(resolver, Learning) else _everything
+        self._budget = budget_bytes
+        self._made: OrderedDict[_Key, bytes | None] = OrderedDict()
+        self._bytes = 0
+        self._making: dict[_Key, anyio.Event] = {}
+        self._limiter = CapacityLimiter(MAX_COMPRESSING)
+
+    async def offer(self, stat: FileStat, logical: str) -> Offer:
+        """In which codings the file can be had besides its plain bytes."""
+        if stat.coding is not None:
+            return Offer((stat.coding,)) if self._can_read(stat) else _NONE
+        if stat.size == 0 or not media_types.may_have_variants(logical):
+            return _NONE
+        siblings = self._known_siblings(stat) if self._backend.remote else await self._siblings(stat)
+        made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and media_types.compressible(logical)
+        codings = tuple(
+            coding
+            for coding in SUFFIXES
+            if coding in siblings or (made and coding in CODINGS and self._made.get((stat, coding), b"") is not None)
+        )
+        return Offer(codings, siblings)
+
+    def _can_read(self, stat: FileStat) -> bool:
+        """Whether the plain bytes of what is stored in a coding can be had."""
+        readable = stat.coding in CODINGS and stat.size <= MAX_FILE_BYTES and self._budget > 0
+        return readable and self._made.get((stat, PLAIN), b"") is not None
+
+    async def open_sibling(self, stat: FileStat, found: FileStat) -> AsyncOpenFile | None:
+        """Open the sibling that was *found* beside the file of *stat*; ``None`` if it is gone or too old."""
+        try:
+            opened = await self._reader.open(found.path)
+        except (AssetNotFound, BackendError):
+            return None
+        if _is_fresh(opened.stat, stat):
+            return opened
+        await opened.aclose()
+        return None
+
+    async def make(self, stat: FileStat, coding: str, opened: AsyncOpenFile | None) -> bytes | None:
+        """The compressed bytes of the version that *stat* describes; ``None`` to send the stored ones.
+
+        With :data:`PLAIN` as *coding* it is the plain bytes of what is stored in a coding.
+
+        Raises:
+            VersionChanged, BodyTruncated: the file is another one by now.
+        """
+        key = (stat, coding)
+        if key not in self._made and (other := self._making.get(key)) is not None:
+            await other.wait()
+        if key in self._made:
+            self._made.move_to_end(key)
+            return self._made[key]
+        if key in self._making or self._limiter.statistics().tasks_waiting >= MAX_WAITING:
+            return None
+        done = self._making[key] = anyio.Event()
+        try:
+            made = await self._convert(stat, coding, opened)
+            self._remember(key, made)
+            return made
+        finally:
+            del self._making[key]
+            done.set()
+
+    async def _convert(self, stat: FileStat, coding: str, opened: AsyncOpenFile | None) -> bytes | None:
+        async with self._limiter:  # before reading, so that what waits holds no bytes
+            data = await self._read(stat, opened)
+            if coding == PLAIN:
+                return await to_thread.run_sync(decompress, data, stat.coding or "", MAX_PLAIN_BYTES)
+            return await to_thread.run_sync(compress, data, coding)
+
+    async def _read(self, stat: FileStat, opened: AsyncOpenFile | None) -> bytes:
+        mine = opened or await self._reader.open(stat.path)
+        try:
+            if mine.stat != stat:
+                raise VersionChanged(f"{stat.path!r} changed while it was looked up", path=stat.path)
+            data = b"".join([chunk async for chunk in mine.chunks(0, stat.size)])
+        finally:
+            if opened is None:
+                await mine.aclose()
+        if len(data) != stat.size:
+            raise BodyTruncated(f"{stat.path!r} gave {len(data)} bytes of {stat.size}", path=stat.path)
+        return data
+
+    def _known_siblings(self, stat: FileStat) -> dict[str, FileStat]:
+        """The siblings that are known already: a stat would be a request of its own."""
+        found: dict[str, FileStat] = {}
+        for coding, suffix in SUFFIXES.items():
+            path = stat.path + suffix
+            asset = self._resolver.find(path) if self._knows(path) else None
+            if asset is not None and asset.stat is not None and _is_fresh(asset.stat, stat):
+                found[coding] = asset.stat
+        return found
+
+    async def _siblings(self, stat: FileStat) -> dict[str, FileStat]:
+        found: dict[str, FileStat] = {}
+        for coding, suffix in SUFFIXES.items():
+            with suppress(AssetNotFound, BackendError):
+                sibling = await self._reader.stat(stat.path + suffix)
+                if _is_fresh(sibling, stat):
+                    found[coding] = sibling
+        return found
+
+    def _remember(self, key: _Key, made: bytes | None) -> None:
+        cost = _cost(made)
+        if cost > self._budget:
+            return
+        self._made[key] = made
+        self._bytes += cost
+        while self._bytes > self._budget:
+            self._bytes -= _cost(self._made.popitem(last=False)[1])
+
+
+def _everything(path: str) -> bool:
+    return True
+
+
+def _cost(made: bytes | None) -> int:
+    return _NOTHING_BYTES + (0 if made is None else len(made))
+
+
+def _is_fresh(sibling: FileStat, stat: FileStat) -> bool:
+    """Whether *sibling* is no older; an empty one is half a build, as no coding makes a file empty."""
+    if sibling.mtime_ns is None or stat.mtime_ns is None or not sibling.size:
+        return False
+    return sibling.mtime_ns >= stat.mtime_ns

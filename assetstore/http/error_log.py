@@ -1,0 +1,88 @@
+"""This module owns what the log hears of failed requests: the first of a kind in full, then a line now and then.
+
+While a storage is down every request fails in the same way, as often as clients ask. The operator
+needs the story once and the count from then on; a traceback for each would fill the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assetstore.errors import AssetStoreError
+from assetstore.util.lru import Recent
+
+_log = logging.getLogger("assetstore")
+
+#: The least time between two lines of one kind.
+PAUSE_SECONDS = 10.0
+#: A kind that was not heard of for this long is news again.
+NEWS_SECONDS = 600.0
+#: How many kinds are remembered; there are about as many as errors have classes.
+KINDS = 64
+
+
+@dataclass(slots=True)
+class _Kind:
+    """One way to fail: when it last happened, when it was said, and how often it was left out since."""
+
+    heard_at: float = -math.inf
+    said_at: float = -math.inf
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Leave to say something: whether it is news, and how many before it were left out."""
+
+    news: bool
+    left_out: int
+
+    @property
+    def more(self) -> str:
+        """The end of the line."""
+        return f" (and {self.left_out} more like it, left out)" if self.left_out else ""
+
+
+class Complaints:
+    """What is said of the failed requests of one mount, whose storage is called *label*.
+
+    *clock* gives monotonic seconds.
+    """
+
+    def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._label = label
+        self._clock = clock
+        self._kinds: Recent[type[Exception], _Kind] = Recent(KINDS)
+        self._lock = threading.Lock()
+
+    def refused(self, file: str, status: int, error: AssetStoreError) -> None:
+        """A request for *file* got *status* because of *error*."""
+        turn = self._turn(type(error))
+        if turn is not None:
+            told = error if turn.news else None
+            _log.error("%d for %r: %s failed: %s%s", status, file, self._label, error, turn.more, exc_info=told)
+
+    def broke_off(self, file: str, error: Exception) -> None:
+        """The body of *file* ended before its time; the server tells the story, as *error* reaches it."""
+        turn = self._turn(type(error))
+        if turn is not None:
+            _log.error("%r from %s broke off: %s%s", file, self._label, error, turn.more)
+
+    def _turn(self, kind: type[Exception]) -> _Turn | None:
+        """Leave to say one of this *kind* now, if there is."""
+        with self._lock:
+            now = self._clock()
+            known = self._kinds.keep(kind, self._kinds.get(kind) or _Kind())
+            news = now - known.heard_at >= NEWS_SECONDS
+            known.heard_at = now
+            if not news and now - known.said_at < PAUSE_SECONDS:
+                known.left_out += 1
+                return None
+            turn = _Turn(news, known.left_out)
+            known.said_at, known.left_out = now, 0
+            return turn

@@ -1,0 +1,130 @@
+"""This module owns which representation of a file a request gets: the plain bytes, or one of the variants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assetstore.assets import media_types
+from assetstore.backends.base import FileStat
+from assetstore.backends.reader import AsyncOpenFile
+from assetstore.http.conditional import ETag, Validators
+from assetstore.http.encodings import PLAIN, Offer, Variants
+from assetstore.http.etags import Versions
+from assetstore.http.lookup import Found
+from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
+from assetstore.http.request import AssetRequest
+from assetstore.http.response_headers import Policy, told
+
+#: A representation that is no plain file, and the file that holds its bytes where they are not in memory.
+_Variant = tuple[Representation, AsyncOpenFile | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The chosen representation, and the file that holds its bytes where they are not in memory."""
+
+    chosen: Representation
+    opened: AsyncOpenFile | None
+    #: What was found: the facts of the plain file.
+    stat: FileStat
+    #: The codings in which it could be had besides its plain bytes, and what tells those apart.
+    codings: tuple[str, ...]
+    identity: Validators
+
+    async def aclose(self) -> None:
+        """Close the file if there is one."""
+        if self.opened is not None:
+            await self.opened.aclose()
+
+
+def preferred(request: AssetRequest, codings: Sequence[str], identity: Validators, now: float) -> str | None:
+    """Which of *codings* a request gets; ``None`` for the plain bytes, from which alone parts are cut."""
+    coding = request.accepted.choose(codings)
+    return None if coding is None or request.wants_part(identity, now) else coding
+
+
+class Selector:
+    """Chooses among the representations of one mount's files."""
+
+    def __init__(self, policy: Policy, versions: Versions, variants: Variants) -> None:
+        self._policy = policy
+        self._versions = versions
+        self._variants = variants
+
+    async def select(self, found: Found, request: AssetRequest, now: float) -> Selection:
+        """The representation that *request* gets of what was *found* (RFC 9110 section 12).
+
+        Parts are cut from the plain bytes, so they are chosen whenever a part is wanted. What was
+        opened goes into the selection or is closed.
+        """
+        stat = found.stat
+        offer = await self._variants.offer(stat, found.logical)
+        facts = self._facts(found, now)
+        etag = await self._versions.etag(stat)
+        if stat.coding in offer.codings:
+            return await self._select_coded(found, request, now, facts, etag)
+        identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
+        coding = preferred(request, offer.codings, identity.validators, now)
+        if coding is None:
+            return Selection(identity, found.opened, stat, offer.codings, identity.validators)
+        variant = await self._variant(found, offer, coding, facts)
+        if variant is not None:
+            await found.aclose()
+            return Selection(*variant, stat, offer.codings, identity.validators)
+        codings = (await self._variants.offer(stat, found.logical)).codings
+        if not codings:  # nothing would be gained, so it does not vary
+            identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
+        return Selection(identity, found.opened, stat, codings, identity.validators)
+
+    async def _select_coded(
+        self, found: Found, request: AssetRequest, now: float, facts: Facts, etag: str | None
+    ) -> Selection:
+        """As :meth:`select`, for what is stored in a coding: who cannot read it, or wants a part, gets plain bytes."""
+        stat = found.stat
+        codings = (stat.coding,) if stat.coding is not None else ()
+        tag = None if etag is None else f"{etag}-{PLAIN}"  # made of the stored bytes alone, so known before it is made
+        identity = Validators(None if tag is None else ETag(tag), facts.modified)
+        if preferred(request, codings, identity, now) is None:
+            content = await self._variants.make(stat, PLAIN, found.opened)
+            if content is not None:
+                await found.aclose()
+                plain = facts.represent(len(content), tag, varies=True, content=content)
+                return Selection(plain, None, stat, codings, identity)
+        stored = facts.represent(stat.size, etag, varies=True, coding=stat.coding)
+        return Selection(stored, found.opened, stat, codings, identity)
+
+    def _facts(self, found: Found, now: float) -> Facts:
+        return Facts(
+            media_type=media_types.of(found.logical),
+            cache_control=self._policy.cache_control(immutable=found.verified, current=found.current),
+            extra=(*self._policy.of(found.logical), *told(found.stat.cache)),
+            modified=modified_seconds(found.stat, now),
+        )
+
+    async def _variant(self, found: Found, offer: Offer, coding: str, facts: Facts) -> _Variant | None:
+        sibling = offer.siblings.get(coding)
+        if sibling is not None:
+            return await self._sibling(found, sibling, coding, facts)
+        content = await self._variants.make(found.stat, coding, found.opened)
+        if content is None:
+            return None
+        tag = etag_of_variant(content, coding)
+        return facts.represent(len(content), tag, varies=True, coding=coding, content=content), None
+
+    async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: Facts) -> _Variant | None:
+        """The sibling as a representation; it is opened if its file was."""
+        opened = None
+        if found.opened is not None:
+            opened = await self._variants.open_sibling(found.stat, sibling)
+            if opened is None:
+                return None
+            sibling = opened.stat
+        try:
+            etag = await self._versions.etag(sibling)
+        except BaseException:
+            if opened is not None:
+                await opened.aclose()
+            raise
+        tag = None if etag is None else f"{etag}-{coding}"
+        return facts.represent(sibling.size, tag, varies=True, coding=coding), opened

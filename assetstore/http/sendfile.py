@@ -1,0 +1,202 @@
+"""This module owns what is said to a proxy in front that sends the file in our place (guide section 9).
+
+nginx and Caddy take ``X-Accel-Redirect``, the URI of a place inside the proxy; Apache and Lighttpd
+take ``X-Sendfile``, a path on disk. What each makes of an unusual name was measured with the
+programs themselves (nginx 1.22, Caddy 2.6, mod_xsendfile 0.12, Lighttpd 1.4.69): they decode
+percent escapes, all but mod_xsendfile, which takes the bytes as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote_from_bytes
+
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.reader import AsyncOpenFile
+from assetstore.errors import SettingsError
+from assetstore.http.representation import Representation
+from assetstore.http.request import AssetRequest
+from assetstore.http.response import Answer
+from assetstore.http.response_headers import Headers
+from assetstore.mounts.mount import Mount
+from assetstore.settings import Settings
+
+#: No spelling carries these through every server and proxy, so such files are streamed.
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+_PREFIX = re.compile(r"/(?:[!-~]*/)?")
+
+#: Where a named mount's files are inside the proxy, unless STATIC_X_SENDFILE_MAP says otherwise.
+INTERNAL_PREFIX = "/_accel/"
+
+
+def _quoted(path: bytes) -> bytes | None:
+    return quote_from_bytes(path, safe="/").encode()
+
+
+def _quoted_utf8(path: bytes) -> bytes | None:
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return None
+    return _quoted(path)
+
+
+def _raw(path: bytes) -> bytes | None:
+    return path if path == path.strip() else None  # blanks at the end of a header's value are dropped
+
+
+def _same_in_both(path: bytes) -> bytes | None:
+    return path if _quoted(path) == path else None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one proxy wants to be told."""
+
+    header: str
+    #: The path as this proxy reads it back; ``None`` for one that it cannot be told.
+    spell: Callable[[bytes], bytes | None]
+    #: Whether it wants a URI of its own instead of the path on disk.
+    mapped: bool = False
+    #: Headers that the proxy would treat wrongly, so they are told as ``X-Offload-<name>`` and its
+    #: configuration gives them their names back (``examples/proxies``).
+    apart: frozenset[bytes] = frozenset()
+    #: Headers that the proxy adds by itself.
+    adds: frozenset[bytes] = frozenset()
+    #: Headers with which a file must not go this way at all.
+    never: frozenset[bytes] = frozenset()
+
+
+_CACHE_CONTROL, _CONTENT_ENCODING = frozenset({b"cache-control"}), frozenset({b"content-encoding"})
+_ACCEPT_RANGES = frozenset({b"accept-ranges"})
+
+#: By the header, and the name of the server; the empty name is whoever understands the header.
+DIALECTS: Mapping[tuple[str, str], Dialect] = {
+    ("X-Accel-Redirect", ""): Dialect("X-Accel-Redirect", _quoted, mapped=True, adds=_ACCEPT_RANGES),
+    # nginx keeps our Cache-Control on its own 404 when the file has just gone.
+    ("X-Accel-Redirect", "nginx"): Dialect(
+        "X-Accel-Redirect", _quoted, mapped=True, adds=_ACCEPT_RANGES, apart=_CACHE_CONTROL
+    ),
+    ("X-Accel-Redirect", "caddy"): Dialect("X-Accel-Redirect", _quoted, mapped=True, adds=_ACCEPT_RANGES),
+    # Apache or Lighttpd, not known which: only what both treat alike; the rest is streamed.
+    ("X-Sendfile", ""): Dialect("X-Sendfile", _same_in_both, never=_CONTENT_ENCODING),
+    # mod_xsendfile deletes Content-Encoding.
+    ("X-Sendfile", "apache"): Dialect("X-Sendfile", _raw, apart=_CONTENT_ENCODING),
+    ("X-Sendfile", "lighttpd"): Dialect("X-Sendfile", _quoted_utf8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """Decided once, when the store is wired: who sends local files, and how it is told."""
+
+    dialect: Dialect
+    #: Directories (real paths with a closing slash) and the URI prefixes that the proxy has for them.
+    places: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, header: str, server: str = "", places: Mapping[str, str] | None = None) -> Offload | None:
+        """Read the three settings; ``None`` where no *header* is configured.
+
+        Raises:
+            SettingsError: the server does not read that header, or the map is malformed or of no use.
+        """
+        if not header:
+            if server or places:
+                raise SettingsError(
+                    "STATIC_X_SENDFILE_SERVER and STATIC_X_SENDFILE_MAP mean nothing without "
+                    "STATIC_X_SENDFILE_HEADER; set it to 'X-Accel-Redirect' or 'X-Sendfile'"
+                )
+            return None
+        dialect = DIALECTS.get((header, server))
+        if dialect is None:
+            fitting = " or ".join(repr(name) for known, name in DIALECTS if known == header and name)
+            raise SettingsError(
+                f"STATIC_X_SENDFILE_SERVER={server!r} does not go with STATIC_X_SENDFILE_HEADER={header!r}; "
+                f"give {fitting}"
+            )
+        if places and not dialect.mapped:
+            raise SettingsError(
+                f"STATIC_X_SENDFILE_MAP is for X-Accel-Redirect; {header} names paths on disk, so remove the map"
+            )
+        offload = cls(dialect)
+        for directory, prefix in (places or {}).items():
+            offload = offload._with(directory, prefix)
+        return offload
+
+    def for_mount(self, mount: Mount) -> Offload:
+        """The same, knowing *mount*: its files are at ``/_accel/<name>/`` unless the map covers them."""
+        backend = getattr(mount.backend, "inner", mount.backend)
+        if not isinstance(backend, LocalBackend) or not self.dialect.mapped or mount.name is None:
+            return self
+        if self._uri(_real(backend.label)) is not None:
+            return self
+        return self._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
+
+    def answer(
+        self, answer: Answer, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
+    ) -> Answer:
+        """*answer*, or where it would send a file of this disk, one that leaves that to the proxy.
+
+        The proxy cuts the one part that is asked for by itself, from a 200: a 206 of ours it would
+        misread. A Range header that is to be ignored it might take up, so then nothing is left to it.
+        """
+        real_path: str | None = getattr(opened, "real_path", None)
+        if real_path is None or not answer.needs_file or len(answer.body) != 1:
+            return answer
+        if request.has_range != (answer.status == 206):
+            return answer
+        headers = self.headers(chosen.full, real_path)
+        return answer if headers is None else Answer(200, headers)
+
+    def headers(self, whole: Headers, real_path: str) -> Headers | None:
+        """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.
+
+        ``None`` means that this proxy cannot be told of it, and the application streams as without one.
+        """
+        path = os.fsencode(real_path)
+        if _CONTROL.search(path) or any(name in self.dialect.never for name, _ in whole):
+            return None
+        value = self._uri(real_path) if self.dialect.mapped else self.dialect.spell(path)
+        if value is None:
+            return None
+        left_out = self.dialect.adds | {b"content-length"}  # the length is the file's
+        apart = self.dialect.apart
+        kept = ((b"x-offload-" + name if name in apart else name, told) for name, told in whole if name not in left_out)
+        return (*kept, (b"content-length", b"0"), (self.dialect.header.lower().encode(), value))
+
+    def _with(self, directory: str, prefix: str) -> Offload:
+        if not _PREFIX.fullmatch(prefix):
+            raise SettingsError(
+                f"STATIC_X_SENDFILE_MAP gives {prefix!r} for {directory!r}, which needs a slash at both ends "
+                "and no blanks; a good one is '/_accel/'"
+            )
+        places = [*self.places, (_real(directory), prefix)]
+        return replace(self, places=tuple(sorted(places, key=lambda place: -len(place[0]))))
+
+    def _uri(self, real_path: str) -> bytes | None:
+        """Where the proxy has *real_path*: the longest directory of the map that holds it."""
+        for directory, prefix in self.places:
+            if real_path.startswith(directory):
+                rest = self.dialect.spell(os.fsencode(real_path[len(directory) :]))
+                return None if rest is None else prefix.encode() + rest
+        return None
+
+
+def _real(directory: str) -> str:
+    return os.path.join(os.path.realpath(os.path.expanduser(directory)), "")
+
+
+def offload_of(settings: Settings) -> Offload | None:
+    """What the settings say of a proxy in front; ``None`` without one.
+
+    Raises:
+        SettingsError: they do not go together.
+    """
+    return Offload.parse(
+        settings.STATIC_X_SENDFILE_HEADER, settings.STATIC_X_SENDFILE_SERVER, settings.STATIC_X_SENDFILE_MAP
+    )

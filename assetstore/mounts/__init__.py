@@ -1,0 +1,1 @@
+"""A URL prefix bound to a backend, and the URLs of its files."""

@@ -1,0 +1,167 @@
+"""This module owns how a mount is wired: every argument is checked, and every decision taken, once.
+
+Which backend a root names, how serving reads it, where its names come from: after this, nothing
+asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+from assetstore.assets import paths
+from assetstore.assets.cache_policy import HeaderRules, shared_policy
+from assetstore.backends import OPENERS, open_backend
+from assetstore.backends.base import Backend
+from assetstore.backends.reader import reader_of
+from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
+from assetstore.errors import SettingsError
+from assetstore.mounts.mount import Mount, allowed_extensions
+from assetstore.mounts.urls import HostChoice, Hosts, MountUrl, hosts
+from assetstore.names import fingerprint as fingerprints
+from assetstore.names.base import LiveResolver, Resolver
+from assetstore.names.fingerprint import Fingerprinter, fingerprinter
+from assetstore.names.manifest import Manifest
+from assetstore.names.manifest_file import ManifestFile, scheme
+from assetstore.names.options import Index
+from assetstore.names.published import FollowedResolver, ManifestResolver, PublishedFingerprint, WatchedResolver
+from assetstore.rewrite.backend import rewritten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountOptions:
+    """What a user gave to :meth:`AssetStore.static <assetstore.store.AssetStore.static>`, unchecked."""
+
+    url: str
+    root: str | PathLike[str] | Backend
+    name: str | None
+    allowed_ext: Iterable[str]
+    public: bool
+    fingerprint: bool | str | Fingerprinter
+    host: str | None
+    defaults: Mapping[str, str] | None
+    storage_options: Mapping[str, Any] | None
+    origin_path: str
+    must_exist: bool
+    headers: Mapping[str, Mapping[str, str]] | None
+    shared_cache: str
+    compress_bytes: int
+    references: str | None
+    asset_host: HostChoice | None
+    manifest: str | PathLike[str] | Manifest | None
+    index: str | Index
+    cache: CacheSettings | None
+    limits: RemoteLimits | None
+
+
+def wire(given: MountOptions) -> Mount:
+    """The mount that *given* describes.
+
+    Raises:
+        SettingsError: an argument is malformed; the message shows a good one.
+    """
+    public = _flag("public", given.public)
+    index = Index.parse(given.index)
+    published = _published(given, index)
+    made_of = fingerprinter(given.fingerprint)
+    if published is not None:
+        made_of = PublishedFingerprint(published, made_of)
+    stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
+    backend = rewritten(stored, made_of, given.references)
+    url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
+    far = _remote(backend, given)
+    return Mount(
+        name=_name(given.name),
+        url=url,
+        backend=backend,
+        reader=reader_of(backend) if far is None else far.reader,
+        remote=far,
+        fingerprinter=made_of,
+        hosts=_hosts(given.asset_host, url),
+        resolver=published or _resolver(backend, made_of, index),
+        allowed_ext=allowed_extensions(given.allowed_ext),
+        public=public,
+        defaults=_defaults(given.defaults),
+        headers=HeaderRules(given.headers),
+        shared_cache=shared_policy(given.shared_cache, public=public),
+        compress_bytes=_bytes("compress_bytes", given.compress_bytes),
+    )
+
+
+def _hosts(choice: HostChoice | None, url: MountUrl) -> Hosts:
+    """Which host URLs name; a URL that names one itself leaves no choice."""
+    if choice is not None and url.absolute:
+        raise SettingsError(f"asset_host={choice!r} and a url that names a host, {url.base!r}; give url a path")
+    return hosts(choice)
+
+
+def _storage_options(given: MountOptions) -> Mapping[str, Any] | None:
+    """What the backend is opened with; our own ones hold their sockets to the mount's limits."""
+    if given.limits is None or not isinstance(given.root, str) or scheme(given.root) not in OPENERS:
+        return given.storage_options
+    return {
+        "connect_timeout_seconds": given.limits.connect_seconds,
+        "read_timeout_seconds": given.limits.read_seconds,
+        **(given.storage_options or {}),
+    }
+
+
+def _remote(backend: Backend, given: MountOptions) -> Remote | None:
+    """The guard and the cache around a storage behind a network; local files need neither."""
+    if backend.remote:
+        return remote(
+            reader_of(backend), backend.label, cache=given.cache, limits=given.limits, immutable=_is_one_version
+        )
+    for setting, value in (("cache", given.cache), ("limits", given.limits)):
+        if value is not None:
+            raise SettingsError(f"{setting}={value!r} is for remote storage, and {backend.label} is on this machine")
+    return None
+
+
+def _is_one_version(path: str) -> bool:
+    """Whether *path* names one version for ever: publishing never writes a fingerprinted name twice."""
+    return fingerprints.split(path)[1] is not None
+
+
+def _resolver(backend: Backend, made_of: Fingerprinter | None, index: Index) -> Resolver:
+    """Where names come from that were not published: an index of what is far away, or a look at what is near."""
+    return index.resolver(backend, made_of) if backend.remote else LiveResolver(backend, made_of)
+
+
+def _published(given: MountOptions, index: Index) -> ManifestResolver | None:
+    """The names of the manifest; one that lies beside the root is read with the root's own options."""
+    if given.manifest is None:
+        return None
+    if isinstance(given.manifest, Manifest):
+        return ManifestResolver(given.manifest)
+    beside = isinstance(given.root, str) and scheme(given.root) == scheme(fspath(given.manifest)) != ""
+    file = ManifestFile(given.manifest, given.storage_options if beside else None)
+    return WatchedResolver(file, index.refresh_seconds) if file.remote else FollowedResolver(file)
+
+
+def _name(name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name and ":" not in name):
+        return name
+    raise SettingsError(f"name={name!r} is no mount name; give a word without ':', such as 'assets'")
+
+
+def _bytes(setting: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SettingsError(f"{setting}={value!r} is no number of bytes; give 33554432 for 32 MB, 0 for none")
+    return value
+
+
+def _flag(setting: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{setting}={value!r} is neither True nor False")
+    return value
+
+
+def _defaults(defaults: Mapping[str, str] | None) -> Mapping[str, str]:
+    if not defaults:
+        return {}
+    if set(defaults) != {"file"} or not paths.is_clean(str(defaults["file"])):
+        raise SettingsError(f"defaults={dict(defaults)!r} is not known; a good one is {{'file': 'index.html'}}")
+    return dict(defaults)

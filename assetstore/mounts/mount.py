@@ -1,0 +1,165 @@
+"""This module owns mounts: a URL prefix bound to a backend, and which of them a request is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from assetstore.assets import paths
+from assetstore.assets.cache_policy import HeaderRules
+from assetstore.assets.compression import BUDGET_BYTES
+from assetstore.backends.base import Backend
+from assetstore.backends.reader import Reader
+from assetstore.backends.remote import Remote
+from assetstore.errors import MountNotFound, SettingsError
+from assetstore.mounts.urls import NO_HOST, Hosts, MountUrl
+from assetstore.names.base import Resolver
+from assetstore.names.fingerprint import Fingerprinter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mount:
+    """One mount, wired: nothing here is decided later."""
+
+    #: The name for ``url_for``; ``None`` for a mount that is only served.
+    name: str | None
+    url: MountUrl
+    backend: Backend
+    #: How serving reads the backend.
+    reader: Reader
+    #: What names are made of; ``None`` where URLs carry no fingerprint.
+    fingerprinter: Fingerprinter | None
+    resolver: Resolver
+    #: Which host URLs name, beyond what :attr:`url` says.
+    hosts: Hosts = NO_HOST
+    #: What stands between serving and a storage behind a network; ``None`` for local files.
+    remote: Remote | None = None
+    #: Extensions that may be served, lower case with their dot, ``""`` for none; empty allows all.
+    allowed_ext: frozenset[str] = frozenset()
+    #: Whether shared caches may keep the answers, and other origins read them.
+    public: bool = True
+    #: What stands in for a missing part of the URL: ``{"file": "index.html"}`` answers the prefix.
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    #: Further response headers by pattern.
+    headers: HeaderRules = field(default_factory=HeaderRules)
+    #: Cache-Control directives for shared caches on plain files, as ``s-maxage=60``.
+    shared_cache: str = ""
+    #: Bytes of what is compressed while serving that are remembered; 0 compresses nothing.
+    compress_bytes: int = BUDGET_BYTES
+
+    @property
+    def label(self) -> str:
+        """How messages name the mount."""
+        return repr(self.name) if self.name is not None else f"at {self.url.base}"
+
+    @property
+    def cross_origin(self) -> bool:
+        """Whether URLs may name another origin than the pages': a CDN, or hosts of the mount's own."""
+        return self.url.cross_origin or self.hosts is not NO_HOST
+
+    def allows(self, path: str) -> bool:
+        """Whether the extension of logical *path* may be served (guide section 8)."""
+        return not self.allowed_ext or paths.extension(path) in self.allowed_ext
+
+
+def allowed_extensions(given: object) -> frozenset[str]:
+    """Read ``allowed_ext``.
+
+    Raises:
+        SettingsError: it is no list of extensions, or one has no leading dot.
+    """
+    good = "give a list such as ['.css', '.js', '']"
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise SettingsError(f"allowed_ext={given!r} is no list; {good}")
+    extensions = list(given)
+    for ext in extensions:
+        if not isinstance(ext, str) or (ext and not ext.startswith(".")):
+            raise SettingsError(f"allowed_ext has {ext!r}, which does not begin with a dot; {good}")
+        if ext.count(".") > 1:
+            raise SettingsError(
+                f"allowed_ext has {ext!r}; only the last extension counts, as {'.' + ext.split('.')[-1]!r}"
+            )
+    return frozenset(ext.lower() for ext in extensions)
+
+
+class MountTable:
+    """Every mount, by name and by the place where it answers."""
+
+    def __init__(self) -> None:
+        self._mounts: list[Mount] = []
+        self._named: dict[str, Mount] = {}
+        self._places: list[tuple[str | None, str, Mount]] = []
+
+    def __iter__(self) -> Iterator[Mount]:
+        return iter(self._mounts)
+
+    def __len__(self) -> int:
+        return len(self._mounts)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all mounts, in the order in which they were added."""
+        return list(self._named)
+
+    def add(self, mount: Mount) -> None:
+        """Add a mount.
+
+        Raises:
+            SettingsError: its name, or its prefix on its host, is taken; the message names both mounts.
+        """
+        if mount.name is not None and mount.name in self._named:
+            other = self._named[mount.name]
+            raise SettingsError(
+                f"two mounts are named {mount.name!r}: {other.backend.label} at {other.url.base} and "
+                f"{mount.backend.label} at {mount.url.base}; give one another name="
+            )
+        for prefix in mount.url.prefixes:
+            self._refuse_taken(prefix, mount)
+        self._mounts.append(mount)
+        if mount.name is not None:
+            self._named[mount.name] = mount
+        self._places += [(mount.url.host, prefix, mount) for prefix in mount.url.prefixes]
+        # A mount that asks for a host is the more particular one; then the longest prefix wins.
+        self._places.sort(key=lambda place: (place[0] is None, -len(place[1])))
+
+    @property
+    def default(self) -> str:
+        """The name of the mount that is meant where none is named: ``assets``, else the first one.
+
+        Raises:
+            MountNotFound: no mount has a name.
+        """
+        if not self._named:
+            raise MountNotFound("assets", [])
+        return "assets" if "assets" in self._named else next(iter(self._named))
+
+    def named(self, name: str) -> Mount:
+        """The mount called *name*.
+
+        Raises:
+            MountNotFound: names the ones that exist.
+        """
+        mount = self._named.get(name)
+        if mount is None:
+            raise MountNotFound(name, self.names)
+        return mount
+
+    def at(self, host: str, path: str) -> Iterator[tuple[Mount, str, str]]:
+        """The mounts that answer for *path* on *host*, best first: mount, its prefix, the rest of the path."""
+        for wanted, prefix, mount in self._places:
+            if path.startswith(prefix) and (wanted is None or _same_host(wanted, host)):
+                yield mount, prefix, path[len(prefix) :]
+
+    def _refuse_taken(self, prefix: str, mount: Mount) -> None:
+        for host, taken, other in self._places:
+            if (host, taken) == (mount.url.host, prefix):
+                raise SettingsError(
+                    f"mounts {other.label} ({other.backend.label}) and {mount.label} ({mount.backend.label}) would "
+                    f"both answer at {prefix!r}; give one another url, or another origin_path= if its url is a full one"
+                )
+
+
+def _same_host(wanted: str, host: str) -> bool:
+    """Whether a Host header is for *wanted*; its port counts only where *wanted* names one."""
+    host = host.lower()
+    return host == wanted or (host.rpartition(":")[0] or host) == wanted

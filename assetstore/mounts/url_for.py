@@ -1,0 +1,146 @@
+"""This module owns ``url_for``: from a mount's name and a logical path to a URL."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+from assetstore.assets import paths
+from assetstore.errors import AssetNotFound, BackendError
+from assetstore.mounts.mount import Mount, MountTable
+from assetstore.mounts.urls import NO_HOST
+from assetstore.names.base import Asset, Learning
+
+_log = logging.getLogger("assetstore")
+
+#: How many names are compared, so that one typo cannot make a page wait for a large tree.
+COMPARED = 500
+#: How many missing names are remembered as said.
+MAX_WARNINGS = 1_000
+
+
+class MissingAssets:
+    """Says that an asset is missing: an error where the store is strict, else one warning each."""
+
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self._said: set[tuple[str, str]] = set()
+
+    def report(self, mount: Mount, path: str) -> None:
+        """Take note that a page named *path*, which *mount* does not have.
+
+        Raises:
+            AssetNotFound: only where the store is strict.
+        """
+        if isinstance(mount.resolver, Learning) and not mount.resolver.knows(path):
+            return  # not known yet is not missing
+        key = (mount.label, path)
+        if not self._strict and key in self._said:
+            return
+        error = AssetNotFound(path, f"mount {mount.label} ({mount.backend.label})", _hint(mount, path))
+        if self._strict:
+            raise error
+        if len(self._said) < MAX_WARNINGS:
+            self._said.add(key)
+            _log.warning("%s; its URL carries no fingerprint", error)
+
+
+def _hint(mount: Mount, path: str) -> str:
+    if not mount.allows(path):
+        return f"its extension is not among allowed_ext={sorted(mount.allowed_ext)}"
+    close = nearest(mount, path)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else "is the name spelled as the file is?"
+
+
+def nearest(mount: Mount, path: str) -> list[str]:
+    """Up to three names that *mount* has and that look like *path*, best first."""
+    try:
+        names = [asset.path for asset in islice(mount.resolver.all(), COMPARED)]
+    except (AssetNotFound, BackendError):
+        return []
+    same_name = [name for name in names if name.rpartition("/")[2] == path.rpartition("/")[2]]
+    return (same_name + [each for each in difflib.get_close_matches(path, names) if each not in same_name])[:3]
+
+
+#: How many paths and URLs are remembered.
+MAX_URLS = 20_000
+
+# A page names the same few files again and again; checking a path costs more than finding it.
+_clean = lru_cache(maxsize=MAX_URLS)(paths.clean)
+
+
+class _Named(NamedTuple):
+    """A URL that holds for as long as the resolver finds this very asset."""
+
+    find: Callable[[str], Asset | None]
+    asset: Asset
+    url: str
+
+
+class Namer:
+    """Gives assets their URLs. Never touches the network, never raises for a missing file unless strict."""
+
+    def __init__(self, mounts: MountTable, missing: MissingAssets) -> None:
+        self.mounts = mounts
+        self._missing = missing
+        self._named: dict[tuple[str, str], _Named] = {}
+        #: The path at which the store's routes stand, where that is inside a Starlette ``Mount``.
+        self.below = ""
+
+    def url_for(
+        self, name: str, file: str, *, root_path: str = "", request: object | None = None, same_origin: bool = False
+    ) -> str:
+        """The URL of *file* in the mount called *name*.
+
+        Args:
+            name: a mount's name.
+            file: logical path, relative to the mount's root, without a leading slash.
+            root_path: what stands before path-only URLs: the ASGI root path of the application.
+            request: what an ``asset_host`` that is a callable is given.
+            same_origin: whether to name this server whatever the CDN, as workers and service workers need.
+
+        Raises:
+            MountNotFound: no mount has that name; the message names the ones that exist.
+            UnsafePath: *file* has a leading slash, ``..`` or another spelling that no asset has.
+            AssetNotFound: *file* is missing and the store is strict.
+        """
+        plain = not (root_path or same_origin)
+        if plain and (named := self._named.get((name, file))) is not None and named.find(file) is named.asset:
+            return named.url
+        mount = self.mounts.named(name)
+        asset = mount.resolver.find(_clean(file))
+        if asset is None or not mount.allows(file):
+            self._missing.report(mount, file)
+            asset = Asset(file)
+        elif plain and mount.hosts is NO_HOST:
+            return self._remember(name, file, _Named(mount.resolver.find, asset, mount.url.join(asset.url_path)))
+        if same_origin:
+            return mount.url.join_origin(asset.url_path, root_path)
+        return mount.hosts.of(file, request) + mount.url.join(asset.url_path, root_path)
+
+    def _remember(self, name: str, file: str, named: _Named) -> str:
+        if len(self._named) >= MAX_URLS:
+            self._named.clear()
+        self._named[name, file] = named
+        return named.url
+
+    def find(self, name: str, file: str) -> Asset | None:
+        """What is known of *file* in the mount called *name*; ``None`` if it is missing or not served.
+
+        Raises:
+            MountNotFound, UnsafePath: as :meth:`url_for`.
+        """
+        mount = self.mounts.named(name)
+        asset = mount.resolver.find(_clean(file))
+        return asset if asset is not None and mount.allows(file) else None
+
+    def root_path(self, request: object | None) -> str:
+        """What stands before path-only URLs on the page of *request*: its application's ASGI root path, first of all."""
+        if request is None:
+            return self.below
+        scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
+        return str(scope.get("app_root_path", scope.get("root_path", ""))) + self.below

@@ -1,0 +1,1 @@
+"""Logical paths to fingerprinted paths."""

@@ -1,0 +1,307 @@
+"""This module owns the names of a remote mount, listed in the background and answered from memory.
+
+``url_for`` must never wait for a network. So one thread lists the mount at start-up, and again every so
+often, and names are answered from what it has found.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+
+from assetstore.backends.base import Backend, FileStat
+from assetstore.errors import AssetStoreError
+from assetstore.names.base import Asset
+from assetstore.names.fingerprint import Fingerprinter
+from assetstore.util.background import Background, Contact, Refreshing
+
+_log = logging.getLogger("assetstore")
+
+#: How many fingerprints are remembered.
+MAX_FINGERPRINTS = 20_000
+#: How many may wait to be made.
+WAITING = 1_000
+
+
+def fingerprint_of(stat: FileStat, fingerprinter: Fingerprinter | None, backend: Backend) -> str | None:
+    """The fingerprint of the version that *stat* describes; the backend's own comes first."""
+    if stat.fingerprint is not None or fingerprinter is None:
+        return stat.fingerprint
+    return fingerprinter.of(stat, backend)
+
+
+class BackgroundFingerprints:
+    """Fingerprints that need the bytes: made in the background, plain names until then."""
+
+    def __init__(self, backend: Backend, fingerprinter: Fingerprinter) -> None:
+        self._backend = backend
+        self._fingerprinter = fingerprinter
+        self._known: OrderedDict[FileStat, str | None] = OrderedDict()
+        self._waiting: deque[FileStat] = deque()
+        self._lock = threading.Lock()
+        self._background = Background(self._make_all, "assetstore-hash")
+
+    def of(self, stat: FileStat) -> str | None:
+        if stat in self._known:
+            return self._known[stat]
+        with self._lock:
+            if len(self._waiting) < WAITING and stat not in self._waiting:
+                self._waiting.append(stat)
+        self._background.wake()
+        return None
+
+    def _make_all(self) -> float:
+        while self._waiting:
+            stat = self._waiting[0]
+            try:
+                made = fingerprint_of(stat, self._fingerprinter, self._backend)
+            except Exception as error:  # a fingerprinter of the user's own may raise anything at all
+                ours = isinstance(error, AssetStoreError)
+                _log.warning(
+                    "cannot fingerprint %r in %s: %s", stat.path, self._backend.label, error, exc_info=not ours
+                )
+                made = None
+            with self._lock:
+                self._waiting.popleft()
+                if made is not None:
+                    self._known[stat] = made
+                while len(self._known) > MAX_FINGERPRINTS:
+                    self._known.popitem(last=False)
+        return float("inf")
+
+
+#: Stands for a modified time that is not known.
+_NO_TIME = -(1 << 63)
+#: Length of an MD5, which most ETags are.
+_TAG_BYTES = 16
+
+
+class Table:
+    """What was listed, ordered by path, in a few flat columns; appended to by one thread, read by many.
+
+    Object storage lists in the order of UTF-8 bytes, so a table can be asked while it still grows.
+    """
+
+    def __init__(self) -> None:
+        self._paths = bytearray()
+        self._ends = array("I", [0])
+        self._sizes = array("Q")
+        self._times = array("q")
+        self._tags = bytearray()
+        #: Validators that are no plain MD5 (of uploads in parts, say), by row.
+        self._other_tags: dict[int, str] = {}
+        #: Rows whose backend decides more than a listing tells (rewritten style sheets), whole.
+        self._decided: dict[int, FileStat] = {}
+        self._last = b""
+        self._count = 0
+
+    @classmethod
+    def of(cls, stats: Iterable[FileStat]) -> Table:
+        """A table of *stats*, in whatever order they come."""
+        table = cls()
+        rest = iter(stats)
+        for stat in rest:
+            if not table.append(stat):
+                rows = sorted([*table, stat, *rest], key=lambda each: each.path.encode())
+                table = cls()
+                for row in rows:
+                    table.append(row)
+                break
+        return table
+
+    def append(self, stat: FileStat) -> bool:
+        """Add a row; false, and nothing is done, if it does not belong behind the last one."""
+        path = stat.path.encode()
+        if path <= self._last and self._count:
+            return path == self._last
+        self._last = path
+        self._paths += path
+        self._ends.append(len(self._paths))
+        self._sizes.append(stat.size)
+        self._times.append(_NO_TIME if stat.mtime_ns is None else stat.mtime_ns)
+        tag = _md5(stat.validator)
+        if tag is None:
+            tag = bytes(_TAG_BYTES)
+            if stat.validator is not None:
+                self._other_tags[self._count] = stat.validator
+        self._tags += tag
+        if stat.fingerprint is not None:
+            self._decided[self._count] = stat
+        self._count += 1  # last: from here on readers see the row
+        return True
+
+    def find(self, path: str) -> FileStat | None:
+        """What was listed of *path*; ``None`` if it was not."""
+        wanted = path.encode(errors="surrogatepass")
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            here = self._paths[self._ends[middle] : self._ends[middle + 1]]
+            if here == wanted:
+                return self._row(middle, path)
+            if here < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return None
+
+    def __iter__(self) -> Iterator[FileStat]:
+        for row in range(self._count):
+            yield self._row(row, self._paths[self._ends[row] : self._ends[row + 1]].decode())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Table):
+            return NotImplemented
+        if self is other:
+            return True
+        return (
+            self._count == other._count
+            and self._tags == other._tags
+            and self._times == other._times
+            and self._sizes == other._sizes
+            and self._ends == other._ends
+            and self._other_tags == other._other_tags
+            and self._decided == other._decided
+            and self._paths == other._paths
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the rows take."""
+        columns = (self._ends, self._sizes, self._times)
+        return len(self._paths) + len(self._tags) + sum(len(each) * each.itemsize for each in columns)
+
+    def _row(self, row: int, path: str) -> FileStat:
+        if row in self._decided:
+            return self._decided[row]
+        moment = self._times[row]
+        tag = self._tags[row * _TAG_BYTES : (row + 1) * _TAG_BYTES]
+        return FileStat(
+            path,
+            self._sizes[row],
+            None if moment == _NO_TIME else moment,
+            self._other_tags.get(row) or (tag.hex() if any(tag) else None),
+        )
+
+
+def _md5(validator: str | None) -> bytes | None:
+    if validator is None or len(validator) != 2 * _TAG_BYTES:
+        return None
+    try:
+        tag = bytes.fromhex(validator)
+    except ValueError:
+        return None
+    return tag if any(tag) and tag.hex() == validator else None
+
+
+#: How many names are kept ready, beside the listing.
+MAX_ASSETS = 20_000
+
+
+class IndexResolver:
+    """Answers from a listing that one thread makes, and makes again within *refresh_seconds*."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        fingerprinter: Fingerprinter | None,
+        *,
+        refresh_seconds: float = 60.0,
+    ) -> None:
+        self._backend = backend
+        self._fingerprinter = fingerprinter
+        self._table = Table()
+        self._assets: dict[str, Asset] = {}
+        self._made_soon = (
+            BackgroundFingerprints(backend, fingerprinter)
+            if fingerprinter is not None and fingerprinter.reads
+            else None
+        )
+        self._full = threading.Event()
+        self._refreshing = Refreshing(self._fill, f"list {backend.label}", refresh_seconds, "assetstore-index")
+
+    @property
+    def contact(self) -> Contact | None:
+        """How the last listing ended; ``None`` before the first has."""
+        return self._refreshing.contact
+
+    def find(self, path: str) -> Asset | None:
+        """The asset as it was last listed. Before the first listing is whole: as far as it has come."""
+        self._refreshing.start()
+        asset = self._assets.get(path)
+        if asset is not None:
+            return asset
+        stat = self._table.find(path)
+        if stat is None:
+            return None
+        asset = self._asset(stat)
+        if self._made_soon is None or asset.fingerprint is not None:
+            if len(self._assets) >= MAX_ASSETS:
+                self._assets.clear()
+            self._assets[path] = asset
+        return asset
+
+    def all(self) -> Iterator[Asset]:
+        self._refreshing.start()
+        yield from map(self._asset, self._table)
+
+    def vouches(self, path: str, fingerprint: str) -> bool:
+        return False
+
+    def knows(self, path: str) -> bool:
+        """Whether :meth:`find` answers from knowledge: before the listing is whole, ``None`` does not mean missing."""
+        return self._full.is_set()
+
+    def start(self) -> None:
+        """Begin listing, if that has not begun."""
+        self._refreshing.start()
+
+    def wait_until_full(self, seconds: float) -> bool:
+        """Wait for the first listing, at most so long; whether it is whole. Not for the event loop."""
+        self._refreshing.start()
+        return self._full.wait(seconds)
+
+    def refresh(self) -> None:
+        """List now, and return when the new names are there. Crosses the network.
+
+        Raises:
+            BackendError: storage failed; the names that were known stay.
+        """
+        self._refreshing.now()
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the listing takes."""
+        return self._table.memory_bytes
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def _fill(self) -> None:
+        table = Table.of(self._backend.walk()) if self._full.is_set() else self._first_listing()
+        if table != self._table:
+            self._table = table
+            self._assets = {}
+        self._full.set()
+
+    def _first_listing(self) -> Table:
+        """The first listing can be asked while it grows, for as long as it comes in order."""
+        rows = self._backend.walk()
+        self._table = growing = Table()
+        for stat in rows:
+            if not growing.append(stat):
+                return Table.of([*growing, stat, *rows])
+        return growing
+
+    def _asset(self, stat: FileStat) -> Asset:
+        if self._made_soon is not None:
+            return Asset(stat.path, self._made_soon.of(stat), stat)
+        return Asset(stat.path, fingerprint_of(stat, self._fingerprinter, self._backend), stat)

@@ -1,0 +1,260 @@
+"""This module owns the manifest: what every asset of one release is called, as a file.
+
+A publish writes it once. :func:`dump` and :func:`load` are a pure pair; what a mount takes from a
+loaded manifest stands in :mod:`assetstore.names.published`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from assetstore.assets import paths
+from assetstore.errors import ManifestError
+from assetstore.names import fingerprint as fingerprints
+from assetstore.references.reference import Reference
+
+#: What the file says of itself, and the newest format that this code reads.
+KIND = "assetstore manifest"
+FORMAT = 1
+
+_ENTRY_KEYS = frozenset("fingerprint fingerprinted_path size sha256 integrity content_type mtime_ns stored".split())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object in the target: a name, and which bytes with which headers stand under it."""
+
+    #: The object's name below the target.
+    path: str
+    #: Stored bytes, after any content coding, and their SHA-256.
+    size: int
+    sha256: str
+    #: A digest of the headers that it was stored with.
+    headers: str
+    #: Content coding of the stored bytes.
+    coding: str | None = None
+    #: The validator that the target gave it, where it gives any.
+    validator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One asset of a release."""
+
+    #: Logical path.
+    path: str
+    #: 64 hex digits; ``None`` on a mount without fingerprints.
+    fingerprint: str | None
+    #: Bytes of the asset itself (before any content coding), and their digests.
+    size: int
+    sha256: str
+    integrity: str
+    content_type: str
+    #: The source's modified time in nanoseconds UTC. Information; never a change test.
+    mtime_ns: int | None
+    #: Every object that the release needs in the target for this asset.
+    stored: tuple[StoredObject, ...] = ()
+    #: What a module imports, so that a server without the file knows; ``None`` where it was not read.
+    imports: tuple[Reference, ...] | None = None
+
+    @property
+    def fingerprinted_path(self) -> str:
+        """The name under which the asset never changes; the logical path where there is none."""
+        return self.path if self.fingerprint is None else fingerprints.add(self.path, self.fingerprint)
+
+    def immutable(self, stored: StoredObject) -> bool:
+        """Whether the name of *stored* has the fingerprint in it, so that its bytes never change."""
+        return self.fingerprint is not None and stored.path.startswith(self.fingerprinted_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All assets of one release."""
+
+    release: str
+    published_at: datetime
+    #: The mount that was published; ``None`` for one without a name.
+    mount: str | None
+    entries: Mapping[str, Entry]
+    #: Fingerprinted paths of earlier releases that the target still has.
+    retained: frozenset[str] = field(default=frozenset())
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Everything that this release needs in the target."""
+        for entry in self.entries.values():
+            yield from entry.stored
+
+    def fingerprinted(self) -> Iterator[str]:
+        """The names in this release that never change: fingerprinted paths and their variants."""
+        for entry in self.entries.values():
+            yield from (each.path for each in entry.stored if entry.immutable(each))
+
+
+def dump(manifest: Manifest, more: Mapping[str, Any] | None = None) -> bytes:
+    """The manifest as JSON, one asset a line, the same bytes for the same manifest.
+
+    *more* are further top-level keys, which :func:`load` leaves alone.
+    """
+    return b"".join(lines(manifest, more))
+
+
+def lines(manifest: Manifest, more: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+    """What :func:`dump` joins, so that a large manifest can be digested without being held."""
+    facts = {
+        "kind": KIND,
+        "format": FORMAT,
+        "release": manifest.release,
+        "published_at": manifest.published_at.isoformat(),
+        "mount": manifest.mount,
+        "retained": sorted(manifest.retained),
+        **(more or {}),
+    }
+    yield b"{" + ",\n".join(f"{_json(key)}:{_json(value)}" for key, value in facts.items()).encode()
+    yield b',\n"entries":{'
+    for number, path in enumerate(sorted(manifest.entries)):
+        yield f"{',' if number else ''}\n{_json(path)}:{_json(_entry(manifest.entries[path]))}".encode()
+    yield b"\n}}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    imports = {} if entry.imports is None else {"imports": [[each.kind, each.url] for each in entry.imports]}
+    return imports | {
+        "fingerprint": entry.fingerprint,
+        "fingerprinted_path": entry.fingerprinted_path,
+        "size": entry.size,
+        "sha256": entry.sha256,
+        "integrity": entry.integrity,
+        "content_type": entry.content_type,
+        "codings": sorted({each.coding for each in entry.stored if each.coding is not None}),
+        "mtime_ns": entry.mtime_ns,
+        "stored": [
+            [each.path, each.size, each.sha256, each.headers, each.coding, each.validator] for each in entry.stored
+        ],
+    }
+
+
+def load(data: bytes, where: str) -> Manifest:
+    """Read a manifest; *where* names it in messages.
+
+    Raises:
+        ManifestError: it is no manifest of ours, or of a newer format.
+    """
+    return from_document(document(data, where), where)
+
+
+def document(data: bytes, where: str) -> dict[str, Any]:
+    """The JSON object of a manifest, its kind and format checked; raises as :func:`load`."""
+    advice = "give the file that 'assetstore publish' wrote"
+    try:
+        # Entries become values while they are parsed: as dictionaries they would take four times the memory.
+        found = json.loads(data, object_hook=_entry_or_object)
+    except RecursionError:
+        raise ManifestError(f"{where} is nested without end, so no manifest; {advice}") from None
+    except ValueError as error:
+        raise ManifestError(f"{where} is no JSON, so no manifest ({error}); {advice}") from None
+    if not isinstance(found, dict) or found.get("kind") != KIND:
+        raise ManifestError(f"{where} is JSON but no assetstore manifest; {advice}")
+    version = found.get("format")
+    if not isinstance(version, int) or version < 1:
+        raise ManifestError(f"{where} names no format version; {advice}")
+    if version > FORMAT:
+        raise ManifestError(
+            f"{where} has format {version}, this assetstore reads up to {FORMAT}; upgrade assetstore here, "
+            "or publish with the version that runs here"
+        )
+    return found
+
+
+def from_document(found: Mapping[str, Any], where: str) -> Manifest:
+    """The manifest in a checked JSON object; raises as :func:`load`."""
+    try:
+        return Manifest(
+            release=_text(found["release"]),
+            published_at=instant(found["published_at"]),
+            mount=found["mount"],
+            entries=_entries(found["entries"]),
+            retained=frozenset(map(_text, _list(found["retained"]))),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ManifestError(
+            f"{where} is a damaged manifest ({error!r}); publish again, or take an earlier release"
+        ) from None
+
+
+def instant(text: str) -> datetime:
+    """A time of ours, aware and in UTC; raises ``ValueError`` for anything else."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is no list")
+    return value
+
+
+def _read_stored(
+    path: object, size: object, sha256: object, headers: object, coding: str | None, validator: str | None
+) -> StoredObject:
+    if not isinstance(size, int):
+        raise ValueError(f"{size!r} is no size")
+    return StoredObject(_text(path), size, _text(sha256), sys.intern(_text(headers)), coding, validator)
+
+
+def _read_import(kind: object, url: object) -> Reference:
+    return Reference(_text(kind), _text(url))
+
+
+def _entries(found: object) -> Mapping[str, Entry]:
+    if not isinstance(found, dict):
+        raise ValueError(f"{found!r} is no table of entries")
+    for path, entry in found.items():
+        if not isinstance(entry, Entry) or entry.path != paths.clean(path):
+            raise ValueError(f"{path!r} is no entry")
+    return found
+
+
+def _entry_or_object(facts: dict[str, Any]) -> object:
+    """*facts* as the entry that they are; anything else as it is, for whoever looks at it to refuse."""
+    if not facts.keys() >= _ENTRY_KEYS:
+        return facts
+    try:
+        return _read_entry(facts)
+    except (TypeError, ValueError):
+        return facts
+
+
+def _read_entry(facts: Mapping[str, Any]) -> Entry:
+    path, fingerprint = _text(facts["fingerprinted_path"]), facts["fingerprint"]
+    if fingerprint is not None:
+        path, spelled = fingerprints.split(path)
+        if spelled != fingerprint:
+            raise ValueError(f"{path!r} has the fingerprint {fingerprint!r}")
+    return Entry(
+        path=path,
+        fingerprint=fingerprint,
+        size=int(facts["size"]),
+        sha256=_text(facts["sha256"]),
+        integrity=_text(facts["integrity"]),
+        content_type=sys.intern(_text(facts["content_type"])),
+        mtime_ns=facts["mtime_ns"],
+        stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
+        imports=None if "imports" not in facts else tuple(_read_import(*each) for each in _list(facts["imports"])),
+    )

@@ -1,0 +1,77 @@
+"""This module owns where a manifest lies: at a path or an fsspec URL, and whether another one lies there by now."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from assetstore.backends import open_backend
+from assetstore.backends.base import FileStat
+from assetstore.errors import AssetNotFound, BackendError, ManifestError
+from assetstore.names import manifest as manifests
+from assetstore.names.manifest import Manifest
+
+
+class ManifestFile:
+    """A manifest at a path or an fsspec URL; *storage_options* go to what a URL names.
+
+    Raises:
+        SettingsError: the URL's scheme is unknown, or its library is not installed.
+    """
+
+    def __init__(self, where: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
+        self.where = os.fspath(where)
+        split = posixpath.split if scheme(self.where) else os.path.split
+        folder, self._name = split(self.where if scheme(self.where) else os.path.abspath(self.where))
+        self._backend = open_backend(folder, storage_options, must_exist=False)
+
+    @property
+    def remote(self) -> bool:
+        """Whether reading it crosses a network."""
+        return self._backend.remote
+
+    def read(self) -> tuple[Manifest, FileStat]:
+        """The manifest, and the facts of the file that it was read from.
+
+        Raises:
+            ManifestError: it is missing, cannot be read, is not ours, or is of a newer format.
+        """
+        try:
+            opened = self._backend.open(self._name)
+            try:
+                data = b"".join(opened.chunks(0, opened.stat.size))
+            finally:
+                opened.close()
+        except AssetNotFound:
+            raise self._missing() from None
+        except BackendError as error:
+            raise self._unreadable(error) from error
+        return manifests.load(data, self.where), opened.stat
+
+    def is_still(self, stat: FileStat) -> bool:
+        """Whether the file is the one that *stat* describes, which one small request tells.
+
+        Raises:
+            ManifestError: it is missing, or the storage failed.
+        """
+        try:
+            now = self._backend.stat(self._name)
+        except AssetNotFound:
+            raise self._missing() from None
+        except BackendError as error:
+            raise self._unreadable(error) from error
+        return (now.size, now.validator, now.mtime_ns) == (stat.size, stat.validator, stat.mtime_ns)
+
+    def _missing(self) -> ManifestError:
+        advice = "write it with 'assetstore publish --manifest PATH', or correct manifest="
+        return ManifestError(f"there is no manifest at {self.where}; {advice}")
+
+    def _unreadable(self, error: BackendError) -> ManifestError:
+        return ManifestError(f"the manifest at {self.where} cannot be read: {error}")
+
+
+def scheme(where: str) -> str:
+    """The scheme of a URL, lower case; ``""`` for a path."""
+    return where.partition("://")[0].lower() if "://" in where else ""

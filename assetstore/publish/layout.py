@@ -1,0 +1,161 @@
+"""This module owns which objects an asset becomes in a target, and the headers that each is stored with.
+
+An asset has a fingerprinted name, which never changes, and its plain name, which is revalidated.
+Each may be stored in one chosen content coding, or have siblings (``app.css.br``) for a server
+that picks one. A coding is used only for types that gain by it and only where it came out smaller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import lru_cache
+
+from assetstore.assets import cache_policy as headers
+from assetstore.assets import compression as compress
+from assetstore.assets import media_types
+from assetstore.backends.base import Backend, HeldFile, OpenFile, StoredHeaders, read_bytes
+from assetstore.errors import SettingsError
+from assetstore.mounts.mount import Mount
+from assetstore.names.manifest import Entry, StoredObject
+
+#: Larger files are not encoded, so that memory stays bounded: encoding holds a file in memory.
+LARGEST_ENCODED_BYTES = 16 * 1024 * 1024
+
+
+class Stage(IntEnum):
+    """In which order objects are written; no stage begins before the one above it is finished."""
+
+    FINGERPRINTED = 1
+    PLAIN = 2
+
+    @property
+    def label(self) -> str:
+        """How people are told of it."""
+        return "fingerprinted files" if self is Stage.FINGERPRINTED else "plain files"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """The bytes of an asset in one content coding: how many, and their SHA-256."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What becomes of each asset of one mount."""
+
+    public: bool = True
+    #: Cache-Control directives for shared caches on plain files.
+    shared: str = ""
+    rules: headers.HeaderRules = field(default_factory=headers.HeaderRules)
+    #: Content codings for which siblings are stored.
+    siblings: tuple[str, ...] = ()
+    #: The one content coding in which the objects themselves are stored.
+    coding: str | None = None
+
+    @classmethod
+    def of(cls, mount: Mount, siblings: tuple[str, ...] = (), coding: str | None = None) -> Recipe:
+        """The recipe of a mount.
+
+        Raises:
+            SettingsError: a coding that is not known, or both kinds at once.
+        """
+        for each in (*siblings, *filter(None, [coding])):
+            if each not in compress.SUFFIXES:
+                raise SettingsError(f"{each!r} is no content coding; those are {', '.join(compress.SUFFIXES)}")
+            if each not in compress.CODINGS:
+                raise SettingsError(f"{each!r} needs a library; pip install 'assetstore[compress]'")
+        if siblings and coding:
+            raise SettingsError("give either siblings or one encoding, not both: a sibling of encoded bytes has no use")
+        return cls(mount.public, mount.shared_cache, mount.headers, siblings, coding)
+
+    def codings_for(self, path: str, size: int) -> tuple[str, ...]:
+        """The content codings worth trying for an asset."""
+        if not compress.MIN_SIZE <= size <= LARGEST_ENCODED_BYTES or not media_types.compressible(path):
+            return ()
+        return (self.coding,) if self.coding else self.siblings
+
+    def objects(self, entry: Entry, renditions: Mapping[str, Rendition]) -> Iterator[tuple[Stage, StoredObject]]:
+        """Every object that *entry* needs; *renditions* holds the codings that came out smaller."""
+        identity = Rendition(entry.size, entry.sha256)
+        names = [(Stage.PLAIN, entry.path)]
+        if entry.fingerprint is not None:
+            names.insert(0, (Stage.FINGERPRINTED, entry.fingerprinted_path))
+        for stage, name in names:
+            if self.coding is not None and self.coding in renditions:
+                yield stage, self._object(entry, stage, name, renditions[self.coding], self.coding)
+                continue
+            yield stage, self._object(entry, stage, name, identity, None)
+            for coding, rendition in renditions.items():
+                yield stage, self._object(entry, stage, name + compress.SUFFIXES[coding], rendition, coding)
+
+    def headers(self, entry: Entry, stage: Stage, stored: StoredObject) -> StoredHeaders:
+        """What is stored beside the bytes of one object of *entry*."""
+        metadata = {"assetstore-sha256": stored.sha256}
+        if entry.fingerprint is not None:
+            metadata["assetstore-fingerprint"] = entry.fingerprint
+        return replace(self._headers(entry, stage, stored.coding), metadata=metadata)
+
+    def _object(self, entry: Entry, stage: Stage, name: str, rendition: Rendition, coding: str | None) -> StoredObject:
+        digest = digest_of(self._headers(entry, stage, coding))
+        return StoredObject(name, rendition.size, rendition.sha256, digest, coding)
+
+    def _headers(self, entry: Entry, stage: Stage, coding: str | None) -> StoredHeaders:
+        immutable = stage is Stage.FINGERPRINTED
+        shared = "" if immutable else self.shared
+        cache_control = headers.cache_control(immutable=immutable, public=self.public, shared=shared)
+        return StoredHeaders(entry.content_type, cache_control, coding, self.rules.of(entry.path))
+
+
+def digest_of(stored: StoredHeaders) -> str:
+    """A short digest by which a later run sees that the intended headers are others now.
+
+    User metadata is left out: it follows from the bytes.
+    """
+    return _digest(
+        stored.content_type, stored.cache_control, stored.content_encoding, tuple(sorted(stored.extra.items()))
+    )
+
+
+@lru_cache(maxsize=1000)
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def smaller_renditions(backend: Backend, entry: Entry, known: Entry | None, recipe: Recipe) -> Mapping[str, Rendition]:
+    """The codings in which *entry* is smaller than its own bytes.
+
+    What the live release's manifest knows of the same bytes is taken from there, so that an
+    unchanged asset is never encoded again.
+    """
+    codings = recipe.codings_for(entry.path, entry.size)
+    found = _remembered(entry, known)
+    if not all(coding in found for coding in codings):
+        data = read_bytes(backend, entry.path)
+        tried = {coding: compress.compress(data, coding, thorough=True) for coding in codings}
+        found = {coding: _rendition(smaller) for coding, smaller in tried.items() if smaller is not None}
+    return {coding: found[coding] for coding in codings if coding in found}
+
+
+def open_stored(backend: Backend, entry: Entry, stored: StoredObject) -> OpenFile:
+    """The bytes that are stored as *stored*, opened."""
+    if stored.coding is None:
+        return backend.open(entry.path)
+    data = read_bytes(backend, entry.path)
+    return HeldFile.of(stored.path, compress.compress(data, stored.coding, thorough=True) or data)
+
+
+def _remembered(entry: Entry, known: Entry | None) -> dict[str, Rendition]:
+    if known is None or known.sha256 != entry.sha256:
+        return {}
+    return {each.coding: Rendition(each.size, each.sha256) for each in known.stored if each.coding is not None}
+
+
+def _rendition(data: bytes) -> Rendition:
+    return Rendition(len(data), hashlib.sha256(data).hexdigest())

@@ -1,0 +1,62 @@
+"""This module owns where each mount is published to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from assetstore.backends import open_backend
+from assetstore.backends.base import Backend, WritableBackend
+from assetstore.errors import SettingsError
+from assetstore.mounts.mount import Mount, MountTable
+
+#: Stands for the mount's name in a target, so that several mounts can be told apart.
+PLACEHOLDER = "{mount}"
+
+
+def open_target(
+    to: str | os.PathLike[str] | Backend, storage_options: Mapping[str, Any] | None = None
+) -> WritableBackend:
+    """The target that *to* names; a directory need not exist yet.
+
+    Raises:
+        SettingsError: it is malformed, or can only be read.
+    """
+    backend = open_backend(to, storage_options, must_exist=False)
+    if not isinstance(backend, WritableBackend):
+        raise SettingsError(f"{backend.label} can only be read; publish to a directory or to s3://bucket/prefix")
+    return backend
+
+
+def destinations(
+    mounts: MountTable,
+    names: Iterable[str],
+    to: str | os.PathLike[str] | Backend,
+    storage_options: Mapping[str, Any] | None = None,
+) -> list[tuple[Mount, WritableBackend]]:
+    """Each mount that is to be published, with its target; all mounts where no *names* are given.
+
+    Raises:
+        MountNotFound: a name is no mount's.
+        SettingsError: several mounts would share one target, or it cannot be written to.
+    """
+    chosen = [mounts.named(name) for name in names] or list(mounts)
+    if not chosen:
+        raise SettingsError("there is no mount to publish; add one with assets.static(...)")
+    spelled = to if isinstance(to, Backend) else os.fspath(to)
+    if isinstance(spelled, str) and PLACEHOLDER in spelled:
+        return [(mount, open_target(_named(spelled, mount), storage_options)) for mount in chosen]
+    if len(chosen) > 1:
+        known = ", ".join(mount.label for mount in chosen)
+        raise SettingsError(
+            f"mounts {known} would share one target; choose one with --mount, or write {PLACEHOLDER} into the "
+            "target, as s3://bucket/{mount}"
+        )
+    return [(chosen[0], open_target(spelled, storage_options))]
+
+
+def _named(spelled: str, mount: Mount) -> str:
+    if mount.name is None:
+        raise SettingsError(f"mount {mount.label} has no name to stand for {PLACEHOLDER}; give it name=")
+    return spelled.replace(PLACEHOLDER, mount.name)

@@ -1,0 +1,1 @@
+"""What a file refers to: pure parsers."""

@@ -1,0 +1,1 @@
+"""Files whose references are rewritten to fingerprinted URLs."""

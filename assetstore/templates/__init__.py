@@ -1,0 +1,1 @@
+"""What pages say: tags, import maps, integrity."""

@@ -1,0 +1,102 @@
+"""This module owns what a page must know of a file that it names: URL, integrity, and whose host it is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from assetstore.assets.paths import to_url
+from assetstore.mounts.mount import Mount
+from assetstore.mounts.url_for import Namer
+from assetstore.names.base import Asset
+from assetstore.templates import addresses
+from assetstore.templates.addresses import Address, File, Verbatim
+from assetstore.templates.integrity import IntegrityBook
+from assetstore.templates.modules import Module
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file as one page names it. ``mount`` and ``asset`` are ``None`` for a URL that is not ours."""
+
+    url: str
+    path: str
+    mount: Mount | None = None
+    asset: Asset | None = None
+    #: Whether the URL is on another host than the page, so that CORS rules hold for it.
+    crosses: bool = False
+
+
+class PageNames:
+    """Names files for pages.
+
+    Args:
+        namer: gives the URLs.
+        integrity: whether files carry integrity; ``None`` decides by file (see ``ASSETS_INTEGRITY``).
+    """
+
+    def __init__(self, namer: Namer, integrity: bool | None) -> None:
+        self.namer = namer
+        self._integrity = integrity
+        self._book = IntegrityBook()
+
+    def mount(self, name: str | None) -> Mount:
+        """The mount called *name*, or the default one.
+
+        Raises:
+            MountNotFound: there is none.
+        """
+        return self.namer.mounts.named(self.namer.mounts.default if name is None else name)
+
+    def name(self, file: str | Address, request: object | None, *, same_origin: bool = False) -> Named:
+        """*file* as the page of *request* names it.
+
+        Raises:
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.
+        """
+        address = addresses.parse(file) if isinstance(file, str) else file
+        if isinstance(address, Verbatim):
+            return Named(address.url, urlsplit(address.url).path, crosses=_crosses(address.url, request))
+        mount = self.mount(address.mount)
+        if address.is_folder:
+            return Named(self._folder(mount, address, request), address.path, mount)
+        name = address.mount or self.namer.mounts.default
+        root_path = self.namer.root_path(request)
+        url = self.namer.url_for(name, address.path, root_path=root_path, request=request, same_origin=same_origin)
+        return Named(url, address.path, mount, self.namer.find(name, address.path), _crosses(url, request))
+
+    def integrity(self, named: Named, wanted: bool | str | None = None) -> str | None:
+        """The integrity of a named file: *wanted* itself if that is text, none where it is false.
+
+        ``None`` decides as the store was set: by default where the host differs, or a manifest knows it.
+        """
+        if isinstance(wanted, str):
+            return wanted
+        if named.asset is None or named.mount is None:
+            return None
+        if wanted is None:
+            wanted = self._integrity
+        if wanted is None:
+            wanted = named.crosses or named.asset.integrity is not None
+        return self._book.of(named.asset, named.mount.backend) if wanted else None
+
+    def module(self, address: Address) -> Module | None:
+        """The module that *address* means; ``None`` for folders and for URLs that are not ours."""
+        if not isinstance(address, File) or address.is_folder:
+            return None
+        return Module(self.mount(address.mount), address.path)
+
+    def settle(self) -> None:
+        """Wait until every integrity that was asked for is known."""
+        self._book.settle()
+
+    def _folder(self, mount: Mount, folder: File, request: object | None) -> str:
+        return mount.hosts.of(folder.path, request) + mount.url.join(to_url(folder.path), self.namer.root_path(request))
+
+
+def _crosses(url: str, request: object | None) -> bool:
+    host = urlsplit(url).netloc
+    if not host:
+        return False
+    page = getattr(request, "url", None)
+    return page is None or urlsplit(str(page)).netloc != host

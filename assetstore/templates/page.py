@@ -1,0 +1,302 @@
+"""This module owns what templates call: tags, the import map, and the signal of a new release.
+
+A file is written as in settings: ``"styles/app.css"`` in the default mount, ``"media:x.css"`` in
+another, a URL as it is. ``integrity`` and ``crossorigin`` appear by themselves where the URL's
+host is not the page's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from assetstore.assets import media_types
+from assetstore.errors import AssetStoreError, SettingsError
+from assetstore.mounts.url_for import Namer
+from assetstore.references.js import is_module
+from assetstore.rewrite.backend import RewrittenBackend
+from assetstore.settings import Settings
+from assetstore.templates import addresses, html
+from assetstore.templates.html import Attribute, Markup
+from assetstore.templates.importmap import ImportMaps, MappedImports
+from assetstore.templates.importmap_setting import ImportMap
+from assetstore.templates.links import Named, PageNames
+from assetstore.util.background import Soon
+
+_log = logging.getLogger("assetstore")
+
+#: How many tags :meth:`Pages.module_preloads` gives at most: more would compete with the page itself.
+MAX_PRELOADS = 40
+#: How long a ``Link`` header may be. Proxies refuse all of a response whose headers exceed 4 KB.
+MAX_LINK_BYTES = 1_000
+#: How long :attr:`Pages.version` stands before every name is looked at again.
+VERSION_SECONDS = 1.0
+
+#: What ``as`` says for each kind of media type (HTML standard, "preload" link type).
+_AS = {
+    "text/css": "style",
+    "text/javascript": "script",
+    "text/vtt": "track",
+    "application/json": "fetch",
+    "font": "font",
+    "image": "image",
+    "audio": "audio",
+    "video": "video",
+}
+#: Kinds that browsers fetch under CORS even from the page's own host.
+_ALWAYS_CORS = frozenset({"font", "fetch"})
+#: Kinds that follow the host: their tags carry ``crossorigin`` exactly where the host differs.
+_CORS_BY_HOST = frozenset({"style", "script"})
+_IN_LINK_HEADER = frozenset({"style", "font", "image"})
+
+
+class Pages:
+    """What pages say of assets."""
+
+    def __init__(self, namer: Namer, settings: Settings) -> None:
+        self._names = PageNames(namer, settings.ASSETS_INTEGRITY)
+        self._maps = ImportMaps(ImportMap.parse(settings.IMPORT_MAP), self._names)
+        self._versions: Soon[str, str] = Soon(self._digest_of_names, VERSION_SECONDS)
+
+    @property
+    def maps(self) -> ImportMaps:
+        """The import map setting, with the modules that it reaches."""
+        return self._maps
+
+    def importmap(self, request: object | None = None) -> MappedImports:
+        """The import map for the page of *request*: its value, JSON, tag and CSP hash.
+
+        Raises:
+            MountNotFound: a pin names a mount that is none.
+            AssetNotFound: a pin names a missing file, and the store is strict.
+        """
+        return self._maps.get(request)
+
+    def stylesheet_link(
+        self,
+        *files: str,
+        nonce: str | None = None,
+        integrity: bool | str | None = None,
+        request: object | None = None,
+        **attributes: Attribute,
+    ) -> Markup:
+        """A ``<link rel="stylesheet">`` for each of *files*; *attributes* as ``media="print"``.
+
+        Raises:
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.
+        """
+
+        def tag(file: str) -> Markup:
+            named = self._names.name(file, request)
+            about = self._fetched(named, integrity, nonce)
+            return html.link({"rel": "stylesheet", "href": named.url, **about, **attributes})
+
+        return html.lines(map(tag, files))
+
+    def script_tag(
+        self,
+        *files: str,
+        module: bool = True,
+        same_origin: bool = False,
+        nonce: str | None = None,
+        integrity: bool | str | None = None,
+        request: object | None = None,
+        **attributes: Attribute,
+    ) -> Markup:
+        """A ``<script src>`` for each of *files*, as a module unless told otherwise.
+
+        Raises:
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.
+        """
+
+        def tag(file: str) -> Markup:
+            named = self._names.name(file, request, same_origin=same_origin)
+            about = self._fetched(named, integrity, nonce)
+            return html.script({"type": "module" if module else None, "src": named.url, **about, **attributes})
+
+        return html.lines(map(tag, files))
+
+    def module_preloads(
+        self, *entries: str, nonce: str | None = None, request: object | None = None, limit: int = MAX_PRELOADS
+    ) -> Markup:
+        """``<link rel="modulepreload">`` for *entries* and what they import before they run, nearest first.
+
+        They must stand after the import map (some browsers drop a map that comes later). Dynamic
+        imports are left out: they are fetched when they are needed.
+        """
+        modules = filter(None, (self._names.module(addresses.parse(entry)) for entry in entries))
+        tags = []
+        for module, _ in self._maps.walk(modules, eager=True):
+            if not is_module(module.path) or module.mount.resolver.find(module.path) is None:
+                continue
+            named = self._names.name(addresses.File(module.mount.name, module.path), request)
+            about = self._fetched(named, None, nonce)
+            tags.append(html.link({"rel": "modulepreload", "href": named.url, **about}))
+            if len(tags) >= limit:
+                break
+        return html.lines(tags)
+
+    def preload(
+        self, *files: str, nonce: str | None = None, request: object | None = None, **attributes: Attribute
+    ) -> Markup:
+        """A ``<link rel="preload">`` for each of *files*, with the ``as`` and ``crossorigin`` that its use will have.
+
+        Raises:
+            SettingsError: a file is of no kind that can be preloaded; give ``as_=``.
+        """
+
+        def tag(file: str) -> Markup:
+            named = self._names.name(file, request)
+            kind = _kind(named.path, attributes.get("as_"))
+            about = self._fetched(named, None if kind in _CORS_BY_HOST else False, nonce)
+            about["crossorigin"] = _crossorigin(kind, named)
+            type_ = media_types.of(named.path) if kind in {"font", "image"} else None
+            return html.link(
+                {"rel": "preload", "href": named.url, "as": kind, "type": type_, **about, **_rest(attributes)}
+            )
+
+        return html.lines(map(tag, files))
+
+    def link_header(self, *files: str, request: object | None = None, max_bytes: int = MAX_LINK_BYTES) -> str:
+        """The value of a ``Link`` header that preloads style sheets, fonts and images, in this order.
+
+        What would make it longer than *max_bytes* is left out. ``""`` if nothing is left: send no header then.
+
+        Raises:
+            SettingsError: a file is a script. A module that is preloaded before the import map
+                is read takes the map's effect away; use :meth:`module_preloads`.
+        """
+        header = ""
+        for file in files:
+            named = self._names.name(file, request)
+            kind = _kind(named.path, None)
+            if kind not in _IN_LINK_HEADER:
+                raise SettingsError(
+                    f"{file!r} cannot go into a Link header; preload it with a tag after the import map"
+                )
+            crossorigin = "; crossorigin" if _crossorigin(kind, named) else ""
+            value = f"<{named.url}>; rel=preload; as={kind}{crossorigin}"
+            longer = f"{header}, {value}" if header else value
+            if len(longer.encode()) <= max_bytes and not set(value) & set("\r\n"):
+                header = longer
+        return header
+
+    @property
+    def version(self) -> str:
+        """32 hex digits that change when any asset's name does: for page ETags, and to tell open tabs of a release."""
+        return self._versions.get("") or self._versions.now("") or ""
+
+    def settle(self) -> None:
+        """Compute whatever pages would otherwise do without on an event loop; for start-up, in a thread.
+
+        What is wrong is logged here; the pages that meet it raise it.
+        """
+        try:
+            self._maps.settle()
+            for mount in self._names.namer.mounts:
+                if isinstance(mount.backend, RewrittenBackend):
+                    mount.backend.prepare()
+        except AssetStoreError as error:
+            _log.error("pages are not prepared: %s", error)
+
+    def _fetched(self, named: Named, integrity: bool | str | None, nonce: str | None) -> dict[str, Attribute]:
+        """What every tag says of how its file is fetched."""
+        digest = self._names.integrity(named, integrity)
+        return {"integrity": digest, "crossorigin": "anonymous" if named.crosses else None, "nonce": nonce}
+
+    def _digest_of_names(self, _: str) -> str:
+        digest = hashlib.sha256()
+        for name in sorted(self._all_names()):
+            digest.update(name.encode() + b"\0")
+        return digest.hexdigest()[:32]
+
+    def _all_names(self) -> Iterator[str]:
+        mounts = self._names.namer.mounts
+        for name in mounts.names:
+            for asset in mounts.named(name).resolver.all():
+                yield f"{name}:{asset.fingerprinted_path}"
+
+
+def _kind(path: str, given: Attribute) -> str:
+    """What ``as`` says for *path*."""
+    if isinstance(given, str):
+        return given
+    media_type = media_types.of(path).partition(";")[0]
+    kind = _AS.get(media_type) or _AS.get(media_type.partition("/")[0])
+    if kind is None:
+        raise SettingsError(f"{path!r} is {media_type}, which no page preloads by itself; say what it is for with as_=")
+    return kind
+
+
+def _crossorigin(kind: str, named: Named) -> str | None:
+    return "anonymous" if kind in _ALWAYS_CORS or (kind in _CORS_BY_HOST and named.crosses) else None
+
+
+def _rest(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
+    return {name: value for name, value in attributes.items() if name != "as_"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """:class:`~assetstore.templates.page.Pages` for one request. Template engines and dependencies hand this out."""
+
+    namer: Namer
+    pages: Pages
+    request: object | None = None
+    nonce: str | None = None
+
+    def url_for(self, name: str, *, file: str, same_origin: bool = False) -> str:
+        """As :meth:`AssetStore.url_for <assetstore.store.AssetStore.url_for>`."""
+        root_path = self.namer.root_path(self.request)
+        return self.namer.url_for(name, file, root_path=root_path, request=self.request, same_origin=same_origin)
+
+    def render_importmap(self, *, nonce: str | None = None) -> Markup:
+        """As :meth:`AssetStore.render_importmap <assetstore.store.AssetStore.render_importmap>`."""
+        return self.pages.importmap(self.request).tag(nonce or self.nonce)
+
+    def stylesheet_link(
+        self, *files: str, nonce: str | None = None, integrity: bool | str | None = None, **attributes: Attribute
+    ) -> Markup:
+        """As :meth:`Pages.stylesheet_link`."""
+        return self.pages.stylesheet_link(
+            *files, nonce=nonce or self.nonce, integrity=integrity, request=self.request, **attributes
+        )
+
+    def script_tag(
+        self,
+        *files: str,
+        module: bool = True,
+        same_origin: bool = False,
+        nonce: str | None = None,
+        integrity: bool | str | None = None,
+        **attributes: Attribute,
+    ) -> Markup:
+        """As :meth:`Pages.script_tag`."""
+        return self.pages.script_tag(
+            *files,
+            module=module,
+            same_origin=same_origin,
+            nonce=nonce or self.nonce,
+            integrity=integrity,
+            request=self.request,
+            **attributes,
+        )
+
+    def module_preloads(self, *entries: str, nonce: str | None = None, limit: int = MAX_PRELOADS) -> Markup:
+        """As :meth:`Pages.module_preloads`."""
+        return self.pages.module_preloads(*entries, nonce=nonce or self.nonce, request=self.request, limit=limit)
+
+    def preload(self, *files: str, nonce: str | None = None, **attributes: Attribute) -> Markup:
+        """As :meth:`Pages.preload`."""
+        return self.pages.preload(*files, nonce=nonce or self.nonce, request=self.request, **attributes)
+
+    def link_header(self, *files: str, max_bytes: int = MAX_LINK_BYTES) -> str:
+        """As :meth:`Pages.link_header`."""
+        return self.pages.link_header(*files, request=self.request, max_bytes=max_bytes)
+
+    @property
+    def version(self) -> str:
+        """As :attr:`Pages.version`."""
+        return self.pages.version

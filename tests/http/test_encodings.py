@@ -1,0 +1,253 @@
+"""Variants: siblings that are fresh, and what is made here once, within its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asgi.tree import MODIFIED_NS, STYLE, put
+from assetstore.assets.compression import CODINGS, MIN_SIZE
+from assetstore.backends.base import FileStat
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.reader import Reader, reader_of
+from assetstore.errors import VersionChanged
+from assetstore.http import encodings as room
+from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, Offer, Variants
+from assetstore.names.base import Asset, LiveResolver
+
+
+@pytest.fixture
+def backend(tree: Path) -> LocalBackend:
+    return LocalBackend(tree)
+
+
+@pytest.fixture
+def reader(backend: LocalBackend) -> Reader:
+    return reader_of(backend)
+
+
+@pytest.fixture
+def variants(backend: LocalBackend, reader: Reader) -> Variants:
+    return Variants(backend, reader, LiveResolver(backend, None))
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The codings in which something was really compressed."""
+    calls: list[str] = []
+    real = room.compress
+
+    def counted(data: bytes, coding: str) -> bytes | None:
+        calls.append(coding)
+        return real(data, coding)
+
+    monkeypatch.setattr(room, "compress", counted)
+    return calls
+
+
+STAT = FileStat("css/app.css", len(STYLE), MODIFIED_NS)
+
+
+def test_a_style_sheet_is_offered_in_every_coding(variants: Variants) -> None:
+    assert asyncio.run(variants.offer(STAT, "css/app.css")) == Offer(CODINGS)
+
+
+@pytest.mark.parametrize(
+    ("stat", "path"),
+    [
+        pytest.param(FileStat("a.png", 5000, 1), "a.png", id="what is compressed already"),
+        pytest.param(FileStat("a.css", MIN_SIZE - 1, 1), "a.css", id="what is tiny"),
+        pytest.param(FileStat("a.css", MAX_FILE_BYTES + 1, 1), "a.css", id="what takes too long"),
+        pytest.param(FileStat("a.css", 0, 1), "a.css", id="what is empty"),
+        pytest.param(FileStat("a.css", 5000, 1, coding="compress"), "a.css", id="what is stored in an odd coding"),
+        pytest.param(
+            FileStat("a.css", MAX_FILE_BYTES + 1, 1, coding="br"), "a.css", id="what is stored coded and large"
+        ),
+        pytest.param(FileStat("a.data", 5000, 1), "a.data", id="what nobody knows, without a sibling"),
+    ],
+)
+def test_nothing_is_offered_of(variants: Variants, stat: FileStat, path: str) -> None:
+    assert asyncio.run(variants.offer(stat, path)).codings == ()
+
+
+def test_a_tiny_file_may_have_a_sibling(variants: Variants, tree: Path) -> None:
+    put(tree, "tiny.css.br", b"x")
+    stat = FileStat("tiny.css", 6, MODIFIED_NS)
+    offer = asyncio.run(variants.offer(stat, "tiny.css"))
+    assert offer.codings == ("br",)
+    assert offer.siblings["br"].path == "tiny.css.br"
+
+
+@pytest.mark.parametrize(("age_ns", "fresh"), [(0, True), (1, True), (-1, False)])
+def test_a_sibling_counts_while_it_is_no_older(variants: Variants, tree: Path, age_ns: int, fresh: bool) -> None:
+    put(tree, "css/app.css.zst", b"x", MODIFIED_NS + age_ns)
+    assert ("zstd" in asyncio.run(variants.offer(STAT, "css/app.css")).siblings) is fresh
+
+
+def test_an_empty_sibling_is_half_a_build(variants: Variants, tree: Path) -> None:
+    put(tree, "css/app.css.br", b"")
+    assert asyncio.run(variants.offer(STAT, "css/app.css")).siblings == {}
+
+
+def test_what_nobody_knows_may_have_a_sibling(variants: Variants, tree: Path) -> None:
+    put(tree, "game.data.br", b"x")
+    assert asyncio.run(variants.offer(FileStat("game.data", 5000, MODIFIED_NS), "game.data")).codings == ("br",)
+
+
+def test_what_is_stored_in_a_coding_is_had_in_that_and_plain(variants: Variants, tree: Path) -> None:
+    put(tree, "app.css", gzip.compress(STYLE))
+    stat = FileStat("app.css", (tree / "app.css").stat().st_size, MODIFIED_NS, coding="gzip")
+    assert asyncio.run(variants.offer(stat, "app.css")) == Offer(("gzip",))
+
+
+def test_what_is_damaged_is_not_offered_plain_again(
+    variants: Variants, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stored_so(stat: FileStat, opened: object) -> bytes:
+        return b"no gzip at all"
+
+    monkeypatch.setattr(variants, "_read", stored_so)
+    stat = FileStat("app.css", 14, MODIFIED_NS, coding="gzip")
+    assert asyncio.run(variants.make(stat, PLAIN, None)) is None
+    assert asyncio.run(variants.offer(stat, "app.css")) == Offer()
+
+
+def test_a_sibling_that_is_gone_or_too_old_by_now_is_not_opened(variants: Variants, tree: Path) -> None:
+    seen = FileStat("css/app.css.br", 1, MODIFIED_NS)
+    assert asyncio.run(variants.open_sibling(STAT, seen)) is None
+    put(tree, "css/app.css.br", b"x", MODIFIED_NS - 1)
+    assert asyncio.run(variants.open_sibling(STAT, seen)) is None
+
+
+def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reader: Reader, tree: Path) -> None:
+    put(tree, "css/app.css.br", b"x")
+    put(tree, "css/app.css.gz", b"x")
+
+    class Remote(LocalBackend):
+        remote = True
+
+        def stat(self, path: str) -> FileStat:
+            raise AssertionError("that would be a request")
+
+    class Known(LiveResolver):
+        def find(self, path: str) -> Asset | None:
+            known = {"css/app.css.br": FileStat("css/app.css.br", 1, MODIFIED_NS)}
+            return Asset(path, None, known[path]) if path in known else None
+
+    offer = asyncio.run(Variants(Remote(tree), reader, Known(backend, None)).offer(STAT, "css/app.css"))
+    assert set(offer.siblings) == {"br"}
+
+
+def test_a_variant_is_made_once(variants: Variants, made: list[str]) -> None:
+    async def twice() -> None:
+        first = await variants.make(STAT, "gzip", None)
+        assert first is not None
+        assert gzip.decompress(first) == STYLE
+        assert await variants.make(STAT, "gzip", None) is first
+
+    asyncio.run(twice())
+    assert made == ["gzip"]
+
+
+def test_many_who_ask_at_once_share_one_making(variants: Variants, made: list[str]) -> None:
+    async def at_once() -> None:
+        results = await asyncio.gather(*(variants.make(STAT, "br", None) for _ in range(50)))
+        assert len({id(each) for each in results}) == 1
+
+    asyncio.run(at_once())
+    assert made == ["br"]
+
+
+def test_another_version_is_made_anew(variants: Variants, tree: Path, made: list[str]) -> None:
+    async def both() -> None:
+        await variants.make(STAT, "gzip", None)
+        put(tree, "css/app.css", STYLE[::-1], MODIFIED_NS + 1)
+        newer = FileStat("css/app.css", len(STYLE), MODIFIED_NS + 1)
+        second = await variants.make(newer, "gzip", None)
+        assert second is not None
+        assert gzip.decompress(second) == STYLE[::-1]
+
+    asyncio.run(both())
+    assert made == ["gzip", "gzip"]
+
+
+def test_a_file_that_is_another_by_now_makes_no_variant(variants: Variants) -> None:
+    with pytest.raises(VersionChanged):
+        asyncio.run(variants.make(FileStat("css/app.css", len(STYLE), MODIFIED_NS - 1), "gzip", None))
+
+
+def test_what_gains_nothing_is_offered_no_more(variants: Variants, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "compress", lambda data, coding: None)
+    assert asyncio.run(variants.make(STAT, "br", None)) is None
+    assert asyncio.run(variants.offer(STAT, "css/app.css")).codings == ("zstd", "gzip")
+
+
+def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, tree: Path, made: list[str]) -> None:
+    small = Variants(backend, reader, LiveResolver(backend, None), budget_bytes=3000)
+
+    async def many() -> None:
+        for number in range(20):
+            put(tree, f"{number}.css", STYLE + bytes([65 + number]))
+            await small.make(FileStat(f"{number}.css", len(STYLE) + 1, MODIFIED_NS), "br", None)
+        assert small._bytes <= 3000
+        assert small._bytes == sum(200 + len(each or b"") for each in small._made.values())
+
+    asyncio.run(many())
+
+
+def test_a_budget_of_nothing_makes_nothing(backend: LocalBackend, reader: Reader) -> None:
+    none = Variants(backend, reader, LiveResolver(backend, None), budget_bytes=0)
+    assert asyncio.run(none.offer(STAT, "css/app.css")).codings == ()
+
+
+def test_who_would_wait_too_long_gets_the_plain_bytes(
+    variants: Variants, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def slow(data: bytes, coding: str) -> bytes:
+        go.wait(10)
+        return b"x"
+
+    monkeypatch.setattr(room, "compress", slow)
+
+    async def crowd() -> None:
+        count = room.MAX_COMPRESSING + room.MAX_WAITING + 5
+        stats = [FileStat(f"{number}.css", len(STYLE), MODIFIED_NS) for number in range(count)]
+        for stat in stats:
+            put(tree, stat.path, STYLE)
+        tasks = [asyncio.create_task(variants.make(stat, "br", None)) for stat in stats]
+        await asyncio.wait_for(asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED), 5)
+        assert sum(task.done() for task in tasks) == 5
+        go.set()
+        assert [await task for task in tasks].count(b"x") == count - 5
+
+    asyncio.run(crowd())
+
+
+def test_who_waits_for_a_making_that_is_cancelled_is_not_left_waiting(
+    variants: Variants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def slow(data: bytes, coding: str) -> bytes:
+        go.wait(10)
+        return b"x"
+
+    monkeypatch.setattr(room, "compress", slow)
+
+    async def cancel_the_first() -> None:
+        first = asyncio.create_task(variants.make(STAT, "br", None))
+        await asyncio.sleep(0.05)
+        second = asyncio.create_task(variants.make(STAT, "br", None))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        go.set()
+        assert await asyncio.wait_for(second, 5) in {None, b"x"}
+
+    asyncio.run(cancel_the_first())

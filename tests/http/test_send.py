@@ -1,0 +1,180 @@
+"""Exactly the promised bytes are sent, or the connection is broken; clients that leave stop the reading."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from assetstore.backends.base import FileStat
+from assetstore.errors import BodyTruncated, VersionChanged
+from assetstore.http.response import Answer, Part, Ready
+from assetstore.http.send import BrokenOff, deliver, send_ready
+
+
+class Held:
+    """An opened file that gives the chunks it is told to, whatever was asked for."""
+
+    stat = FileStat("a", 10)
+
+    def __init__(self, *chunks: bytes | Exception) -> None:
+        self._chunks = chunks
+        self.asked: list[tuple[int, int]] = []
+        self.given = 0
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        self.asked.append((start, stop))
+        for chunk in self._chunks:
+            if isinstance(chunk, Exception):
+                raise chunk
+            self.given += 1
+            yield chunk
+
+    async def aclose(self) -> None:
+        raise AssertionError("closing is the caller's")
+
+
+READY = Ready(200, ((b"a", b"b"),), (b"012", b"345", b"6"))
+
+
+async def stays() -> Any:
+    return await asyncio.Future()
+
+
+def sent_of(answer: Answer, opened: Held | None, receive: Any = stays) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(deliver(answer, opened, receive, send))
+    return sent
+
+
+WHOLE = Answer(200, ((b"a", b"b"),), (Part(0, 10),))
+
+
+def test_what_is_in_memory_is_one_message() -> None:
+    sent = sent_of(Answer(200, (), (b"ab", b"c")), None)
+    assert [each.get("body") for each in sent] == [None, b"abc"]
+
+
+def test_a_file_of_one_chunk_is_one_message_that_is_the_last() -> None:
+    sent = sent_of(WHOLE, Held(b"0123456789"))
+    assert sent == [
+        {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]},
+        {"type": "http.response.body", "body": b"0123456789", "more_body": False},
+    ]
+
+
+def test_what_the_file_holds_already_is_one_message_and_is_not_read() -> None:
+    class InMemory(Held):
+        def at_hand(self, start: int, stop: int) -> bytes | None:
+            return b"0123456789"[start:stop] if stop <= 8 else None
+
+    held = InMemory(b"89")
+    sent = sent_of(Answer(206, (), (Part(2, 8),)), held)
+    assert [(each.get("body"), each.get("more_body")) for each in sent] == [(None, None), (b"234567", False)]
+    assert held.asked == []
+    assert sent_of(Answer(206, (), (Part(8, 10),)), held)[1]["body"] == b"89"
+
+
+def test_the_last_chunk_says_that_it_is_the_last() -> None:
+    sent = sent_of(WHOLE, Held(b"01234", b"56789"))
+    assert [(each["body"], each["more_body"]) for each in sent[1:]] == [(b"01234", True), (b"56789", False)]
+
+
+def test_pieces_are_sent_in_order_and_each_part_is_read_where_it_is() -> None:
+    opened = Held(b"xx")
+    sent = sent_of(Answer(206, (), (b"<", Part(3, 5), b">", Part(7, 9), b"|")), opened)
+    assert b"".join(each["body"] for each in sent[1:]) == b"<xx>xx|"
+    assert opened.asked == [(3, 5), (7, 9)]
+
+
+@pytest.mark.parametrize("chunks", [(), (b"x" * 11,), (VersionChanged("x"),), (BodyTruncated("x"),)])
+def test_a_fault_before_the_first_byte_leaves_the_response_unsent(chunks: Any) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises((BodyTruncated, VersionChanged)):
+        asyncio.run(deliver(WHOLE, Held(*chunks), stays, send))
+    assert sent == []
+
+
+@pytest.mark.parametrize("rest", [(), (b"x" * 6,), (VersionChanged("x"),), (b"xx", BodyTruncated("x"))])
+def test_a_fault_after_it_breaks_off_and_never_ends_the_body(rest: Any) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(BrokenOff):
+        asyncio.run(deliver(WHOLE, Held(b"01234", *rest), stays, send))
+    assert all(each["more_body"] for each in sent[1:])
+    assert sum(len(each["body"]) for each in sent[1:]) < 10
+
+
+def test_a_client_that_has_left_stops_the_reading() -> None:
+    messages = iter([{"type": "http.request"}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    opened = Held(b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9")
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        await asyncio.sleep(0.01)
+
+    asyncio.run(deliver(WHOLE, opened, receive, send))
+    assert opened.given < 5
+
+
+def test_a_server_that_raises_for_a_client_that_has_left_is_no_fault() -> None:
+    async def send(message: Any) -> None:
+        raise OSError("gone")
+
+    asyncio.run(deliver(WHOLE, Held(b"01234", b"56789"), stays, send))
+
+
+def test_others_get_their_turn_between_the_pieces_of_what_is_ready() -> None:
+    happened: list[Any] = []
+
+    async def send(message: Any) -> None:
+        happened.append(message.get("body"))
+
+    async def other() -> None:
+        for _ in range(2):
+            happened.append("other")
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        await asyncio.gather(send_ready(READY, send), other())
+
+    asyncio.run(both())
+    assert happened == [None, b"012", "other", b"345", "other", b"6"]
+
+
+@pytest.mark.parametrize("when", range(4))
+def test_a_client_that_leaves_what_is_ready_is_no_fault(when: int) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        if len(sent) == when:
+            raise OSError("gone")
+        sent.append(message)
+
+    asyncio.run(send_ready(READY, send))
+    assert len(sent) == when
+
+
+def test_a_harness_that_repeats_the_request_for_ever_is_not_listened_to_for_ever() -> None:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    assert len(sent_of(WHOLE, Held(b"01234", b"56789"), receive)) == 3

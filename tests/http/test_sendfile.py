@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assetstore import AssetStore
+from assetstore.errors import SettingsError
+from assetstore.http.representation import Facts
+from assetstore.http.request import AssetRequest
+from assetstore.http.response import Answer, Part
+from assetstore.http.sendfile import DIALECTS, Offload
+
+
+def told(who: Offload, path: str) -> bytes | None:
+    """What *who* is told of a file."""
+    headers = who.headers((), path)
+    return None if headers is None else headers[-1][1]
+
+
+def offload(header: str, server: str = "", places: dict[str, str] | None = None) -> Offload:
+    found = Offload.parse(header, server, places)
+    assert found is not None
+    return found
+
+
+REPRESENTATION = Facts("text/css", "no-cache", {}).represent(10, "tag", varies=False)
+WHOLE = Answer(200, REPRESENTATION.full, (Part(0, 10),))
+PART = Answer(206, REPRESENTATION.partial, (Part(2, 4),))
+
+
+@dataclass
+class OnDisk:
+    """An opened file, as far as this room looks at it."""
+
+    real_path: str | None = "/srv/site/a.css"
+
+
+NGINX = offload("X-Accel-Redirect", "nginx", {"/srv/site": "/_accel/"})
+APACHE = offload("X-Sendfile", "apache")
+LIGHTTPD = offload("X-Sendfile", "lighttpd")
+EITHER = offload("X-Sendfile")
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "value"),
+    [
+        pytest.param(NGINX, "/srv/site/a.css", b"/_accel/a.css", id="nginx is told its own URI"),
+        pytest.param(NGINX, "/srv/site/a b?.css", b"/_accel/a%20b%3F.css", id="which is quoted"),
+        pytest.param(NGINX, "/srv/site/a%20b.css", b"/_accel/a%2520b.css", id="a percent sign most of all"),
+        pytest.param(NGINX, "/srv/site/日.css", b"/_accel/%E6%97%A5.css", id="and what is not ASCII"),
+        pytest.param(NGINX, "/srv/sites/a.css", None, id="a directory that the map does not hold is not its prefix"),
+        pytest.param(APACHE, "/srv/site/a b?.css", b"/srv/site/a b?.css", id="Apache is told the path as it is"),
+        pytest.param(APACHE, "/srv/site/日.css", "/srv/site/日.css".encode(), id="in the bytes of the disk"),
+        pytest.param(APACHE, "/srv/site/a.css ", None, id="a blank at the end would be lost on the way"),
+        pytest.param(LIGHTTPD, "/srv/site/a b%.css", b"/srv/site/a%20b%25.css", id="Lighttpd is told it quoted"),
+        pytest.param(LIGHTTPD, os.fsdecode(b"/srv/\xff.css"), None, id="and must be told UTF-8"),
+        pytest.param(EITHER, "/srv/site/a.css", b"/srv/site/a.css", id="where both read alike either may be told"),
+        pytest.param(EITHER, "/srv/site/a b.css", None, id="where they differ neither is"),
+    ],
+)
+def test_each_proxy_is_told_in_its_own_spelling(who: Offload, path: str, value: bytes | None) -> None:
+    assert told(who, path) == value
+
+
+@pytest.mark.parametrize("who", [NGINX, APACHE, LIGHTTPD, EITHER], ids=["nginx", "apache", "lighttpd", "either"])
+@pytest.mark.parametrize("character", ["\n", "\r", "\0", "\t", "\x7f"])
+def test_control_characters_are_never_told(who: Offload, character: str) -> None:
+    assert told(who, f"/srv/site/a{character}b.css") is None
+
+
+CODED = ((b"content-encoding", b"br"), (b"content-length", b"10"), (b"cache-control", b"immutable"))
+
+
+def test_apache_is_told_the_content_coding_apart_because_it_deletes_it() -> None:
+    headers = dict(APACHE.headers(CODED, "/srv/a.js.br") or ())
+    assert headers[b"x-offload-content-encoding"] == b"br"
+    assert b"content-encoding" not in headers
+
+
+def test_nginx_is_told_the_cache_policy_apart_because_it_keeps_it_on_errors() -> None:
+    headers = dict(NGINX.headers(CODED, "/srv/site/a.js.br") or ())
+    assert headers[b"x-offload-cache-control"] == b"immutable"
+    assert b"cache-control" not in headers
+
+
+def test_the_body_is_empty_and_says_so() -> None:
+    for who in (NGINX, APACHE, LIGHTTPD):
+        assert [value for name, value in who.headers(CODED, "/srv/site/a") or () if name == b"content-length"] == [b"0"]
+
+
+def test_a_coded_file_goes_to_no_proxy_that_might_be_apache() -> None:
+    assert EITHER.headers(CODED, "/srv/a.js.br") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "ranged"),
+    [
+        pytest.param(WHOLE, False, id="a whole file"),
+        pytest.param(PART, True, id="one part, which the proxy cuts"),
+    ],
+)
+def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Answer, ranged: bool) -> None:
+    left = NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, OnDisk())  # type: ignore[arg-type]
+    assert (left.status, left.body) == (200, ())
+    assert left.headers[-1] == (b"x-accel-redirect", b"/_accel/a.css")
+    assert (b"etag", b'"tag"') in left.headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "ranged", "opened"),
+    [
+        pytest.param(Answer(304, REPRESENTATION.not_modified), False, OnDisk(), id="a 304"),
+        pytest.param(Answer(404, (), (b"Not Found",)), False, OnDisk(), id="a 404"),
+        pytest.param(Answer(412, (), (b"no",)), False, OnDisk(), id="a 412"),
+        pytest.param(Answer(416, (), (b"no",)), True, OnDisk(), id="a 416"),
+        pytest.param(Answer(200, REPRESENTATION.full, (b"coded",)), False, None, id="a variant in memory"),
+        pytest.param(Answer(200, REPRESENTATION.full), False, None, id="a HEAD"),
+        pytest.param(Answer(206, (), (b"--x", Part(0, 1), b"--x", Part(5, 6))), True, OnDisk(), id="several parts"),
+        pytest.param(WHOLE, True, OnDisk(), id="a Range header that is to be ignored"),
+        pytest.param(WHOLE, False, OnDisk(None), id="a file that is not on this disk"),
+        pytest.param(WHOLE, False, object(), id="an object of a bucket"),
+        pytest.param(WHOLE, False, OnDisk("/elsewhere/a.css"), id="a file that the map does not cover"),
+    ],
+)
+def test_everything_else_is_sent_as_without_a_proxy(answer: Answer, ranged: bool, opened: Any) -> None:
+    assert NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, opened) is answer
+
+
+def test_no_header_means_no_offload() -> None:
+    assert Offload.parse("") is None
+
+
+def test_the_longest_directory_of_the_map_wins() -> None:
+    who = offload("X-Accel-Redirect", places={"/srv": "/_all/", "/srv/site": "/_site/"})
+    assert told(who, "/srv/site/a.css") == b"/_site/a.css"
+    assert told(who, "/srv/b.css") == b"/_all/b.css"
+
+
+def test_a_mount_has_a_place_of_its_own_unless_the_map_covers_it(tmp_path: Path) -> None:
+    root = os.path.realpath(tmp_path)
+    mount = AssetStore().static("/assets/", root=tmp_path, name="my assets")
+    plain = offload("X-Accel-Redirect").for_mount(mount)
+    assert told(plain, f"{root}/a.css") == b"/_accel/my%20assets/a.css"
+    mapped = offload("X-Accel-Redirect", places={str(tmp_path): "/x/"}).for_mount(mount)
+    assert told(mapped, f"{root}/a.css") == b"/x/a.css"
+
+
+def test_a_map_may_name_a_symlink_to_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "release-7").mkdir()
+    (tmp_path / "current").symlink_to(tmp_path / "release-7")
+    who = offload("X-Accel-Redirect", places={str(tmp_path / "current"): "/_accel/"})
+    real = os.path.realpath(tmp_path / "release-7")
+    assert told(who, f"{real}/a.css") == b"/_accel/a.css"
+
+
+@pytest.mark.parametrize(
+    ("header", "server", "places", "told"),
+    [
+        ("X-Accel-Redirect", "apache", None, "give 'nginx' or 'caddy'"),
+        ("X-Sendfile", "nginx", None, "give 'apache' or 'lighttpd'"),
+        ("X-Sendfile", "apache", {"/srv": "/x/"}, "remove the map"),
+        ("X-Accel-Redirect", "", {"/srv": "_accel"}, "a slash at both ends"),
+        ("X-Accel-Redirect", "", {"/srv": "/a\r\nset-cookie: x/"}, "no blanks"),
+        ("", "apache", None, "STATIC_X_SENDFILE_HEADER"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_at_wiring(
+    header: str, server: str, places: dict[str, str] | None, told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        Offload.parse(header, server, places)
+
+
+def test_every_dialect_names_the_header_that_it_stands_under() -> None:
+    assert all(dialect.header == header for (header, _), dialect in DIALECTS.items())
+
+
+@given(st.text(st.characters(exclude_characters="/", exclude_categories=["Cc", "Cs"]), min_size=1))
+def test_what_a_proxy_decodes_is_the_path(name: str) -> None:
+    for who in (NGINX, LIGHTTPD):
+        value = told(who, f"/srv/site/{name}")
+        assert value is not None
+        assert unquote_to_bytes(value).endswith(f"/{name}".encode())
+    assert told(APACHE, f"/srv/site/{name}") in {None, f"/srv/site/{name}".encode()}

@@ -1,0 +1,133 @@
+"""How a mount is wired: every argument is checked, every decision is taken once, and nothing crosses a network for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assetstore import AssetStore
+from assetstore.backends.local.reader import LocalReader
+from assetstore.backends.remote import CachedReader, CacheSettings, RemoteLimits
+from assetstore.errors import SettingsError
+from assetstore.mounts.mount import Mount
+from assetstore.mounts.urls import NO_HOST
+from assetstore.names.base import LiveResolver
+from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
+from assetstore.names.lazy import LazyResolver
+from assetstore.names.listing import IndexResolver
+from assetstore.names.manifest import Manifest
+from assetstore.names.published import ManifestResolver, PublishedFingerprint
+from far import Far
+
+S3 = {"anon": True, "region": "eu-west-1"}
+
+
+def wired(root: Any, url: str = "/assets/", **options: Any) -> Mount:
+    return AssetStore().static(url, root=root, **options)
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({"url": "ftp://x/"}, "ftp://x/"),
+            ({"name": ""}, "name='' is no mount name; give a word without ':'"),
+            ({"name": "a:b"}, "name='a:b' is no mount name"),
+            ({"name": 3}, "name=3 is no mount name"),
+            ({"public": "yes"}, "public='yes' is neither True nor False"),
+            ({"fingerprint": "md5"}, "fingerprint='md5' is not known; give True"),
+            ({"host": "a b"}, "host='a b'"),
+            ({"defaults": {"path": "index.html"}}, "a good one is {'file': 'index.html'}"),
+            ({"defaults": {"file": "../index.html"}}, "a good one is {'file': 'index.html'}"),
+            ({"allowed_ext": "css"}, "allowed_ext='css' is no list"),
+            ({"headers": {"*.svg": {"Content-Length": "3"}}}, "Content-Length"),
+            ({"shared_cache": "sometimes"}, "sometimes"),
+            ({"compress_bytes": -1}, "compress_bytes=-1 is no number of bytes"),
+            ({"compress_bytes": True}, "compress_bytes=True is no number of bytes"),
+            ({"compress_bytes": 1.5}, "compress_bytes=1.5 is no number of bytes"),
+            ({"root": "no/such/folder"}, "root 'no/such/folder' does not exist"),
+            ({"origin_path": "/a b/", "url": "https://cdn.example.com/"}, "origin_path='/a b/'"),
+            ({"index": "alphabetical"}, "index='alphabetical' is not known"),
+            ({"asset_host": "https://a.example", "url": "https://cdn.example.com/"}, "give url a path"),
+            ({"cache": CacheSettings()}, "cache=CacheSettings.* is for remote storage, and .* is on this machine"),
+            ({"limits": RemoteLimits()}, "limits=RemoteLimits.* is for remote storage, and .* is on this machine"),
+            ({"storage_options": {"key": "k"}}, "storage_options"),
+        ],
+        ids=str,
+    )
+    def test_a_malformed_argument_is_named_with_what_is_wrong(
+        self, world: Path, arguments: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=said.replace("{", r"\{").replace("}", r"\}")):
+            wired(**{"root": world, **arguments})
+
+    def test_a_tree_that_is_built_later_may_be_missing_now(self, tmp_path: Path) -> None:
+        store = AssetStore()
+        store.static("/assets/", root=tmp_path / "later", name="assets", must_exist=False)
+        assert store.url_for("assets", file="app.css") == "/assets/app.css"
+        (tmp_path / "later").mkdir()
+        (tmp_path / "later" / "new.css").write_text("new")
+        assert store.url_for("assets", file="new.css").startswith("/assets/new-")
+
+
+class TestDecisions:
+    def test_a_directory_is_looked_at_and_read_without_a_cache(self, world: Path) -> None:
+        mount = wired(world)
+        assert isinstance(mount.resolver, LiveResolver)
+        assert isinstance(mount.reader, LocalReader)
+        assert mount.remote is None
+        assert mount.hosts is NO_HOST
+
+    @pytest.mark.parametrize(("index", "kind"), [("listing", IndexResolver), ("lazy", LazyResolver)])
+    def test_a_far_storage_is_indexed_and_guarded_and_cached(self, index: str, kind: type) -> None:
+        far = Far(a=b"one")
+        mount = wired(far, index=index)
+        assert isinstance(mount.resolver, kind)
+        assert isinstance(mount.reader, CachedReader)
+        assert mount.remote is not None
+        assert mount.reader is mount.remote.reader
+        assert (far.listings, far.stats) == (0, 0)
+
+    def test_a_manifest_comes_before_either(self, world: Path) -> None:
+        mount = wired(world, manifest=Manifest("1", datetime.now(UTC), "assets", {}))
+        assert isinstance(mount.resolver, ManifestResolver)
+        assert isinstance(mount.fingerprinter, PublishedFingerprint)
+
+    @pytest.mark.parametrize(
+        ("choice", "kind"),
+        [(True, MtimeFingerprint), ("mtime", MtimeFingerprint), ("content", ContentFingerprint), (False, type(None))],
+    )
+    def test_a_fingerprint_is_made_of_what_was_chosen(self, world: Path, choice: Any, kind: type) -> None:
+        assert isinstance(wired(world, fingerprint=choice).fingerprinter, kind)
+
+    def test_a_bucket_s_sockets_keep_to_the_mount_s_limits(self) -> None:
+        limits = RemoteLimits(connect_seconds=0.5, read_seconds=1.5)
+        backend: Any = wired("s3://bucket", storage_options=S3, limits=limits).backend
+        assert (backend.options.connect_timeout_seconds, backend.options.read_timeout_seconds) == (0.5, 1.5)
+
+    def test_but_what_the_user_said_of_them_counts(self) -> None:
+        options = {**S3, "read_timeout_seconds": 9.0}
+        limits = RemoteLimits(connect_seconds=0.5, read_seconds=1.5)
+        backend: Any = wired("s3://bucket", storage_options=options, limits=limits).backend
+        assert (backend.options.connect_timeout_seconds, backend.options.read_timeout_seconds) == (0.5, 9.0)
+
+    async def asked_twice(self, far: Far, path: str) -> int:
+        mount = wired(far, cache=CacheSettings(ttl_seconds=0), index="lazy")
+        for _ in range(2):
+            await mount.reader.stat(path)
+        await mount.reader.aclose()
+        return far.stats
+
+    @pytest.mark.anyio
+    async def test_what_is_named_by_its_fingerprint_is_one_version_for_ever(self) -> None:
+        assert await self.asked_twice(Far(**{"app.css": b"x"}), "app.css") == 2
+        name = f"app-{'0' * 64}.css"
+        assert await self.asked_twice(Far(**{name: b"x"}), name) == 1
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

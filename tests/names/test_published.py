@@ -1,0 +1,294 @@
+"""This module proves what a mount takes from a manifest: names for every server, and only for the published bytes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from assetstore.backends import open_backend
+from assetstore.backends.base import FileStat, WritableBackend
+from assetstore.errors import AssetNotFound, ManifestError
+from assetstore.names.manifest import Manifest, dump
+from assetstore.names.manifest_file import ManifestFile
+from assetstore.names.options import Index
+from assetstore.names.published import ManifestResolver, PublishedFingerprint, WatchedResolver
+from assetstore.publish import publish
+from assetstore.store import AssetStore
+from servers.s3 import S3Bucket
+
+IMMUTABLE = "max-age=31536000, public, immutable"
+PLAIN = "max-age=0, public, must-revalidate"
+
+
+@pytest.fixture
+def shipped(world: Path, tmp_path: Path) -> Path:
+    """The manifest of a release of the world, as the code ships with it."""
+    mount = AssetStore({}).static("/assets/", root=world, name="assets")
+    target = open_backend(tmp_path / "bucket", must_exist=False)
+    assert isinstance(target, WritableBackend)
+    path = tmp_path / "assets.json"
+    path.write_bytes(dump(publish(mount, target).manifest))
+    return path
+
+
+@pytest.fixture
+def other_server(world: Path, tmp_path: Path) -> Path:
+    """The same files on a machine where they have other times."""
+    copy = tmp_path / "other server"
+    shutil.copytree(world, copy)
+    for number, file in enumerate(copy.rglob("*")):
+        os.utime(file, (number, number))
+    return copy
+
+
+def read(where: Path) -> Manifest:
+    return ManifestFile(where).read()[0]
+
+
+def store(root: Path | str, manifest: Any, **arguments: Any) -> AssetStore:
+    assets = AssetStore({"ASSETS_STRICT": arguments.pop("strict", False)})
+    assets.static("/assets/", root=root, name="assets", manifest=manifest, **arguments)
+    return assets
+
+
+@pytest.fixture
+def published_url(world: Path) -> str:
+    """What the machine that published calls the style sheet."""
+    return url(unpublished(world))
+
+
+def unpublished(root: Path) -> AssetStore:
+    """A store whose names come from the files' own times."""
+    assets = AssetStore({})
+    assets.static("/assets/", root=root, name="assets")
+    return assets
+
+
+def url(assets: AssetStore, file: str = "css/app.css") -> str:
+    return assets.url_for("assets", file=file)
+
+
+def test_servers_with_other_times_give_the_published_names(
+    shipped: Path, other_server: Path, published_url: str
+) -> None:
+    assert url(unpublished(other_server)) != published_url
+    assert url(store(other_server, shipped)) == published_url
+
+
+def test_servers_without_any_files_give_the_published_names(shipped: Path, tmp_path: Path, published_url: str) -> None:
+    assert url(store(tmp_path / "nothing here", shipped, must_exist=False)) == published_url
+
+
+def test_a_changed_file_keeps_its_published_name_until_it_is_published(
+    shipped: Path, other_server: Path, published_url: str
+) -> None:
+    (other_server / "css/app.css").write_text("edited on the server")
+    assert url(store(other_server, shipped)) == published_url
+
+
+@pytest.mark.parametrize("kind", ["path", "text", "file URL", "value"])
+def test_a_manifest_is_given_as_a_path_a_url_or_a_value(
+    kind: str, shipped: Path, other_server: Path, published_url: str
+) -> None:
+    given = {"path": shipped, "text": str(shipped), "file URL": f"file://{shipped}", "value": read(shipped)}[kind]
+    assert url(store(other_server, given)) == published_url
+
+
+def test_a_name_that_was_not_published_is_plain_and_warned_of_once(
+    shipped: Path, other_server: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (other_server / "late.css").write_text("not published")
+    assets = store(other_server, shipped)
+    with caplog.at_level(logging.WARNING, "assetstore"):
+        assert {url(assets, "late.css") for _ in range(3)} == {"/assets/late.css"}
+    assert len([each for each in caplog.records if "late.css" in each.message]) == 1
+
+
+def test_a_name_that_was_not_published_is_an_error_where_the_store_is_strict(shipped: Path, other_server: Path) -> None:
+    with pytest.raises(AssetNotFound, match="late.css"):
+        url(store(other_server, shipped, strict=True), "late.css")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(None, "there is no manifest at", id="missing"),
+        pytest.param(b"{}", "no assetstore manifest", id="foreign"),
+        pytest.param(b'{"kind": "assetstore manifest", "format": 99}', "upgrade assetstore here", id="newer"),
+    ],
+)
+def test_what_is_wrong_with_a_manifest_is_said_at_wiring(
+    content: bytes | None, says: str, tmp_path: Path, world: Path
+) -> None:
+    path = tmp_path / "wrong.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ManifestError, match=says) as caught:
+        store(world, path)
+    assert "wrong.json" in str(caught.value)
+
+
+def test_a_manifest_that_cannot_be_reached_is_said_at_wiring(world: Path, free_port: Any) -> None:
+    with pytest.raises(ManifestError, match="cannot be read"):
+        store(world, f"http://127.0.0.1:{free_port()}/assets.json")
+
+
+def client(assets: AssetStore) -> TestClient:
+    return TestClient(Starlette(routes=assets.routes))
+
+
+def test_published_bytes_are_immutable_on_every_server(shipped: Path, other_server: Path) -> None:
+    assets = store(other_server, shipped)
+    answer = client(assets).get(url(assets))
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, IMMUTABLE)
+
+
+def test_yesterdays_bytes_never_pass_for_todays(shipped: Path, other_server: Path) -> None:
+    size = (other_server / "css/app.css").stat().st_size
+    (other_server / "css/app.css").write_bytes(b"y" * size)
+    assets = store(other_server, shipped)
+    answer = client(assets).get(url(assets))
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, PLAIN)
+
+
+@pytest.fixture
+def bucket_site(world: Path, moto_bucket: S3Bucket) -> tuple[AssetStore, Manifest, Manifest]:
+    """A store that serves from the bucket itself by the live manifest, after two releases."""
+    mount = AssetStore({}).static("/assets/", root=world, name="assets")
+    target = open_backend(f"{moto_bucket.url}/site", moto_bucket.server.options)
+    assert isinstance(target, WritableBackend)
+    first = publish(mount, target).manifest
+    (world / "css/app.css").write_text("second")
+    second = publish(mount, target).manifest
+    manifest = f"{moto_bucket.url}/site/.assetstore/current.json"
+    assets = AssetStore({})
+    options = moto_bucket.server.options
+    assets.static("/assets/", root=f"{moto_bucket.url}/site", name="assets", storage_options=options, manifest=manifest)
+    return assets, first, second
+
+
+def test_the_bucket_itself_is_served_with_the_current_and_the_retained_versions_immutable(
+    bucket_site: tuple[AssetStore, Manifest, Manifest],
+) -> None:
+    assets, first, second = bucket_site
+    with TestClient(Starlette(routes=assets.routes, lifespan=assets.lifespan)) as served:
+        for manifest, body in ((first, "one from css/app.css\n"), (second, "second")):
+            answer = served.get(f"/assets/{manifest.entries['css/app.css'].fingerprinted_path}")
+            assert (answer.status_code, answer.headers["cache-control"], answer.text) == (200, IMMUTABLE, body)
+        stray = served.get(f"/assets/css/app-{'0' * 64}.css")
+        assert (stray.status_code, stray.headers["cache-control"]) == (200, PLAIN)
+        assert served.get("/assets/.assetstore/current.json").status_code == 404
+        assert served.get("/assets/no.css").headers["cache-control"] == "no-store"
+
+
+def test_the_resolver_knows_all_and_vouches_for_current_and_retained(shipped: Path) -> None:
+    manifest = read(shipped)
+    entry = manifest.entries["css/app.css"]
+    old = f"css/app-{'12' * 32}.css"
+    resolver = ManifestResolver(Manifest("r", manifest.published_at, None, manifest.entries, frozenset({old})))
+    assert {each.path for each in resolver.all()} == set(manifest.entries)
+    found = resolver.find("css/app.css")
+    assert found is not None
+    assert (found.integrity, found.sha256) == (entry.integrity, entry.sha256)
+    assert resolver.find("css/app.css") is found
+    assert entry.fingerprint is not None
+    assert resolver.vouches("css/app.css", entry.fingerprint)
+    assert resolver.vouches("css/app.css", "12" * 32)
+    assert not resolver.vouches("css/app.css", "0" * 64)
+    assert resolver.find("no.css") is None
+
+
+def test_bytes_that_were_not_published_get_what_the_mount_makes_of_them(shipped: Path, other_server: Path) -> None:
+    backend = open_backend(other_server)
+    made_of = PublishedFingerprint(ManifestResolver(read(shipped)), None)
+    (other_server / "new.css").write_text("new")
+    assert made_of.of(backend.stat("new.css"), backend) is None
+    assert made_of.of(backend.stat("robots.txt"), backend) == read(shipped).entries["robots.txt"].fingerprint
+
+
+def test_a_manifest_on_disk_is_read_again_when_asked(shipped: Path, world: Path, published_url: str) -> None:
+    assets = store(world, shipped)
+    assert url(assets) == published_url
+    manifest = read(shipped)
+    entries = {path: each for path, each in manifest.entries.items() if path != "css/app.css"}
+    shipped.write_bytes(dump(Manifest("next", manifest.published_at, None, entries)))
+    assert url(assets) == published_url
+    assets.refresh()
+    assert url(assets) == "/assets/css/app.css"
+    shipped.write_text("half a manif")
+    with pytest.raises(ManifestError):
+        assets.refresh()
+    assert url(assets) == "/assets/css/app.css", "what was known stays"
+
+
+@pytest.fixture
+def followed(moto_bucket: S3Bucket, world: Path) -> Callable[[float], AssetStore]:
+    """A store over a bucket that takes its names from the live release, and looks again after so many seconds."""
+
+    def made(refresh_seconds: float) -> AssetStore:
+        options = moto_bucket.server.options
+        where = f"{moto_bucket.url}/pre/.assetstore/current.json"
+        index = Index(refresh_seconds=refresh_seconds)
+        return store(f"{moto_bucket.url}/pre", where, storage_options=options, index=index)
+
+    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    return made
+
+
+def test_a_release_of_another_process_is_known_soon_and_costs_one_look_until_then(
+    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, world: Path
+) -> None:
+    assets = followed(0.05)
+    before = url(assets)
+    assert before == url(unpublished(world))
+    (world / "css/app.css").write_text("released by another process")
+    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    until = time.monotonic() + 20
+    while url(assets) == before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert url(assets) == url(unpublished(world)) != before
+
+
+def test_asking_makes_a_release_known_at_once(
+    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, world: Path
+) -> None:
+    assets = followed(3600)
+    before = url(assets)
+    (world / "css/app.css").write_text("released by another process")
+    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    assert url(assets) == before
+    assets.refresh()
+    assert url(assets) == url(unpublished(world)) != before
+
+
+def test_a_manifest_that_did_not_change_is_not_read_again(moto_bucket: S3Bucket, shipped: Path) -> None:
+    class Counting(ManifestFile):
+        reads = 0
+
+        def read(self) -> tuple[Manifest, FileStat]:
+            self.reads += 1
+            return super().read()
+
+    moto_bucket.put({"assets.json": shipped.read_bytes()})
+    file = Counting(f"{moto_bucket.url}/assets.json", moto_bucket.server.options)
+    resolver = WatchedResolver(file, 3600)
+    for _ in range(3):
+        resolver.refresh()
+    assert file.reads == 1
+    moto_bucket.put({"assets.json": shipped.read_bytes() + b"\n"})
+    resolver.refresh()
+    assert file.reads == 2
+    resolver.start()
+    assert resolver.knows("anything")
+    assert resolver.find("css/app.css") is not None
+    assert resolver.vouches("css/app.css", resolver.manifest.entries["css/app.css"].fingerprint or "")
+    assert len(list(resolver.all())) == len(resolver.manifest.entries)

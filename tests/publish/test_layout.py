@@ -1,0 +1,117 @@
+"""This module proves which objects an asset becomes, and with which headers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from assetstore.assets.cache_policy import HeaderRules
+from assetstore.errors import SettingsError
+from assetstore.names.manifest import Entry
+from assetstore.publish.layout import LARGEST_ENCODED_BYTES, Recipe, Rendition, Stage, digest_of
+
+F = "f" * 64
+CSS = Entry("css/app.css", F, 5000, "0" * 64, "sha384-x", "text/css; charset=utf-8", None)
+NAMED = f"css/app-{F}.css"
+SMALLER = {"br": Rendition(10, "1" * 64), "gzip": Rendition(20, "2" * 64)}
+
+
+def objects(recipe: Recipe, entry: Entry = CSS, **renditions: Rendition) -> list[tuple[Stage, str, str | None]]:
+    return [(stage, each.path, each.coding) for stage, each in recipe.objects(entry, renditions)]
+
+
+def test_an_asset_has_a_fingerprinted_and_a_plain_name() -> None:
+    assert objects(Recipe()) == [(Stage.FINGERPRINTED, NAMED, None), (Stage.PLAIN, "css/app.css", None)]
+
+
+def test_an_asset_without_a_fingerprint_has_its_plain_name() -> None:
+    assert objects(Recipe(), replace(CSS, fingerprint=None)) == [(Stage.PLAIN, "css/app.css", None)]
+
+
+def test_siblings_stand_beside_each_name() -> None:
+    assert objects(Recipe(siblings=("br", "gzip")), **SMALLER) == [
+        (Stage.FINGERPRINTED, NAMED, None),
+        (Stage.FINGERPRINTED, f"{NAMED}.br", "br"),
+        (Stage.FINGERPRINTED, f"{NAMED}.gz", "gzip"),
+        (Stage.PLAIN, "css/app.css", None),
+        (Stage.PLAIN, "css/app.css.br", "br"),
+        (Stage.PLAIN, "css/app.css.gz", "gzip"),
+    ]
+
+
+def test_one_coding_takes_the_place_of_the_plain_bytes() -> None:
+    assert objects(Recipe(coding="br"), br=SMALLER["br"]) == [
+        (Stage.FINGERPRINTED, NAMED, "br"),
+        (Stage.PLAIN, "css/app.css", "br"),
+    ]
+    assert objects(Recipe(coding="br"))[0] == (Stage.FINGERPRINTED, NAMED, None)
+
+
+def test_the_stage_of_every_object_can_be_told_from_the_entry() -> None:
+    found = list(Recipe(siblings=("br", "gzip")).objects(CSS, SMALLER))
+    entry = replace(CSS, stored=tuple(each for _, each in found))
+    assert [entry.immutable(each) for each in entry.stored] == [stage is Stage.FINGERPRINTED for stage, _ in found]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "stage", "policy"),
+    [
+        (Recipe(), Stage.FINGERPRINTED, "max-age=31536000, public, immutable"),
+        (Recipe(), Stage.PLAIN, "max-age=0, public, must-revalidate"),
+        (Recipe(shared="s-maxage=60"), Stage.PLAIN, "max-age=0, public, s-maxage=60, must-revalidate"),
+        (Recipe(shared="s-maxage=60"), Stage.FINGERPRINTED, "max-age=31536000, public, immutable"),
+        (Recipe(public=False), Stage.PLAIN, "max-age=0, private, must-revalidate"),
+    ],
+)
+def test_the_cache_policy_is_that_of_serving(recipe: Recipe, stage: Stage, policy: str) -> None:
+    [(_, stored), _] = recipe.objects(CSS, {})
+    assert recipe.headers(CSS, stage, stored).cache_control == policy
+
+
+def test_rules_by_pattern_and_digests_are_stored_too() -> None:
+    recipe = Recipe(rules=HeaderRules({"css/*": {"Content-Disposition": "inline"}}))
+    [(stage, stored), _] = recipe.objects(CSS, {})
+    headers = recipe.headers(CSS, stage, stored)
+    assert headers.extra == {"Content-Disposition": "inline"}
+    assert headers.metadata == {"assetstore-sha256": "0" * 64, "assetstore-fingerprint": F}
+    assert headers.content_type == "text/css; charset=utf-8"
+
+
+def test_the_digest_follows_every_header_and_no_metadata() -> None:
+    [(stage, stored), _] = Recipe().objects(CSS, {})
+    headers = Recipe().headers(CSS, stage, stored)
+    others: list[Any] = [
+        replace(headers, content_type="text/plain"),
+        replace(headers, cache_control="no-store"),
+        replace(headers, content_encoding="br"),
+        replace(headers, extra={"Content-Disposition": "inline"}),
+    ]
+    assert len({digest_of(each) for each in [headers, *others]}) == 5
+    assert digest_of(replace(headers, metadata={})) == digest_of(headers) == stored.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "codings"),
+    [
+        ("a.css", 5000, ("br", "gzip")),
+        ("a.css", 10, ()),
+        ("a.css", LARGEST_ENCODED_BYTES + 1, ()),
+        ("a.png", 5000, ()),
+        ("a.woff2", 5000, ()),
+    ],
+)
+def test_only_text_of_a_middling_size_is_encoded(path: str, size: int, codings: tuple[str, ...]) -> None:
+    assert Recipe(siblings=("br", "gzip")).codings_for(path, size) == codings
+
+
+@pytest.mark.parametrize(
+    ("siblings", "coding", "says"),
+    [(("lzma",), None, "no content coding"), ((), "deflate", "no content coding"), (("br",), "br", "not both")],
+)
+def test_what_is_no_recipe_is_refused(
+    make_mount: Any, siblings: tuple[str, ...], coding: str | None, says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        Recipe.of(make_mount(), siblings, coding)

@@ -1,0 +1,97 @@
+"""Integrity is that of the bytes that the URL names, or absent."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.names.base import Asset, LiveResolver
+from assetstore.names.fingerprint import ContentFingerprint
+from assetstore.rewrite.backend import RewrittenBackend
+from assetstore.templates.integrity import IntegrityBook, is_integrity
+
+DATA = b"one from css/app.css\n"
+EXPECTED = "sha384-" + base64.b64encode(hashlib.sha384(DATA).digest()).decode()
+
+
+@pytest.fixture
+def backend(world: Path) -> LocalBackend:
+    return LocalBackend(world)
+
+
+def asset(backend: LocalBackend | RewrittenBackend, path: str = "css/app.css") -> Asset:
+    found = LiveResolver(backend, ContentFingerprint()).find(path)
+    assert found is not None
+    return found
+
+
+def test_it_is_the_sha384_of_the_bytes(backend: LocalBackend) -> None:
+    assert IntegrityBook().of(asset(backend), backend) == EXPECTED
+
+
+def test_it_is_that_of_rewritten_bytes(world: Path) -> None:
+    (world / "css/app.css").write_text("a{b:url(../images/grüße.svg)}")
+    backend = RewrittenBackend(LocalBackend(world), ContentFingerprint())
+    opened = backend.open("css/app.css")
+    data = b"".join(opened.chunks(0, opened.stat.size))
+    assert b"%C3%BC" in data
+    expected = "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
+    assert IntegrityBook().of(asset(backend), backend) == expected
+
+
+def test_a_manifests_integrity_is_taken_as_it_is(backend: LocalBackend) -> None:
+    published = Asset("css/app.css", "a" * 64, integrity="sha384-known")
+    assert IntegrityBook().of(published, backend) == "sha384-known"
+
+
+def test_a_plain_url_has_none(backend: LocalBackend) -> None:
+    assert IntegrityBook().of(Asset("css/app.css", None, backend.stat("css/app.css")), backend) is None
+    assert IntegrityBook().of(Asset("css/app.css", None, integrity="sha384-known"), backend) is None
+
+
+def test_another_version_has_none(world: Path, backend: LocalBackend) -> None:
+    before = asset(backend)
+    (world / "css/app.css").write_text("edited since")
+    assert IntegrityBook().of(before, backend) is None
+
+
+def test_a_file_that_is_gone_has_none(world: Path, backend: LocalBackend) -> None:
+    before = asset(backend)
+    (world / "css/app.css").unlink()
+    assert IntegrityBook().of(before, backend) is None
+
+
+def test_an_event_loop_does_not_wait_for_it(backend: LocalBackend) -> None:
+    book, found = IntegrityBook(), asset(backend)
+
+    async def ask() -> str | None:
+        return book.of(found, backend)
+
+    assert asyncio.run(ask()) is None
+    book.settle()
+    assert asyncio.run(ask()) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EXPECTED,
+        "sha256-" + base64.b64encode(bytes(32)).decode(),
+        f"{EXPECTED} sha512-{base64.b64encode(bytes(64)).decode()}",
+    ],
+)
+def test_metadata_that_browsers_read_is_accepted(text: str) -> None:
+    assert is_integrity(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", None, "sha384-", "sha1-" + "A" * 28, "sha384-" + "a" * 96, "sha384-AAAA", EXPECTED[7:], EXPECTED + "="],
+)
+def test_other_text_is_not(text: object) -> None:
+    assert not is_integrity(text)

@@ -1,0 +1,115 @@
+"""Learning anew: never two at once, jittered, patient with storage that fails, and over with its owner."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+import time
+
+import pytest
+
+from assetstore.errors import BackendUnavailable
+from assetstore.util.background import FIRST_RETRY_SECONDS, SHARE, Refreshing
+from far import soon
+
+
+class Owner:
+    def __init__(self, refresh_seconds: float = 60.0) -> None:
+        self.learnt = self.at_once = self.most_at_once = 0
+        self.down = False
+        self.takes_seconds = 0.0
+        self.refreshing = Refreshing(self.learn, "list the storage", refresh_seconds, "assetstore-test-learning")
+
+    def learn(self) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(self.takes_seconds)
+        self.at_once -= 1
+        if self.down:
+            raise BackendUnavailable("it is down")
+        self.learnt += 1
+
+
+def threads() -> int:
+    return sum(thread.name == "assetstore-test-learning" for thread in threading.enumerate())
+
+
+def test_the_pause_is_at_most_what_was_wished_and_a_tenth_less_at_the_least() -> None:
+    owner = Owner(60.0)
+    pauses = {owner.refreshing._again() for _ in range(50)}
+    assert 54.0 <= min(pauses) < max(pauses) <= 60.0
+
+
+def test_what_takes_long_is_done_rarely() -> None:
+    owner = Owner(0.001)
+    owner.takes_seconds = 0.05
+    assert owner.refreshing._again() >= 0.05 / SHARE
+
+
+def test_the_pause_grows_while_the_storage_fails_and_names_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    owner = Owner(60.0)
+    owner.down = True
+    with caplog.at_level(logging.WARNING, "assetstore"):
+        pauses = [owner.refreshing._again() for _ in range(12)]
+    assert 0.5 * FIRST_RETRY_SECONDS <= pauses[0] <= FIRST_RETRY_SECONDS
+    assert all(30.0 <= each <= 60.0 for each in pauses[6:])
+    assert "cannot list the storage, so its names stay as they were: it is down" in caplog.text
+    owner.down = False
+    owner.refreshing._again()
+    owner.down = True
+    assert owner.refreshing._again() <= FIRST_RETRY_SECONDS
+
+
+def test_two_never_learn_at_once() -> None:
+    owner = Owner(0.001)
+    owner.takes_seconds = 0.005
+    owner.refreshing.start()
+    callers = [threading.Thread(target=owner.refreshing.now) for _ in range(8)]
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join()
+    assert owner.most_at_once == 1
+    assert owner.learnt >= 8
+
+
+def test_how_it_ended_is_told() -> None:
+    owner = Owner()
+    assert owner.refreshing.contact is None
+    owner.down = True
+    with pytest.raises(BackendUnavailable):
+        owner.refreshing.now()
+    assert owner.refreshing.contact is not None
+    assert isinstance(owner.refreshing.contact.fault, BackendUnavailable)
+    owner.down = False
+    owner.refreshing.now()
+    assert owner.refreshing.contact.fault is None
+
+
+def begin() -> Refreshing:
+    """What is left of an owner that is gone."""
+    owner = Owner()
+    owner.refreshing.start()
+    assert soon(lambda: owner.learnt == 1)
+    return owner.refreshing
+
+
+def test_it_ends_with_its_owner() -> None:
+    left = begin()
+    gc.collect()
+    left.now()  # nobody is left who could learn
+    del left
+    gc.collect()
+    assert soon(lambda: threads() == 0)
+
+
+def test_a_fork_in_mid_learning_can_learn() -> None:
+    owner = Owner()
+    with owner.refreshing._learning:
+        child = os.fork()
+        if child == 0:
+            owner.refreshing.now()
+            os._exit(owner.learnt)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
