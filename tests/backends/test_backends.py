@@ -64,7 +64,7 @@ def test_options_without_a_url_are_an_error(tmp_path: Path) -> None:
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     """As if *packages* were not installed, and nothing that needs them was imported yet."""
     for name in list(sys.modules):
-        if name.startswith("assetstore.backends.s3.backend"):
+        if name.startswith("assetstore.backends.s3"):
             monkeypatch.delitem(sys.modules, name)
     for package in packages:
         monkeypatch.setitem(sys.modules, package, None)

@@ -125,7 +125,7 @@ def test_a_host_that_a_request_decides_is_asked_each_time(names: Names) -> None:
 
 
 def test_what_is_remembered_is_bounded(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(namer_room, "REMEMBERED", 10)
+    monkeypatch.setattr(namer_room, "MAX_URLS", 10)
     asked = namer(names)
     for number in range(25):
         names.table[f"{number}.css"] = Asset(f"{number}.css", "0" * 64)

@@ -106,7 +106,7 @@ def test_how_many_wait_is_bounded(remote: Far, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_how_many_are_remembered_is_bounded(remote: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_fingerprints, "REMEMBERED", 2)
+    monkeypatch.setattr(index_fingerprints, "MAX_FINGERPRINTS", 2)
     fingerprints = BackgroundFingerprints(remote, Making())
     for path in ("a", "b", "c"):
         assert soon(lambda path=path: fingerprints.of(remote.facts(path)))  # type: ignore[misc]

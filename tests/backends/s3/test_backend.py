@@ -140,5 +140,5 @@ def test_secrets_are_in_no_representation() -> None:
 
 
 def test_the_readme_names_every_option() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
     assert [name for name in S3Options.__dataclass_fields__ if f"`{name}`" not in readme] == []
