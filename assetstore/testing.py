@@ -23,7 +23,7 @@ import pytest
 
 from assetstore.assets import media_types
 from assetstore.backends import open_backend
-from assetstore.backends.base import HeldFile, StoredHeaders, WritableBackend
+from assetstore.backends.base import HeldFile, WritableBackend, WriteOptions
 
 #: Makes a place that holds these files, by logical path; text is stored as UTF-8.
 MountMaker = Callable[[Mapping[str, bytes | str]], WritableBackend]
@@ -35,8 +35,8 @@ def put(backend: WritableBackend, files: Mapping[str, bytes | str]) -> WritableB
     """Write *files* into *backend*, with their content types; gives *backend* back."""
     for path, content in files.items():
         data = content.encode() if isinstance(content, str) else content
-        headers = StoredHeaders(media_types.of(path), "max-age=0, public, must-revalidate")
-        backend.write(path, HeldFile.of(path, data), headers)
+        options = WriteOptions(media_types.of(path), "max-age=0, public, must-revalidate")
+        backend.write(path, HeldFile.of(path, data), options)
     return backend
 
 

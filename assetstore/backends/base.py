@@ -144,8 +144,8 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredHeaders:
-    """What is stored beside a file's bytes, so that the storage can answer for it by itself."""
+class WriteOptions:
+    """How a file is written: the headers stored with it, the condition, the expected checksum."""
 
     content_type: str
     cache_control: str
@@ -154,29 +154,27 @@ class StoredHeaders:
     extra: Mapping[str, str] = field(default_factory=dict)
     #: User metadata (S3 ``x-amz-meta-*``), lower-case names without the prefix.
     metadata: Mapping[str, str] = field(default_factory=dict)
+    #: Write only if there is no such file (``If-None-Match: *``).
+    create_only: bool = False
+    #: Write only over the version with this validator (``If-Match``); ignored with ``create_only``.
+    if_validator: str | None = None
+    #: Expected SHA-256 of the bytes, 64 lower-case hex digits; other bytes are refused. Stored
+    #: with the object where the storage can.
+    sha256: str | None = None
 
 
 @runtime_checkable
 class WritableBackend(Backend, Protocol):
     """A backend that can also be published to."""
 
-    def write(
-        self,
-        path: str,
-        source: OpenFile,
-        headers: StoredHeaders,
-        *,
-        create_only: bool = False,
-        if_validator: str | None = None,
-        sha256: str | None = None,
-    ) -> FileStat:
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         """Write the whole of *source* as *path*, atomically: readers see the old or the new bytes.
 
         What is returned are the facts of the new version; its time may be missing.
 
         Raises:
-            PublishConflict: *create_only* and it exists, or it is no longer *if_validator*.
-            BodyTruncated: the storage received other bytes than *sha256* names.
+            PublishConflict: ``create_only`` and it exists, or it is no longer ``if_validator``.
+            BodyTruncated: *source* ended early, or has another SHA-256 than ``sha256``.
         """
 
     def delete(self, path: str) -> None:

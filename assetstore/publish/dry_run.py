@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, WritableBackend
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WritableBackend, WriteOptions
 
 
 class Recorder:
@@ -36,18 +36,9 @@ class Recorder:
     def walk(self) -> Iterator[FileStat]:
         return self._backend.walk()
 
-    def write(
-        self,
-        path: str,
-        source: OpenFile,
-        headers: StoredHeaders,
-        *,
-        create_only: bool = False,
-        if_validator: str | None = None,
-        sha256: str | None = None,
-    ) -> FileStat:
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         self.written.append(path)
-        return FileStat(path, source.stat.size, sha256=sha256)
+        return FileStat(path, source.stat.size, sha256=options.sha256)
 
     def delete(self, path: str) -> None:
         self.deleted.append(path)

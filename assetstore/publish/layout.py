@@ -17,7 +17,7 @@ from functools import lru_cache
 from assetstore.assets import cache_policy as headers
 from assetstore.assets import compression as compress
 from assetstore.assets import media_types
-from assetstore.backends.base import Backend, HeldFile, OpenFile, StoredHeaders, read_bytes
+from assetstore.backends.base import Backend, HeldFile, OpenFile, WriteOptions, read_bytes
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry, StoredObject
@@ -95,31 +95,31 @@ class Recipe:
             for coding, rendition in renditions.items():
                 yield stage, self._object(entry, stage, name + compress.SUFFIXES[coding], rendition, coding)
 
-    def headers(self, entry: Entry, stage: Stage, stored: StoredObject) -> StoredHeaders:
-        """What is stored beside the bytes of one object of *entry*."""
+    def write_options(self, entry: Entry, stage: Stage, stored: StoredObject) -> WriteOptions:
+        """How one object of *entry* is written: headers, metadata, checksum."""
         metadata = {"assetstore-sha256": stored.sha256}
         if entry.fingerprint is not None:
             metadata["assetstore-fingerprint"] = entry.fingerprint
-        return replace(self._headers(entry, stage, stored.coding), metadata=metadata)
+        return replace(self._headers(entry, stage, stored.coding), metadata=metadata, sha256=stored.sha256)
 
     def _object(self, entry: Entry, stage: Stage, name: str, rendition: Rendition, coding: str | None) -> StoredObject:
         digest = digest_of(self._headers(entry, stage, coding))
         return StoredObject(name, rendition.size, rendition.sha256, digest, coding)
 
-    def _headers(self, entry: Entry, stage: Stage, coding: str | None) -> StoredHeaders:
+    def _headers(self, entry: Entry, stage: Stage, coding: str | None) -> WriteOptions:
         immutable = stage is Stage.FINGERPRINTED
         shared = "" if immutable else self.shared
         cache_control = headers.cache_control(immutable=immutable, public=self.public, shared=shared)
-        return StoredHeaders(entry.content_type, cache_control, coding, self.rules.of(entry.path))
+        return WriteOptions(entry.content_type, cache_control, coding, self.rules.of(entry.path))
 
 
-def digest_of(stored: StoredHeaders) -> str:
+def digest_of(options: WriteOptions) -> str:
     """A short digest by which a later run sees that the intended headers are others now.
 
     User metadata is left out: it follows from the bytes.
     """
     return _digest(
-        stored.content_type, stored.cache_control, stored.content_encoding, tuple(sorted(stored.extra.items()))
+        options.content_type, options.cache_control, options.content_encoding, tuple(sorted(options.extra.items()))
     )
 
 

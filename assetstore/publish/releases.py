@@ -14,13 +14,13 @@ import secrets
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from types import TracebackType
 from typing import Any
 
-from assetstore.backends.base import FileStat, HeldFile, LearnsConditions, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.base import FileStat, HeldFile, LearnsConditions, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
 from assetstore.names import manifest as manifests
 from assetstore.names.manifest import Manifest
@@ -33,7 +33,7 @@ LOOK_SECONDS = 0.1
 #: Where a target cannot refuse a second writer, how long after the first one it may still come.
 SETTLE_SECONDS = 0.3
 
-_LOCK_HEADERS = StoredHeaders("application/json", "no-store")
+_LOCK_OPTIONS = WriteOptions("application/json", "no-store", create_only=True)
 
 
 def publisher() -> str:
@@ -84,7 +84,7 @@ class Lock:
         }
         source = HeldFile.of(self._path, json.dumps(mine).encode())
         try:
-            self._target.write(self._path, source, _LOCK_HEADERS, create_only=True)
+            self._target.write(self._path, source, _LOCK_OPTIONS)
         except PublishConflict:
             return False
         if isinstance(self._target, LearnsConditions) and not self._target.conditional_creates:
@@ -132,7 +132,7 @@ def _held(holder: dict[str, Any] | None, where: str) -> str:
 HIDDEN = ".assetstore/"
 CURRENT = HIDDEN + "current.json"
 
-_RECORD_HEADERS = StoredHeaders("application/json", "no-store")
+_RECORD_OPTIONS = WriteOptions("application/json", "no-store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Ledger:
         data = manifests.dump(manifest)
         path = manifest_path(manifest.release)
         try:
-            self._target.write(path, HeldFile.of(path, data), _RECORD_HEADERS, create_only=True)
+            self._target.write(path, HeldFile.of(path, data), replace(_RECORD_OPTIONS, create_only=True))
         except PublishConflict:
             # A run that was killed just after it wrote this very manifest is being finished.
             if read_bytes(self._target, path) != data:
@@ -260,14 +260,9 @@ class Ledger:
             self._write_if(now, data)
 
     def _write_if(self, seen: Record | None, data: bytes) -> None:
-        if seen is None:
-            self._write(data, create_only=True)
-        else:
-            self._write(data, if_validator=None if seen.stat is None else seen.stat.validator)
-
-    def _write(self, data: bytes, *, create_only: bool = False, if_validator: str | None = None) -> None:
-        source = HeldFile.of(CURRENT, data)
-        self._target.write(CURRENT, source, _RECORD_HEADERS, create_only=create_only, if_validator=if_validator)
+        validator = None if seen is None or seen.stat is None else seen.stat.validator
+        options = replace(_RECORD_OPTIONS, create_only=seen is None, if_validator=validator)
+        self._target.write(CURRENT, HeldFile.of(CURRENT, data), options)
 
 
 def manifest_path(release: str) -> str:

@@ -79,12 +79,12 @@ def _write_stage(rows: list[Row], stage: Stage, work: Work) -> dict[str, str | N
 def _write(row: Row, work: Work) -> FileStat:
     backend, stored = work.target.backend, row.stored
     create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING
-    headers = work.recipe.headers(row.entry, row.stage, stored)
+    options = replace(work.recipe.write_options(row.entry, row.stage, stored), create_only=create_only)
     source = open_stored(work.source, row.entry, stored)
     try:
         if source.stat.size != stored.size:
             raise BodyTruncated(f"{row.entry.path!r} changed while it was published", path=row.entry.path)
-        return backend.write(stored.path, source, headers, create_only=create_only, sha256=stored.sha256)
+        return backend.write(stored.path, source, options)
     except PublishConflict:
         # Somebody was quicker; the same bytes are as good as ours.
         return work.target.arrivals.same_bytes(stored)

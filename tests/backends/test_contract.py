@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from assetstore.backends.base import Backend, Span, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.base import Backend, Span, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, BackendError, PublishConflict, RangeNotSatisfiable, VersionChanged
 from places import PLACES, Place
 
@@ -204,14 +204,14 @@ def test_a_writable_backend_writes_creates_and_deletes(place: Place) -> None:
     backend = place.backend
     if not isinstance(backend, WritableBackend):
         pytest.skip("read-only")
-    plain = StoredHeaders("text/css; charset=utf-8", "public, max-age=60")
+    plain = WriteOptions("text/css; charset=utf-8", "public, max-age=60")
     with contextlib.closing(backend.open("css/app.css")) as source:
-        stat = backend.write("new/b.css", source, plain, create_only=True)
+        stat = backend.write("new/b.css", source, replace(plain, create_only=True))
         now = backend.stat("new/b.css")
         assert stat == replace(now, mtime_ns=stat.mtime_ns, sha256=stat.sha256)
         assert read_bytes(backend, "new/b.css") == FILES["css/app.css"]
         with pytest.raises(PublishConflict):
-            backend.write("new/b.css", source, plain, create_only=True)
+            backend.write("new/b.css", source, replace(plain, create_only=True))
     backend.delete("new/b.css")
     backend.delete("new/b.css")
     with pytest.raises(AssetNotFound):

@@ -91,11 +91,11 @@ class Watched:
         self.calls["walk"] += 1
         return self._inner.walk()
 
-    def write(self, path: str, source: Any, headers: Any, **options: Any) -> Any:
+    def write(self, path: str, source: Any, options: Any) -> Any:
         self.before_write(path)
         self.calls["write"] += 1
         self.written.append(path)
-        return self._inner.write(path, source, headers, **options)
+        return self._inner.write(path, source, options)
 
     def delete(self, path: str) -> None:
         self.before_delete(path)

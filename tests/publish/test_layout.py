@@ -67,13 +67,13 @@ def test_the_stage_of_every_object_can_be_told_from_the_entry() -> None:
 )
 def test_the_cache_policy_is_that_of_serving(recipe: Recipe, stage: Stage, policy: str) -> None:
     [(_, stored), _] = recipe.objects(CSS, {})
-    assert recipe.headers(CSS, stage, stored).cache_control == policy
+    assert recipe.write_options(CSS, stage, stored).cache_control == policy
 
 
 def test_rules_by_pattern_and_digests_are_stored_too() -> None:
     recipe = Recipe(rules=HeaderRules({"css/*": {"Content-Disposition": "inline"}}))
     [(stage, stored), _] = recipe.objects(CSS, {})
-    headers = recipe.headers(CSS, stage, stored)
+    headers = recipe.write_options(CSS, stage, stored)
     assert headers.extra == {"Content-Disposition": "inline"}
     assert headers.metadata == {"assetstore-sha256": "0" * 64, "assetstore-fingerprint": F}
     assert headers.content_type == "text/css; charset=utf-8"
@@ -81,7 +81,7 @@ def test_rules_by_pattern_and_digests_are_stored_too() -> None:
 
 def test_the_digest_follows_every_header_and_no_metadata() -> None:
     [(stage, stored), _] = Recipe().objects(CSS, {})
-    headers = Recipe().headers(CSS, stage, stored)
+    headers = Recipe().write_options(CSS, stage, stored)
     others: list[Any] = [
         replace(headers, content_type="text/plain"),
         replace(headers, cache_control="no-store"),

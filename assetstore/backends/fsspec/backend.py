@@ -15,7 +15,7 @@ from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, copy_bytes
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions, copy_bytes
 from assetstore.backends.fsspec.errors import translate
 from assetstore.backends.fsspec.info import mtime_ns, spelled, validator_in
 from assetstore.errors import (
@@ -202,25 +202,17 @@ def _refuse_wrappers(filesystem: Any) -> None:
 class MemoryBackend(FilesystemBackend):
     """fsspec's ``memory://``: a dictionary of this process; writable, for tests and demonstrations."""
 
-    def write(
-        self,
-        path: str,
-        source: OpenFile,
-        headers: StoredHeaders,
-        *,
-        create_only: bool = False,
-        if_validator: str | None = None,
-        sha256: str | None = None,
-    ) -> FileStat:
-        """As :meth:`WritableBackend.write`; memory keeps no *headers* beside its files."""
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
+        """As :meth:`WritableBackend.write`; memory keeps no headers with its files."""
         data = b"".join(source.chunks(0, source.stat.size))
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            raise BodyTruncated(f"the bytes of {path!r} are not those of SHA-256 {sha256}", path=path)
-        if if_validator is not None:
-            raise PublishConflict(f"{path!r} in {self.label} is not version {if_validator!r}: memory has no validators")
+        if options.sha256 is not None and hashlib.sha256(data).hexdigest() != options.sha256:
+            raise BodyTruncated(f"the bytes of {path!r} are not those of SHA-256 {options.sha256}", path=path)
+        if options.if_validator is not None:
+            wanted = options.if_validator
+            raise PublishConflict(f"{path!r} in {self.label} is not version {wanted!r}: memory has no validators")
         with self._errors(path):
             try:
-                self._fs.pipe_file(self._key(path), data, mode="create" if create_only else "overwrite")
+                self._fs.pipe_file(self._key(path), data, mode="create" if options.create_only else "overwrite")
             except FileExistsError:
                 raise PublishConflict(f"{path!r} exists already in {self.label}") from None
         return self.stat(path)
@@ -239,29 +231,21 @@ class TreeBackend(FilesystemBackend):
 
     conditional_creates = conditional_replaces = False
 
-    def write(
-        self,
-        path: str,
-        source: OpenFile,
-        headers: StoredHeaders,
-        *,
-        create_only: bool = False,
-        if_validator: str | None = None,
-        sha256: str | None = None,
-    ) -> FileStat:
-        """As :meth:`WritableBackend.write`, without *headers*."""
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
+        """As :meth:`WritableBackend.write`, without headers."""
         key = self._key(path)
-        if if_validator is not None:
-            raise PublishConflict(f"{path!r} in {self.label} is not version {if_validator!r}: files have no validators")
+        if options.if_validator is not None:
+            wanted = options.if_validator
+            raise PublishConflict(f"{path!r} in {self.label} is not version {wanted!r}: files have no validators")
         folder, _, name = key.rpartition("/")
         temporary = f"{folder}/.{name[:100]}.{secrets.token_hex(8)}.part"
         try:
             with self._errors(path):
-                if create_only and self._fs.exists(key):
+                if options.create_only and self._fs.exists(key):
                     raise PublishConflict(f"{path!r} exists already in {self.label}")
                 self._fs.makedirs(folder, exist_ok=True)
                 with self._fs.open(temporary, "wb") as file:
-                    copy_bytes(source, file.write, path, sha256)
+                    copy_bytes(source, file.write, path, options.sha256)
                 self._fs.mv(temporary, key)
         except BaseException:
             with suppress(Exception):  # what went wrong first is what must be told

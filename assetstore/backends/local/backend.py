@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders, copy_bytes
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions, copy_bytes
 from assetstore.backends.local.reader import reader_for
 from assetstore.backends.local.sandbox import LocalRoot, require_directory, translate
 from assetstore.backends.reader import Mark, Reader
@@ -83,26 +83,18 @@ class LocalBackend:
             with suppress(AssetStoreError):  # gone meanwhile, a device, or a link to outside
                 yield self.stat(path)
 
-    def write(
-        self,
-        path: str,
-        source: OpenFile,
-        headers: StoredHeaders,
-        *,
-        create_only: bool = False,
-        if_validator: str | None = None,
-        sha256: str | None = None,
-    ) -> FileStat:
-        """As :meth:`WritableBackend.write`; a directory keeps no *headers* beside its files."""
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
+        """As :meth:`WritableBackend.write`; a directory keeps no headers with its files."""
         paths.clean(path, hidden=True)
-        if if_validator is not None:
-            raise PublishConflict(f"{path!r} in {self.label} is not version {if_validator!r}: files have no validators")
+        if options.if_validator is not None:
+            wanted = options.if_validator
+            raise PublishConflict(f"{path!r} in {self.label} is not version {wanted!r}: files have no validators")
         target = self._root.inside(path)
         temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.part")
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            _copy(source, temporary, path, sha256)
-            if create_only:
+            _copy(source, temporary, path, options.sha256)
+            if options.create_only:
                 os.link(temporary, target)  # unlike a rename, this fails when the name is taken
             else:
                 os.replace(temporary, target)

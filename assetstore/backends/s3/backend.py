@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, StoredHeaders
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
 from assetstore.backends.http.headers import stat_of
 from assetstore.backends.http.ranged import Arrival, arriving, open_ranged, range_header
 from assetstore.backends.reader import Reader, ThreadReader
@@ -110,18 +110,9 @@ class S3Backend:
         # Never more threads than pooled connections: boto3 would throw the surplus ones away.
         return ThreadReader(self, max_threads=self.options.max_connections)
 
-    def write(
-        self,
-        path: str,
-        source: OpenFile,
-        headers: StoredHeaders,
-        *,
-        create_only: bool = False,
-        if_validator: str | None = None,
-        sha256: str | None = None,
-    ) -> FileStat:
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         paths.clean(path, hidden=True)
-        return Upload(self, path, headers, create_only=create_only, if_validator=if_validator).send(source, sha256)
+        return Upload(self, path, options).send(source)
 
     def delete(self, path: str) -> None:
         paths.clean(path, hidden=True)

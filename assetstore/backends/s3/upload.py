@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from assetstore.backends.base import FileStat, OpenFile, StoredHeaders
+from assetstore.backends.base import FileStat, OpenFile, WriteOptions
 from assetstore.backends.http.headers import FINGERPRINT_KEY, SHA256_KEY, strong
 from assetstore.backends.s3.client import Place
 from assetstore.backends.s3.errors import is_not_implemented
@@ -36,36 +36,34 @@ _STORABLE = {
 class Upload:
     """One write of one object, checked end to end by SHA-256."""
 
-    def __init__(
-        self, place: Place, path: str, headers: StoredHeaders, *, create_only: bool, if_validator: str | None
-    ) -> None:
+    def __init__(self, place: Place, path: str, options: WriteOptions) -> None:
         self._place = place
         self._path = path
-        self._headers = headers
+        self._options = options
         self._target: dict[str, Any] = {"Bucket": place.bucket, "Key": place.prefix + path}
         #: The ETag that must be there; ``None`` for nothing at all.
-        self._replaces = None if create_only else if_validator
+        self._replaces = None if options.create_only else options.if_validator
         self._condition: dict[str, Any] = {}
-        if create_only:
+        if options.create_only:
             self._condition = {"IfNoneMatch": "*"}
-        elif if_validator is not None:
-            self._condition = {"IfMatch": f'"{if_validator}"'}
+        elif options.if_validator is not None:
+            self._condition = {"IfMatch": f'"{options.if_validator}"'}
 
-    def send(self, source: OpenFile, sha256: str | None) -> FileStat:
+    def send(self, source: OpenFile) -> FileStat:
         """Write the whole of *source*; what is returned is what the storage answered, without a time.
 
         Raises:
             PublishConflict: the name is taken, or is no longer the version that was to be replaced.
-            BodyTruncated: the bytes are not those that *sha256* names, here or at the storage.
+            BodyTruncated: the bytes are not those that ``options.sha256`` names, here or at the storage.
         """
         try:
-            etag = self._send(source, sha256) if not self._condition else self._send_if(source, sha256)
+            etag = self._send(source) if not self._condition else self._send_if(source)
         except VersionChanged as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
         except AssetNotFound as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} is gone") from error
-        metadata, coding = self._headers.metadata, self._headers.content_encoding
-        recorded = sha256 or metadata.get(SHA256_KEY)
+        metadata, coding = self._options.metadata, self._options.content_encoding
+        recorded = self._options.sha256 or metadata.get(SHA256_KEY)
         fingerprint = metadata.get(FINGERPRINT_KEY)
         return FileStat(
             self._path,
@@ -76,11 +74,11 @@ class Upload:
             coding=coding,
         )
 
-    def _send_if(self, source: OpenFile, sha256: str | None) -> str:
+    def _send_if(self, source: OpenFile) -> str:
         """Write under the condition, in one step where the server can; it is asked only once whether it can."""
         if self._can() is not False:
             try:
-                etag = self._send(source, sha256)
+                etag = self._send(source)
             except BackendUnavailable as error:
                 if not is_not_implemented(error.__cause__):
                     raise
@@ -89,7 +87,7 @@ class Upload:
                 self._learn(can=True)
                 return etag
         self._look_first()
-        return self._send(source, sha256)
+        return self._send(source)
 
     def _can(self) -> bool | None:
         return self._place.conditional_creates if self._replaces is None else self._place.conditional_replaces
@@ -100,9 +98,9 @@ class Upload:
         else:
             self._place.conditional_replaces = can
 
-    def _send(self, source: OpenFile, sha256: str | None) -> str:
+    def _send(self, source: OpenFile) -> str:
         small = source.stat.size <= PART_BYTES
-        return self._put(source, sha256) if small else self._put_in_parts(source, sha256)
+        return self._put(source) if small else self._put_in_parts(source)
 
     def _look_first(self) -> None:
         """For servers without conditional writes: a look before the write, which two writers at once can outrun."""
@@ -114,10 +112,10 @@ class Upload:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced")
         self._condition = {}
 
-    def _put(self, source: OpenFile, sha256: str | None) -> str:
+    def _put(self, source: OpenFile) -> str:
         body = b"".join(source.chunks(0, source.stat.size))
         digest = hashlib.sha256(body)
-        self._check(digest.hexdigest(), sha256, len(body), source.stat.size)
+        self._check(digest.hexdigest(), len(body), source.stat.size)
         answer = self._place.call(
             self._path,
             lambda s3: s3.put_object(
@@ -130,15 +128,15 @@ class Upload:
         )
         return answer.get("ETag", "")
 
-    def _put_in_parts(self, source: OpenFile, sha256: str | None) -> str:
-        arguments = self._arguments(sha256)
+    def _put_in_parts(self, source: OpenFile) -> str:
+        arguments = self._arguments(self._options.sha256)
         begun = self._place.call(
             self._path,
             lambda s3: s3.create_multipart_upload(**self._target, **arguments, ChecksumAlgorithm="SHA256"),
         )
         upload = {**self._target, "UploadId": begun["UploadId"]}
         try:
-            parts = self._send_parts(source, sha256, upload)
+            parts = self._send_parts(source, upload)
             answer = self._place.call(
                 self._path,
                 lambda s3: s3.complete_multipart_upload(**upload, **self._condition, MultipartUpload={"Parts": parts}),
@@ -149,7 +147,7 @@ class Upload:
             raise
         return answer.get("ETag", "")
 
-    def _send_parts(self, source: OpenFile, sha256: str | None, upload: dict[str, Any]) -> list[Any]:
+    def _send_parts(self, source: OpenFile, upload: dict[str, Any]) -> list[Any]:
         digest = hashlib.sha256()
         parts: list[Any] = []
         sent = 0
@@ -160,29 +158,30 @@ class Upload:
             arguments = {**upload, "PartNumber": number, "Body": part, "ChecksumSHA256": checksum}
             answer = self._place.call(self._path, lambda s3, given=arguments: s3.upload_part(**given))  # type: ignore[misc]
             parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
-        self._check(digest.hexdigest(), sha256, sent, source.stat.size)
+        self._check(digest.hexdigest(), sent, source.stat.size)
         return parts
 
     def _arguments(self, sha256: str | None) -> dict[str, Any]:
-        headers = self._headers
-        metadata = dict(headers.metadata)
+        options = self._options
+        metadata = dict(options.metadata)
         if sha256 is not None:
             metadata.setdefault(SHA256_KEY, sha256)
-        arguments = {"ContentType": headers.content_type, "CacheControl": headers.cache_control, "Metadata": metadata}
-        if headers.content_encoding is not None:
-            arguments["ContentEncoding"] = headers.content_encoding
-        for name, value in headers.extra.items():
+        arguments = {"ContentType": options.content_type, "CacheControl": options.cache_control, "Metadata": metadata}
+        if options.content_encoding is not None:
+            arguments["ContentEncoding"] = options.content_encoding
+        for name, value in options.extra.items():
             if name.lower() in _STORABLE:
                 arguments[_STORABLE[name.lower()]] = value
             else:
                 self._place.cannot_store(name)
         return {**arguments, **self._place.options.put_arguments}
 
-    def _check(self, digest: str, sha256: str | None, sent: int, size: int) -> None:
+    def _check(self, digest: str, sent: int, size: int) -> None:
         if sent != size:
             raise BodyTruncated(f"{self._path!r} came with {sent} bytes of {size}", path=self._path)
-        if sha256 is not None and digest != sha256:
-            raise BodyTruncated(f"the bytes of {self._path!r} are not those of SHA-256 {sha256}", path=self._path)
+        if self._options.sha256 not in {None, digest}:
+            wanted = self._options.sha256
+            raise BodyTruncated(f"the bytes of {self._path!r} are not those of SHA-256 {wanted}", path=self._path)
 
 
 def _parts(source: OpenFile) -> Iterator[bytes]:

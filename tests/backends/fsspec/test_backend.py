@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from assetstore.backends import open_backend
-from assetstore.backends.base import FileStat, HeldFile, StoredHeaders, WritableBackend, read_bytes
+from assetstore.backends.base import FileStat, HeldFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.backends.fsspec.backend import FilesystemBackend, MemoryBackend, TreeBackend
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, SettingsError
 
-PLAIN = StoredHeaders("text/plain", "max-age=0")
+PLAIN = WriteOptions("text/plain", "max-age=0")
 
 
 @pytest.fixture
@@ -51,11 +52,11 @@ def test_a_rewritten_memory_file_has_a_new_time(memory: MemoryBackend) -> None:
 def test_memory_is_writable_and_refuses_what_is_taken(memory: MemoryBackend) -> None:
     assert isinstance(memory, WritableBackend)
     source = memory.open("css/app.css")
-    memory.write("b.css", source, PLAIN, create_only=True)
+    memory.write("b.css", source, replace(PLAIN, create_only=True))
     with pytest.raises(PublishConflict):
-        memory.write("b.css", source, PLAIN, create_only=True)
+        memory.write("b.css", source, replace(PLAIN, create_only=True))
     with pytest.raises(BodyTruncated):
-        memory.write("c.css", source, PLAIN, sha256="0" * 64)
+        memory.write("c.css", source, replace(PLAIN, sha256="0" * 64))
     memory.delete("b.css")
     memory.delete("b.css")
     assert [stat.path for stat in memory.walk()] == ["css/app.css"]
@@ -111,7 +112,7 @@ def tree(tmp_path: Path) -> TreeBackend:
 
 def test_a_tree_of_files_is_written_by_renaming(tree: TreeBackend, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"body").hexdigest()
-    stat = tree.write("deep/er/a.css", HeldFile.of("a.css", b"body"), PLAIN, create_only=True, sha256=digest)
+    stat = tree.write("deep/er/a.css", HeldFile.of("a.css", b"body"), replace(PLAIN, create_only=True, sha256=digest))
     assert stat == tree.stat("deep/er/a.css")
     tree.write("deep/er/a.css", HeldFile.of("a.css", b"other"), PLAIN)
     assert (tmp_path / "tree/deep/er/a.css").read_bytes() == b"other"
@@ -125,10 +126,10 @@ def test_a_tree_of_files_is_written_by_renaming(tree: TreeBackend, tmp_path: Pat
 def test_a_tree_keeps_what_it_has_where_a_write_is_refused(tree: TreeBackend, tmp_path: Path) -> None:
     tree.write("a.css", HeldFile.of("a.css", b"body"), PLAIN)
     with pytest.raises(PublishConflict, match="exists already"):
-        tree.write("a.css", HeldFile.of("a.css", b"other"), PLAIN, create_only=True)
+        tree.write("a.css", HeldFile.of("a.css", b"other"), replace(PLAIN, create_only=True))
     with pytest.raises(PublishConflict, match="no validators"):
-        tree.write("a.css", HeldFile.of("a.css", b"other"), PLAIN, if_validator="v1")
+        tree.write("a.css", HeldFile.of("a.css", b"other"), replace(PLAIN, if_validator="v1"))
     with pytest.raises(BodyTruncated, match="SHA-256"):
-        tree.write("a.css", HeldFile.of("a.css", b"other"), PLAIN, sha256="0" * 64)
+        tree.write("a.css", HeldFile.of("a.css", b"other"), replace(PLAIN, sha256="0" * 64))
     assert [each.name for each in (tmp_path / "tree").iterdir()] == ["a.css"]
     assert read_bytes(tree, "a.css") == b"body"

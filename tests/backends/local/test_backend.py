@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from assetstore.backends.base import FileStat, StoredHeaders, read_bytes
+from assetstore.backends.base import FileStat, WriteOptions, read_bytes
 from assetstore.backends.local.backend import CHUNK_BYTES, LocalBackend
 from assetstore.errors import (
     AssetNotFound,
@@ -20,7 +21,7 @@ from assetstore.errors import (
     UnsafePath,
 )
 
-PLAIN = StoredHeaders("text/plain", "max-age=0")
+PLAIN = WriteOptions("text/plain", "max-age=0")
 
 
 @pytest.fixture
@@ -171,20 +172,20 @@ def test_an_open_file_is_one_version_through_replacement_and_deletion(root: Path
 def test_a_write_is_whole_or_not_at_all(root: Path, backend: LocalBackend) -> None:
     source = LocalBackend(root).open("css/app.css")
     digest = hashlib.sha256(b"inside").hexdigest()
-    stat = backend.write("deep/er/copy.css", source, PLAIN, sha256=digest)
+    stat = backend.write("deep/er/copy.css", source, replace(PLAIN, sha256=digest))
     assert stat.size == 6
     assert (root / "deep" / "er" / "copy.css").stat().st_mode & 0o777 == 0o644
     with pytest.raises(BodyTruncated):
-        backend.write("deep/er/copy.css", source, PLAIN, sha256="0" * 64)
+        backend.write("deep/er/copy.css", source, replace(PLAIN, sha256="0" * 64))
     assert os.listdir(root / "deep" / "er") == ["copy.css"]
     source.close()
 
 
 def test_create_only_refuses_a_name_that_is_taken(root: Path, backend: LocalBackend) -> None:
     source = backend.open("css/app.css")
-    backend.write("a.css", source, PLAIN, create_only=True)
+    backend.write("a.css", source, replace(PLAIN, create_only=True))
     with pytest.raises(PublishConflict):
-        backend.write("a.css", source, PLAIN, create_only=True)
+        backend.write("a.css", source, replace(PLAIN, create_only=True))
     assert sorted(os.listdir(root)) == ["a.css", "css"]
     source.close()
 

@@ -16,13 +16,13 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.backends.base import FileStat, HeldFile, StoredHeaders, read_bytes
+from assetstore.backends.base import FileStat, HeldFile, WriteOptions, read_bytes
 from assetstore.backends.s3.backend import S3Backend, open_url
 from assetstore.backends.s3.reader import S3Reader
 from assetstore.errors import BackendCredentials, PublishConflict
 from servers.s3 import S3Bucket, S3Server
 
-PLAIN = StoredHeaders("text/css", "no-cache")
+PLAIN = WriteOptions("text/css", "no-cache")
 
 
 @pytest.fixture
@@ -98,11 +98,11 @@ def test_a_server_without_conditional_writes_is_looked_at_first(opened) -> None:
     backend = opened()
     source = HeldFile(FileStat("x", 3), b"new")
     with pytest.raises(PublishConflict):
-        backend.write("a b+c.css", source, PLAIN, create_only=True)
-    first = backend.write("new.css", source, PLAIN, create_only=True)
-    backend.write("new.css", HeldFile(FileStat("x", 5), b"newer"), PLAIN, if_validator=first.validator)
+        backend.write("a b+c.css", source, replace(PLAIN, create_only=True))
+    first = backend.write("new.css", source, replace(PLAIN, create_only=True))
+    backend.write("new.css", HeldFile(FileStat("x", 5), b"newer"), replace(PLAIN, if_validator=first.validator))
     with pytest.raises(PublishConflict):
-        backend.write("new.css", source, PLAIN, if_validator=first.validator)
+        backend.write("new.css", source, replace(PLAIN, if_validator=first.validator))
     assert read_bytes(backend, "new.css") == b"newer"
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from assetstore.backends.base import FileStat, StoredHeaders, read_bytes
+from assetstore.backends.base import FileStat, WriteOptions, read_bytes
 from assetstore.backends.s3.backend import S3Backend
 from assetstore.backends.s3.upload import PART_BYTES
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict
 from servers.s3 import S3Bucket
 
-HEADERS = StoredHeaders(
+OPTIONS = WriteOptions(
     "text/css; charset=utf-8",
     "max-age=31536000, public, immutable",
     content_encoding="br",
@@ -37,7 +38,7 @@ class Source:
 
 def test_what_is_written_is_stored_with_its_headers_and_facts(bucket_backend: S3Backend, moto_bucket: S3Bucket) -> None:
     digest = hashlib.sha256(b"body").hexdigest()
-    stat = bucket_backend.write("a.css", Source(b"body"), HEADERS, sha256=digest)
+    stat = bucket_backend.write("a.css", Source(b"body"), replace(OPTIONS, sha256=digest))
     assert (stat.sha256, stat.published_fingerprint, stat.coding, stat.size) == (digest, "cd" * 32, "br", 4)
     stored = moto_bucket.client.head_object(Bucket=moto_bucket.name, Key="pre/a.css")
     assert stored["CacheControl"] == "max-age=31536000, public, immutable"
@@ -47,9 +48,9 @@ def test_what_is_written_is_stored_with_its_headers_and_facts(bucket_backend: S3
 @pytest.mark.parametrize("size", [3, PART_BYTES + 5], ids=["small", "in parts"])
 def test_wrong_bytes_are_never_stored(bucket_backend: S3Backend, moto_bucket: S3Bucket, size: int) -> None:
     with pytest.raises(BodyTruncated, match="SHA-256"):
-        bucket_backend.write("a.bin", Source(bytes(size)), HEADERS, sha256="0" * 64)
+        bucket_backend.write("a.bin", Source(bytes(size)), replace(OPTIONS, sha256="0" * 64))
     with pytest.raises(BodyTruncated, match="came with"):
-        bucket_backend.write("a.bin", Source(bytes(size), size + 1), HEADERS)
+        bucket_backend.write("a.bin", Source(bytes(size), size + 1), OPTIONS)
     with pytest.raises(AssetNotFound):
         bucket_backend.stat("a.bin")
     assert "Uploads" not in moto_bucket.client.list_multipart_uploads(Bucket=moto_bucket.name)
@@ -57,7 +58,7 @@ def test_wrong_bytes_are_never_stored(bucket_backend: S3Backend, moto_bucket: S3
 
 def test_a_large_object_goes_in_parts(bucket_backend: S3Backend, moto_bucket: S3Bucket) -> None:
     data = bytes(range(256)) * 4096 * 17  # 17 MiB
-    stat = bucket_backend.write("big.bin", Source(data), HEADERS, sha256=hashlib.sha256(data).hexdigest())
+    stat = bucket_backend.write("big.bin", Source(data), replace(OPTIONS, sha256=hashlib.sha256(data).hexdigest()))
     assert stat.size == len(data)
     assert stat.validator is not None
     assert stat.validator.endswith("-2")
@@ -66,8 +67,8 @@ def test_a_large_object_goes_in_parts(bucket_backend: S3Backend, moto_bucket: S3
 
 
 def test_a_version_is_replaced_only_if_it_is_still_there(bucket_backend: S3Backend) -> None:
-    first = bucket_backend.write("pointer.json", Source(b"1"), HEADERS)
-    second = bucket_backend.write("pointer.json", Source(b"2"), HEADERS, if_validator=first.validator)
+    first = bucket_backend.write("pointer.json", Source(b"1"), OPTIONS)
+    second = bucket_backend.write("pointer.json", Source(b"2"), replace(OPTIONS, if_validator=first.validator))
     with pytest.raises(PublishConflict):
-        bucket_backend.write("pointer.json", Source(b"3"), HEADERS, if_validator=first.validator)
+        bucket_backend.write("pointer.json", Source(b"3"), replace(OPTIONS, if_validator=first.validator))
     assert bucket_backend.stat("pointer.json").validator == second.validator
