@@ -21,7 +21,7 @@ pytest_plugins = [
 ]
 
 #: A small tree in which every file says which one it is.
-WORLD = (
+ASSET_TREE = (
     "favicon.ico",
     "robots.txt",
     "LICENSE",
@@ -51,10 +51,10 @@ def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixtur
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Path:
-    """A directory that holds :data:`WORLD`; each file's content is ``one from <its path>``."""
-    root = tmp_path / "world"
-    for path in WORLD:
+def asset_tree(tmp_path: Path) -> Path:
+    """A directory that holds :data:`ASSET_TREE`; each file's content is ``one from <its path>``."""
+    root = tmp_path / "tree"
+    for path in ASSET_TREE:
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"one from {path}\n")

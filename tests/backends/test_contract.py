@@ -13,7 +13,7 @@ import pytest
 
 from assetstore.backends.base import Backend, Span, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, BackendError, PublishConflict, RangeNotSatisfiable, VersionChanged
-from places import PLACES, Place
+from storages import STORAGES, Storage
 
 BIG = bytes(range(256)) * 2600  # 665,600 bytes: more than two chunks
 FILES = {
@@ -30,18 +30,18 @@ FILES = {
 SEEN = {path for path in FILES if not path.startswith(".")}
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     """For the tests that change something."""
-    with request.param(FILES, request) as place:
-        yield place
+    with request.param(FILES, request) as storage:
+        yield storage
 
 
-@pytest.fixture(scope="module", params=PLACES)
+@pytest.fixture(scope="module", params=STORAGES)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """For the tests that only read."""
-    with request.param(FILES, request) as place:
-        yield place.backend
+    with request.param(FILES, request) as storage:
+        yield storage.backend
 
 
 @pytest.mark.parametrize("path", sorted(SEEN))
@@ -160,21 +160,21 @@ def test_a_half_read_file_can_be_closed_twice_and_leaks_no_descriptor(backend: B
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # an idle connection may wait in a pool
 
 
-def test_a_validator_pins_the_version(place: Place) -> None:
-    validator = place.backend.stat("css/app.css").validator
+def test_a_validator_pins_the_version(storage: Storage) -> None:
+    validator = storage.backend.stat("css/app.css").validator
     if validator is None:
         pytest.skip("no validators here")
-    place.backend.open("css/app.css", validator=validator).close()
+    storage.backend.open("css/app.css", validator=validator).close()
     with pytest.raises(VersionChanged):
-        place.backend.open("css/app.css", validator="0" * 32)
+        storage.backend.open("css/app.css", validator="0" * 32)
 
 
-def test_an_open_file_never_mixes_two_versions(place: Place) -> None:
-    if place.put is None:
+def test_an_open_file_never_mixes_two_versions(storage: Storage) -> None:
+    if storage.put is None:
         pytest.skip("frozen")
-    opened = place.backend.open("big.bin", Span(0, 1000))
+    opened = storage.backend.open("big.bin", Span(0, 1000))
     assert b"".join(opened.chunks(0, 1000)) == BIG[:1000]
-    place.put("big.bin", b"new" * 200_000)
+    storage.put("big.bin", b"new" * 200_000)
     try:
         later = b"".join(opened.chunks(1000, 2000))
     except VersionChanged:
@@ -184,24 +184,24 @@ def test_an_open_file_never_mixes_two_versions(place: Place) -> None:
     assert later == BIG[1000:2000]
 
 
-def test_what_was_replaced_is_seen_at_once_by_stat(place: Place) -> None:
-    if place.put is None or place.remove is None:
+def test_what_was_replaced_is_seen_at_once_by_stat(storage: Storage) -> None:
+    if storage.put is None or storage.remove is None:
         pytest.skip("frozen")
-    before = place.backend.stat("css/app.css")
-    if getattr(place.backend, "listable", True):
-        list(place.backend.walk())  # which must not leave a memory behind
-    place.put("css/app.css", b"body { color: blue; }")
-    after = place.backend.stat("css/app.css")
+    before = storage.backend.stat("css/app.css")
+    if getattr(storage.backend, "listable", True):
+        list(storage.backend.walk())  # which must not leave a memory behind
+    storage.put("css/app.css", b"body { color: blue; }")
+    after = storage.backend.stat("css/app.css")
     assert after.size == 21
     assert (after.validator, after.mtime_ns) != (before.validator, before.mtime_ns)
-    assert read_bytes(place.backend, "css/app.css") == b"body { color: blue; }"
-    place.remove("css/app.css")
+    assert read_bytes(storage.backend, "css/app.css") == b"body { color: blue; }"
+    storage.remove("css/app.css")
     with pytest.raises(AssetNotFound):
-        place.backend.stat("css/app.css")
+        storage.backend.stat("css/app.css")
 
 
-def test_a_writable_backend_writes_creates_and_deletes(place: Place) -> None:
-    backend = place.backend
+def test_a_writable_backend_writes_creates_and_deletes(storage: Storage) -> None:
+    backend = storage.backend
     if not isinstance(backend, WritableBackend):
         pytest.skip("read-only")
     plain = WriteOptions("text/css; charset=utf-8", "public, max-age=60")

@@ -31,9 +31,9 @@ bare = Starlette()
 
 
 @pytest.fixture
-def site(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    """The name of a module in the current directory whose stores have the world as ``assets``."""
-    world.rename(tmp_path / "assets")
+def site(asset_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """The name of a module in the current directory whose stores have the asset tree as ``assets``."""
+    asset_tree.rename(tmp_path / "assets")
     module = "site_" + re.sub(r"\W", "_", request.node.name)
     (tmp_path / f"{module}.py").write_text(SITE)
     monkeypatch.chdir(tmp_path)

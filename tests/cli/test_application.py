@@ -20,9 +20,9 @@ def test_an_attribute_is_found_however_deep(tmp_path: Path, monkeypatch: pytest.
     assert load("deep_one:a.b.c") == 7
 
 
-def test_a_store_is_found_in_an_application_and_in_what_that_mounts(world: Path) -> None:
+def test_a_store_is_found_in_an_application_and_in_what_that_mounts(asset_tree: Path) -> None:
     store = AssetStore({})
-    store.static("/assets/", root=world, name="assets")
+    store.static("/assets/", root=asset_tree, name="assets")
     inner = Starlette(routes=store.routes)
     for app in (store, inner, Starlette(routes=[Mount("/sub", app=inner)])):
         assert mounts_in(app) is store.mounts

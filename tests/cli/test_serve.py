@@ -84,40 +84,43 @@ def ends(popen: subprocess.Popen[str], number: signal.Signals) -> None:
     assert alive == []
 
 
-def test_a_directory_is_served_byte_for_byte(world: Path) -> None:
-    with serving(world, "--port", "0") as (_, url):
-        for file in (each for each in world.rglob("*") if each.is_file() and each.name.isascii()):
-            with get(url + file.relative_to(world).as_posix().replace(" ", "%20")) as answer:
+def test_a_directory_is_served_byte_for_byte(asset_tree: Path) -> None:
+    with serving(asset_tree, "--port", "0") as (_, url):
+        for file in (each for each in asset_tree.rglob("*") if each.is_file() and each.name.isascii()):
+            with get(url + file.relative_to(asset_tree).as_posix().replace(" ", "%20")) as answer:
                 assert answer.read() == file.read_bytes()
         assert status(url + "nothing.css") == 404
         assert status(url.removesuffix("assets/")) == 404
 
 
-def test_only_the_allowed_extensions_are_served(world: Path) -> None:
+def test_only_the_allowed_extensions_are_served(asset_tree: Path) -> None:
     options = ["--url", "/files", "--allowed-ext", ".css,.js", "--allowed-ext", ""]
-    with serving(world, "--port", "0", *options) as (_, url):
+    with serving(asset_tree, "--port", "0", *options) as (_, url):
         assert url.endswith("/files/")
         get(url + "css/app.css").close()
         assert [status(url + each) for each in ("LICENSE", "js/lib/util.js", "favicon.ico")] == [200, 200, 404]
 
 
-def test_the_bare_prefix_answers_with_the_default_file(world: Path) -> None:
-    with serving(world, "--port", "0", "--url", "/", "--default-file", "robots.txt") as (_, url), get(url) as answer:
+def test_the_bare_prefix_answers_with_the_default_file(asset_tree: Path) -> None:
+    with (
+        serving(asset_tree, "--port", "0", "--url", "/", "--default-file", "robots.txt") as (_, url),
+        get(url) as answer,
+    ):
         assert answer.read() == b"one from robots.txt\n"
 
 
-def test_references_are_rewritten_when_asked(world: Path) -> None:
-    (world / "css/app.css").write_text('@font-face { src: url("../fonts/text.woff2") }')
-    with serving(world, "--port", "0", "--references", "rewrite") as (_, url), get(url + "css/app.css") as answer:
+def test_references_are_rewritten_when_asked(asset_tree: Path) -> None:
+    (asset_tree / "css/app.css").write_text('@font-face { src: url("../fonts/text.woff2") }')
+    with serving(asset_tree, "--port", "0", "--references", "rewrite") as (_, url), get(url + "css/app.css") as answer:
         assert re.search(rb"\.\./fonts/text-[0-9a-f]{64}\.woff2", answer.read())
 
 
 def test_published_names_are_known_from_their_manifest(
-    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asset_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "published_shop.py").write_text(
         "from assetstore import AssetStore\n"
-        f"assets = AssetStore({{}})\nassets.static('/assets/', root={str(world)!r}, name='assets')\n"
+        f"assets = AssetStore({{}})\nassets.static('/assets/', root={str(asset_tree)!r}, name='assets')\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -128,19 +131,19 @@ def test_published_names_are_known_from_their_manifest(
         assert answer.headers["cache-control"] == "max-age=31536000, public, immutable"
 
 
-def test_a_remote_root_answers_at_the_root_of_the_domain_from_the_first_request_on(world: Path) -> None:
-    with serving(world, "--port", "0") as (_, origin):
+def test_a_remote_root_answers_at_the_root_of_the_domain_from_the_first_request_on(asset_tree: Path) -> None:
+    with serving(asset_tree, "--port", "0") as (_, origin):
         get(origin + "robots.txt").close()
         with serving(origin, "--port", "0", "--url", "/") as (_, url), get(url + "robots.txt") as answer:
             assert answer.read() == b"one from robots.txt\n"
 
 
-def test_an_fsspec_url_is_served(world: Path, tmp_path: Path) -> None:
+def test_an_fsspec_url_is_served(asset_tree: Path, tmp_path: Path) -> None:
     import zipfile
 
-    archive = tmp_path / "world.zip"
+    archive = tmp_path / "tree.zip"
     with zipfile.ZipFile(archive, "w") as held:
-        held.write(world / "css/app.css", "css/app.css")
+        held.write(asset_tree / "css/app.css", "css/app.css")
     with (
         serving(f"zip://::{archive}", "--port", "0", "--fingerprint", "content") as (_, url),
         get(url + "css/app.css") as answer,
@@ -150,15 +153,15 @@ def test_an_fsspec_url_is_served(world: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_signal_ends_it_and_every_worker(world: Path, workers: str, number: signal.Signals) -> None:
-    with serving(world, "--port", "0", "--workers", workers) as (popen, url):
+def test_a_signal_ends_it_and_every_worker(asset_tree: Path, workers: str, number: signal.Signals) -> None:
+    with serving(asset_tree, "--port", "0", "--workers", workers) as (popen, url):
         get(url + "robots.txt").close()
         ends(popen, number)
 
 
-def test_it_listens_on_a_unix_socket(world: Path, tmp_path: Path) -> None:
+def test_it_listens_on_a_unix_socket(asset_tree: Path, tmp_path: Path) -> None:
     path = tmp_path / "serve.sock"
-    with serving(world, "--uds", path):
+    with serving(asset_tree, "--uds", path):
         deadline = time.monotonic() + 30
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
@@ -175,9 +178,9 @@ def test_it_listens_on_a_unix_socket(world: Path, tmp_path: Path) -> None:
     assert received.endswith(b"one from robots.txt\n")
 
 
-def test_requests_are_logged_only_when_asked(world: Path) -> None:
+def test_requests_are_logged_only_when_asked(asset_tree: Path) -> None:
     for options, wanted in (([], False), (["--log"], True)):
-        with serving(world, "--port", "0", *options) as (popen, url):
+        with serving(asset_tree, "--port", "0", *options) as (popen, url):
             get(url + "robots.txt").close()
             ends(popen, signal.SIGTERM)
             assert popen.stdout is not None
@@ -198,19 +201,19 @@ def test_requests_are_logged_only_when_asked(world: Path) -> None:
     ],
 )
 def test_a_bad_option_is_one_clear_line(
-    world: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    asset_tree: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["serve", str(world), *options]) == 2
+    assert main(["serve", str(asset_tree), *options]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
     assert err.count("\n") == 1
 
 
-def test_a_taken_port_is_one_clear_line(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_one_clear_line(asset_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["serve", str(world), "--port", str(port)]) == 2
+        assert main(["serve", str(asset_tree), "--port", str(port)]) == 2
     assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in capsys.readouterr().err
 
 
@@ -223,9 +226,9 @@ def test_extensions_may_be_listed_or_repeated(given: list[str], expected: tuple[
 
 
 def test_a_missing_server_is_a_clear_line(
-    world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    asset_tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     find: Callable[[str], None] = lambda name: None  # noqa: E731
     monkeypatch.setattr("importlib.util.find_spec", find)
-    assert main(["serve", str(world)]) == 2
+    assert main(["serve", str(asset_tree)]) == 2
     assert "pip install 'assetstore[serve]'" in capsys.readouterr().err

@@ -29,9 +29,9 @@ class holder:
 
 
 @pytest.fixture
-def site(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    """The name of a module in the current directory that serves the world."""
-    world.rename(tmp_path / "assets")
+def site(asset_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """The name of a module in the current directory that serves the asset tree."""
+    asset_tree.rename(tmp_path / "assets")
     module = re.sub(r"\W", "_", request.node.name)
     (tmp_path / f"{module}.py").write_text(SITE)
     monkeypatch.chdir(tmp_path)

@@ -48,57 +48,57 @@ def page(name: str = "assets", **params: str) -> Route:
     return Route("/", endpoint)
 
 
-def store_of(world: Path, url: str = "/assets/", **options: object) -> AssetStore:
+def store_of(asset_tree: Path, url: str = "/assets/", **options: object) -> AssetStore:
     store = AssetStore()
-    store.static(url, root=world, name="assets", fingerprint=False, **options)  # type: ignore[arg-type]
+    store.static(url, root=asset_tree, name="assets", fingerprint=False, **options)  # type: ignore[arg-type]
     return store
 
 
-def test_request_url_for_stays_a_path_on_the_origin(world: Path, client: Client) -> None:
+def test_request_url_for_stays_a_path_on_the_origin(asset_tree: Path, client: Client) -> None:
     """Behind a proxy that ends TLS, Starlette's own absolute URL would say http://."""
-    app = Starlette(routes=[*store_of(world).routes, page()])
+    app = Starlette(routes=[*store_of(asset_tree).routes, page()])
     assert client(app).get("/").text == "/assets/favicon.ico"
 
 
-def test_request_url_for_is_absolute_on_a_cdn(world: Path, client: Client) -> None:
-    app = Starlette(routes=[*store_of(world, "https://cdn.example.com/").routes, page()])
+def test_request_url_for_is_absolute_on_a_cdn(asset_tree: Path, client: Client) -> None:
+    app = Starlette(routes=[*store_of(asset_tree, "https://cdn.example.com/").routes, page()])
     assert client(app).get("/").text == "https://cdn.example.com/favicon.ico"
 
 
-def test_request_url_for_names_the_host_of_a_mount_that_has_one(world: Path, client: Client) -> None:
-    app = Starlette(routes=[*store_of(world, host="static.example.com").routes, page()])
+def test_request_url_for_names_the_host_of_a_mount_that_has_one(asset_tree: Path, client: Client) -> None:
+    app = Starlette(routes=[*store_of(asset_tree, host="static.example.com").routes, page()])
     assert client(app).get("/").text == "//static.example.com/assets/favicon.ico"
 
 
-def test_request_url_for_honours_the_root_path(world: Path, client: Client) -> None:
-    app = Starlette(routes=[*store_of(world).routes, page()])
+def test_request_url_for_honours_the_root_path(asset_tree: Path, client: Client) -> None:
+    app = Starlette(routes=[*store_of(asset_tree).routes, page()])
     served = client(app, root_path="/below")
     url = served.get("/below/").text
     assert url == "/below/assets/favicon.ico"
     assert served.get(url).status_code == 200
 
 
-def test_app_url_path_for_knows_the_mounts(world: Path) -> None:
-    app = Starlette(routes=store_of(world).routes)
+def test_app_url_path_for_knows_the_mounts(asset_tree: Path) -> None:
+    app = Starlette(routes=store_of(asset_tree).routes)
     assert app.url_path_for("assets", file="favicon.ico") == "/assets/favicon.ico"
 
 
-def test_path_is_accepted_as_static_files_takes_it(world: Path, client: Client) -> None:
+def test_path_is_accepted_as_static_files_takes_it(asset_tree: Path, client: Client) -> None:
     """A StaticFiles mount is swapped for ours without touching a template."""
     for path in ("css/app.css", "/css/app.css"):
-        theirs = Starlette(routes=[Mount("/assets", StaticFiles(directory=world), name="assets"), page(path=path)])
-        ours = Starlette(routes=[*store_of(world).routes, page(path=path)])
+        theirs = Starlette(routes=[Mount("/assets", StaticFiles(directory=asset_tree), name="assets"), page(path=path)])
+        ours = Starlette(routes=[*store_of(asset_tree).routes, page(path=path)])
         assert client(theirs).get("/").text == "http://testserver" + client(ours).get("/").text
 
 
 @pytest.mark.parametrize("params", [{}, {"file": "a", "path": "b"}, {"file": 3}, {"name_": "x"}])
-def test_other_parameters_match_no_route(world: Path, params: dict[str, object]) -> None:
+def test_other_parameters_match_no_route(asset_tree: Path, params: dict[str, object]) -> None:
     with pytest.raises(NoMatchFound):
-        Starlette(routes=store_of(world).routes).url_path_for("assets", **params)
+        Starlette(routes=store_of(asset_tree).routes).url_path_for("assets", **params)
 
 
-def test_fastapi_works_unchanged(world: Path, client: Client) -> None:
-    app = FastAPI(routes=store_of(world).routes)
+def test_fastapi_works_unchanged(asset_tree: Path, client: Client) -> None:
+    app = FastAPI(routes=store_of(asset_tree).routes)
 
     @app.get("/")
     def home(request: FastAPIRequest) -> str:
@@ -106,12 +106,12 @@ def test_fastapi_works_unchanged(world: Path, client: Client) -> None:
 
     served = client(app)
     assert served.get("/").json() == "/assets/favicon.ico"
-    assert served.get("/assets/favicon.ico").content == (world / "favicon.ico").read_bytes()
+    assert served.get("/assets/favicon.ico").content == (asset_tree / "favicon.ico").read_bytes()
     assert served.get("/openapi.json").status_code == 200
 
 
-def test_the_routes_serve_inside_a_mount(world: Path, client: Client) -> None:
-    store = store_of(world)
+def test_the_routes_serve_inside_a_mount(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree)
     app = Starlette(routes=[Mount("/sub", routes=[*store.routes, page()])])
     assert client(app).get("/sub/assets/favicon.ico").status_code == 200
     assert client(app).get("/sub/").text.endswith("/sub/assets/favicon.ico")
@@ -121,88 +121,92 @@ def test_the_routes_serve_inside_a_mount(world: Path, client: Client) -> None:
     ("url", "expected"),
     [("/assets/", "/sub/assets/favicon.ico"), ("https://cdn.example.com/", "https://cdn.example.com/favicon.ico")],
 )
-def test_names_beside_a_mount_keep_its_urls_right(world: Path, client: Client, url: str, expected: str) -> None:
+def test_names_beside_a_mount_keep_its_urls_right(asset_tree: Path, client: Client, url: str, expected: str) -> None:
     """Starlette makes the names inside a Mount absolute; the names route answers before it."""
-    store = store_of(world, url)
+    store = store_of(asset_tree, url)
     app = Starlette(routes=[store.names("/sub"), Mount("/sub", routes=[*store.routes, page()])])
     assert client(app).get("/sub/").text == expected
 
 
-def test_a_host_keeps_its_mount_to_itself(world: Path, client: Client) -> None:
-    app = Starlette(routes=store_of(world, host="static.example.com").routes)
+def test_a_host_keeps_its_mount_to_itself(asset_tree: Path, client: Client) -> None:
+    app = Starlette(routes=store_of(asset_tree, host="static.example.com").routes)
     assert client(app, "http://static.example.com").get("/assets/favicon.ico").status_code == 200
     assert client(app, "http://www.example.com").get("/assets/favicon.ico").status_code == 404
 
 
 @pytest.mark.parametrize("url", ["https://cdn.example.com/", "https://cdn.example.com/static/"])
-def test_origin_pull_is_answered_at_the_cdns_path_and_at_the_origins(world: Path, client: Client, url: str) -> None:
+def test_origin_pull_is_answered_at_the_cdns_path_and_at_the_origins(
+    asset_tree: Path, client: Client, url: str
+) -> None:
     """Guide section 12.2: the CDN asks the origin for the very path that the browser asked it for."""
     store = AssetStore()
-    store.static(url, root=world, name="assets")
+    store.static(url, root=asset_tree, name="assets")
     app = Starlette(routes=[*store.routes, Route("/", lambda request: PlainTextResponse("home"))])
     served = client(app)
     path = store.url_for("assets", file="css/app.css").removeprefix("https://cdn.example.com")
-    assert served.get(path).content == (world / "css/app.css").read_bytes()
-    assert served.get("/assets/css/app.css").content == (world / "css/app.css").read_bytes()
+    assert served.get(path).content == (asset_tree / "css/app.css").read_bytes()
+    assert served.get("/assets/css/app.css").content == (asset_tree / "css/app.css").read_bytes()
     assert served.get("/").text == "home"
 
 
-def test_a_mount_at_the_root_shadows_no_other_route(world: Path, client: Client) -> None:
+def test_a_mount_at_the_root_shadows_no_other_route(asset_tree: Path, client: Client) -> None:
     own: list[BaseRoute] = [Route("/robots.txt", lambda request: PlainTextResponse("the application's own"))]
-    served = client(Starlette(routes=[*store_of(world, "https://cdn.example.com/").routes, *own]))
+    served = client(Starlette(routes=[*store_of(asset_tree, "https://cdn.example.com/").routes, *own]))
     assert served.get("/robots.txt").text == "the application's own"
-    assert served.get("/favicon.ico").content == (world / "favicon.ico").read_bytes()
+    assert served.get("/favicon.ico").content == (asset_tree / "favicon.ico").read_bytes()
     assert served.get("/no-such-page").headers.get("cache-control") is None, "the application's own 404"
     assert served.get("/no-such-page.html").headers.get("cache-control") is None
     assert served.get("/css/nothing.css").headers["cache-control"] == "no-store", "no CDN may keep this one"
     assert served.get(f"/css/nothing-{'0' * 64}.css").headers["cache-control"] == "no-store"
 
 
-def test_root_files_are_redirected_into_the_mount(world: Path, client: Client) -> None:
+def test_root_files_are_redirected_into_the_mount(asset_tree: Path, client: Client) -> None:
     """Guide section 10."""
-    store = store_of(world)
+    store = store_of(asset_tree)
     store.root_files("favicon.ico", "robots.txt")
     served = client(Starlette(routes=store.routes), root_path="/below")
     answer = served.get("/below/favicon.ico")
     assert (answer.status_code, answer.headers["location"]) == (301, "/below/assets/favicon.ico")
-    assert served.get(answer.headers["location"]).content == (world / "favicon.ico").read_bytes()
+    assert served.get(answer.headers["location"]).content == (asset_tree / "favicon.ico").read_bytes()
     assert served.post("/below/robots.txt").status_code == 405
 
 
-def test_root_files_never_lead_a_cdn_back_to_itself(world: Path, client: Client) -> None:
-    store = store_of(world, "https://cdn.example.com/")
+def test_root_files_never_lead_a_cdn_back_to_itself(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree, "https://cdn.example.com/")
     store.root_files("favicon.ico")
     served = client(Starlette(routes=store.routes))
     answer = served.get("/favicon.ico")
     while answer.status_code == 301:
         assert answer.headers["location"].startswith("/assets/")
         answer = served.get(answer.headers["location"])
-    assert answer.content == (world / "favicon.ico").read_bytes()
+    assert answer.content == (asset_tree / "favicon.ico").read_bytes()
 
 
-def test_a_mount_added_after_the_application_was_made_is_served(world: Path, client: Client) -> None:
-    store = store_of(world)
+def test_a_mount_added_after_the_application_was_made_is_served(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree)
     served = client(Starlette(routes=store.routes))
-    store.static("/late/", root=world)
+    store.static("/late/", root=asset_tree)
     assert served.get("/late/favicon.ico").status_code == 200
 
 
-def test_a_wrapped_application_gets_what_is_no_asset(world: Path, client: Client) -> None:
-    served = client(store_of(world).wrap(Starlette(routes=[Route("/", lambda request: PlainTextResponse("home"))])))
+def test_a_wrapped_application_gets_what_is_no_asset(asset_tree: Path, client: Client) -> None:
+    served = client(
+        store_of(asset_tree).wrap(Starlette(routes=[Route("/", lambda request: PlainTextResponse("home"))]))
+    )
     assert served.get("/").text == "home"
-    assert served.get("/assets/favicon.ico").content == (world / "favicon.ico").read_bytes()
+    assert served.get("/assets/favicon.ico").content == (asset_tree / "favicon.ico").read_bytes()
 
 
-def test_a_wrapped_application_has_the_root_files_too(world: Path, client: Client) -> None:
-    store = store_of(world)
+def test_a_wrapped_application_has_the_root_files_too(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree)
     store.root_files("favicon.ico")
     served = client(store.wrap(Starlette()))
     assert served.get("/favicon.ico").headers["location"] == "/assets/favicon.ico"
     assert served.post("/favicon.ico").status_code == 405
 
 
-def test_the_lifespan_is_not_required_and_does_no_harm(world: Path) -> None:
-    store = store_of(world)
+def test_the_lifespan_is_not_required_and_does_no_harm(asset_tree: Path) -> None:
+    store = store_of(asset_tree)
     with TestClient(Starlette(routes=store.routes, lifespan=store.lifespan)) as served:
         assert served.get("/assets/favicon.ico").status_code == 200
 

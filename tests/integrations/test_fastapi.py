@@ -18,9 +18,9 @@ def nonce_of(request: Request) -> str | None:
     return request.headers.get("x-nonce")
 
 
-def test_the_dependency_knows_request_and_nonce(world: Path) -> None:
+def test_the_dependency_knows_request_and_nonce(asset_tree: Path) -> None:
     assets = AssetStore()
-    assets.static("/assets/", root=world, name="assets")
+    assets.static("/assets/", root=asset_tree, name="assets")
     app = FastAPI(lifespan=assets.lifespan)
     app.router.routes.extend(assets.routes)
     depends = Depends(page_of(assets, nonce=nonce_of))

@@ -20,9 +20,9 @@ from assetstore.integrations import jinja
 
 
 @pytest.fixture
-def assets(world: Path) -> AssetStore:
+def assets(asset_tree: Path) -> AssetStore:
     store = AssetStore(IMPORT_MAP={"app": "js/app.min.js"})
-    store.static("/assets/", root=world, name="assets")
+    store.static("/assets/", root=asset_tree, name="assets")
     return store
 
 

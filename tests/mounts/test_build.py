@@ -20,7 +20,7 @@ from assetstore.names.lazy import LazyResolver
 from assetstore.names.listing import IndexResolver
 from assetstore.names.manifest import Manifest
 from assetstore.names.published import ManifestResolver, PublishedFingerprint
-from far import Far
+from remote_files import RemoteFiles
 
 S3 = {"anon": True, "region": "eu-west-1"}
 
@@ -59,10 +59,10 @@ class TestChecks:
         ids=str,
     )
     def test_a_malformed_argument_is_named_with_what_is_wrong(
-        self, world: Path, arguments: dict[str, Any], said: str
+        self, asset_tree: Path, arguments: dict[str, Any], said: str
     ) -> None:
         with pytest.raises(SettingsError, match=said.replace("{", r"\{").replace("}", r"\}")):
-            wired(**{"root": world, **arguments})
+            wired(**{"root": asset_tree, **arguments})
 
     def test_a_tree_that_is_built_later_may_be_missing_now(self, tmp_path: Path) -> None:
         store = AssetStore()
@@ -74,8 +74,8 @@ class TestChecks:
 
 
 class TestDecisions:
-    def test_a_directory_is_looked_at_and_read_without_a_cache(self, world: Path) -> None:
-        mount = wired(world)
+    def test_a_directory_is_looked_at_and_read_without_a_cache(self, asset_tree: Path) -> None:
+        mount = wired(asset_tree)
         assert isinstance(mount.resolver, LiveResolver)
         assert isinstance(mount.reader, LocalReader)
         assert mount.remote is None
@@ -83,16 +83,16 @@ class TestDecisions:
 
     @pytest.mark.parametrize(("index", "kind"), [("listing", IndexResolver), ("lazy", LazyResolver)])
     def test_a_far_storage_is_indexed_and_guarded_and_cached(self, index: str, kind: type) -> None:
-        far = Far(a=b"one")
-        mount = wired(far, index=index)
+        remote = RemoteFiles(a=b"one")
+        mount = wired(remote, index=index)
         assert isinstance(mount.resolver, kind)
         assert isinstance(mount.reader, CachedReader)
         assert mount.remote is not None
         assert mount.reader is mount.remote.reader
-        assert (far.listings, far.stats) == (0, 0)
+        assert (remote.listings, remote.stats) == (0, 0)
 
-    def test_a_manifest_comes_before_either(self, world: Path) -> None:
-        mount = wired(world, manifest=Manifest("1", datetime.now(UTC), "assets", {}))
+    def test_a_manifest_comes_before_either(self, asset_tree: Path) -> None:
+        mount = wired(asset_tree, manifest=Manifest("1", datetime.now(UTC), "assets", {}))
         assert isinstance(mount.resolver, ManifestResolver)
         assert isinstance(mount.fingerprinter, PublishedFingerprint)
 
@@ -100,8 +100,8 @@ class TestDecisions:
         ("choice", "kind"),
         [(True, MtimeFingerprint), ("mtime", MtimeFingerprint), ("content", ContentFingerprint), (False, type(None))],
     )
-    def test_a_fingerprint_is_made_of_what_was_chosen(self, world: Path, choice: Any, kind: type) -> None:
-        assert isinstance(wired(world, fingerprint=choice).fingerprinter, kind)
+    def test_a_fingerprint_is_made_of_what_was_chosen(self, asset_tree: Path, choice: Any, kind: type) -> None:
+        assert isinstance(wired(asset_tree, fingerprint=choice).fingerprinter, kind)
 
     def test_a_bucket_s_sockets_keep_to_the_mount_s_limits(self) -> None:
         limits = RemoteLimits(connect_seconds=0.5, read_seconds=1.5)
@@ -114,18 +114,18 @@ class TestDecisions:
         backend: Any = wired("s3://bucket", storage_options=options, limits=limits).backend
         assert (backend.options.connect_timeout_seconds, backend.options.read_timeout_seconds) == (0.5, 9.0)
 
-    async def asked_twice(self, far: Far, path: str) -> int:
-        mount = wired(far, cache=CacheSettings(ttl_seconds=0), index="lazy")
+    async def asked_twice(self, remote: RemoteFiles, path: str) -> int:
+        mount = wired(remote, cache=CacheSettings(ttl_seconds=0), index="lazy")
         for _ in range(2):
             await mount.reader.stat(path)
         await mount.reader.aclose()
-        return far.stats
+        return remote.stats
 
     @pytest.mark.anyio
     async def test_what_is_named_by_its_fingerprint_is_one_version_for_ever(self) -> None:
-        assert await self.asked_twice(Far(**{"app.css": b"x"}), "app.css") == 2
+        assert await self.asked_twice(RemoteFiles(**{"app.css": b"x"}), "app.css") == 2
         name = f"app-{'0' * 64}.css"
-        assert await self.asked_twice(Far(**{name: b"x"}), name) == 1
+        assert await self.asked_twice(RemoteFiles(**{name: b"x"}), name) == 1
 
 
 @pytest.fixture

@@ -13,30 +13,32 @@ from assetstore.errors import SettingsError
 from assetstore.mounts.urls import hosts
 
 
-def url(world: Path, choice: object, *, file: str = "css/app.css", **given: object) -> str:
+def url(asset_tree: Path, choice: object, *, file: str = "css/app.css", **given: object) -> str:
     assets = AssetStore()
-    assets.static("/assets/", root=world, name="assets", fingerprint=False, asset_host=choice)  # type: ignore[arg-type]
+    assets.static("/assets/", root=asset_tree, name="assets", fingerprint=False, asset_host=choice)  # type: ignore[arg-type]
     return assets.url_for("assets", file=file, **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("host", ["https://cdn.example.com", "https://cdn.example.com/"])
-def test_one_host_stands_before_the_path(world: Path, host: str) -> None:
-    assert url(world, host) == "https://cdn.example.com/assets/css/app.css"
+def test_one_host_stands_before_the_path(asset_tree: Path, host: str) -> None:
+    assert url(asset_tree, host) == "https://cdn.example.com/assets/css/app.css"
 
 
-def test_a_host_without_scheme_has_the_pages(world: Path) -> None:
-    assert url(world, "//cdn.example.com") == "//cdn.example.com/assets/css/app.css"
+def test_a_host_without_scheme_has_the_pages(asset_tree: Path) -> None:
+    assert url(asset_tree, "//cdn.example.com") == "//cdn.example.com/assets/css/app.css"
 
 
-def test_the_root_path_stays_in_the_path(world: Path) -> None:
+def test_the_root_path_stays_in_the_path(asset_tree: Path) -> None:
     request = SimpleNamespace(scope={"root_path": "/shop"})
-    assert url(world, "https://cdn.example.com", request=request) == "https://cdn.example.com/shop/assets/css/app.css"
+    assert (
+        url(asset_tree, "https://cdn.example.com", request=request) == "https://cdn.example.com/shop/assets/css/app.css"
+    )
 
 
-def test_a_worker_is_on_this_server_whatever_the_host(world: Path) -> None:
-    assert url(world, "https://cdn.example.com", same_origin=True) == "/assets/css/app.css"
+def test_a_worker_is_on_this_server_whatever_the_host(asset_tree: Path) -> None:
+    assert url(asset_tree, "https://cdn.example.com", same_origin=True) == "/assets/css/app.css"
     assets = AssetStore()
-    assets.static("https://cdn.example.com/", root=world, name="assets", fingerprint=False)
+    assets.static("https://cdn.example.com/", root=asset_tree, name="assets", fingerprint=False)
     assert assets.url_for("assets", file="js/app.min.js", same_origin=True) == "/assets/js/app.min.js"
 
 
@@ -48,13 +50,13 @@ def test_a_list_is_spread_by_name_and_the_same_everywhere() -> None:
     assert min(Counter(chosen).values()) > 60
 
 
-def test_a_callable_gets_the_request(world: Path) -> None:
+def test_a_callable_gets_the_request(asset_tree: Path) -> None:
     def choose(request: object | None) -> str | None:
         return None if request is None else f"https://{request.scope['tenant']}.example.com/"  # type: ignore[attr-defined]
 
     request = SimpleNamespace(scope={"tenant": "acme"})
-    assert url(world, choose, request=request) == "https://acme.example.com/assets/css/app.css"
-    assert url(world, choose) == "/assets/css/app.css"
+    assert url(asset_tree, choose, request=request) == "https://acme.example.com/assets/css/app.css"
+    assert url(asset_tree, choose) == "/assets/css/app.css"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,6 @@ def test_a_malformed_host_is_found_at_wiring(choice: object) -> None:
         hosts(choice)  # type: ignore[arg-type]
 
 
-def test_two_hosts_in_one_mount_are_refused(world: Path) -> None:
+def test_two_hosts_in_one_mount_are_refused(asset_tree: Path) -> None:
     with pytest.raises(SettingsError, match="give url a path"):
-        AssetStore().static("https://a.example.com/", root=world, asset_host="https://b.example.com")
+        AssetStore().static("https://a.example.com/", root=asset_tree, asset_host="https://b.example.com")

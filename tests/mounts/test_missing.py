@@ -13,8 +13,8 @@ from assetstore.mounts.url_for import MAX_WARNINGS, MissingAssets, nearest
 
 
 @pytest.fixture
-def mount(world: Path) -> Mount:
-    return AssetStore().static("/assets/", root=world, name="assets")
+def mount(asset_tree: Path) -> Mount:
+    return AssetStore().static("/assets/", root=asset_tree, name="assets")
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_the_nearest_name_comes_first(mount: Mount, path: str, first: str) -> No
     assert nearest(mount, path)[0] == first
 
 
-def test_the_message_names_the_mount_and_the_place(mount: Mount, world: Path) -> None:
-    with pytest.raises(AssetNotFound, match=rf"no asset 'x\.css' in mount 'assets' \(.*{world.name}"):
+def test_the_message_names_the_mount_and_the_place(mount: Mount, asset_tree: Path) -> None:
+    with pytest.raises(AssetNotFound, match=rf"no asset 'x\.css' in mount 'assets' \(.*{asset_tree.name}"):
         MissingAssets(strict=True).report(mount, "x.css")
 
 

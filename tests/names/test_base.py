@@ -17,8 +17,8 @@ from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 
 
 @pytest.fixture
-def backend(world: Path) -> Backend:
-    return open_backend(world)
+def backend(asset_tree: Path) -> Backend:
+    return open_backend(asset_tree)
 
 
 def test_an_asset_knows_its_fingerprinted_path_and_url() -> None:
@@ -27,10 +27,10 @@ def test_an_asset_knows_its_fingerprinted_path_and_url() -> None:
     assert asset.url_path == f"a%20b/app.min-{'0' * 64}.js"
 
 
-def test_what_is_remembered_is_not_asked_again_at_once(backend: Backend, world: Path) -> None:
+def test_what_is_remembered_is_not_asked_again_at_once(backend: Backend, asset_tree: Path) -> None:
     resolver = LiveResolver(backend, MtimeFingerprint(), seconds=60)
     found = resolver.find("robots.txt")
-    (world / "robots.txt").unlink()
+    (asset_tree / "robots.txt").unlink()
     assert resolver.find("robots.txt") is found
     resolver.forget()
     assert resolver.find("robots.txt") is None
@@ -40,8 +40,8 @@ def test_a_stat_is_remembered_for_less_than_a_second() -> None:
     assert STAT_SECONDS < 0.5
 
 
-def test_all_lists_every_asset(backend: Backend, world: Path) -> None:
-    files = {file.relative_to(world).as_posix() for file in world.rglob("*") if file.is_file()}
+def test_all_lists_every_asset(backend: Backend, asset_tree: Path) -> None:
+    files = {file.relative_to(asset_tree).as_posix() for file in asset_tree.rglob("*") if file.is_file()}
     assert {asset.path for asset in LiveResolver(backend, None).all()} == files
 
 
@@ -56,9 +56,9 @@ def test_storage_that_fails_gives_no_name_and_a_warning(
     assert "the disk is gone" in caplog.text
 
 
-def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, world: Path) -> None:
+def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, asset_tree: Path) -> None:
     content = b"x" * (HASH_INLINE_BYTES + 1)
-    (world / "large.bin").write_bytes(content)
+    (asset_tree / "large.bin").write_bytes(content)
     resolver = LiveResolver(backend, ContentFingerprint())
 
     async def ask() -> tuple[Asset | None, Asset | None]:
@@ -76,9 +76,9 @@ def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, world: Path
     assert found.fingerprint == hashlib.sha256(content).hexdigest()
 
 
-def test_without_an_event_loop_a_large_file_is_hashed_at_once(backend: Backend, world: Path) -> None:
+def test_without_an_event_loop_a_large_file_is_hashed_at_once(backend: Backend, asset_tree: Path) -> None:
     content = b"x" * (HASH_INLINE_BYTES + 1)
-    (world / "large.bin").write_bytes(content)
+    (asset_tree / "large.bin").write_bytes(content)
     found = LiveResolver(backend, ContentFingerprint()).find("large.bin")
     assert found is not None
     assert found.fingerprint == hashlib.sha256(content).hexdigest()

@@ -11,25 +11,26 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import BackendUnavailable
 from assetstore.names.fingerprint import MtimeFingerprint
 from assetstore.names.lazy import LazyResolver
-from far import Far, soon
+from remote_files import RemoteFiles
+from waiting import eventually
 
 
 @pytest.fixture
-def remote() -> Far:
-    return Far(a=b"one", b=b"two", c=b"three")
+def remote() -> RemoteFiles:
+    return RemoteFiles(a=b"one", b=b"two", c=b"three")
 
 
-def test_a_name_is_plain_first_and_learnt_soon(remote: Far) -> None:
+def test_a_name_is_plain_first_and_learnt_soon(remote: RemoteFiles) -> None:
     resolver = LazyResolver(remote, MtimeFingerprint())
     assert resolver.find("a") is None
     assert not resolver.knows("never asked")
-    assert soon(lambda: resolver.find("a"))
+    assert eventually(lambda: resolver.find("a"))
     assert resolver.knows("a")
     assert [each.path for each in resolver.all()] == ["a"]
     assert (remote.listings, remote.stats) == (0, 1)
 
 
-def test_a_name_never_waits_for_the_storage(remote: Far) -> None:
+def test_a_name_never_waits_for_the_storage(remote: RemoteFiles) -> None:
     remote.gate.clear()
     resolver = LazyResolver(remote, MtimeFingerprint())
     began = time.monotonic()
@@ -40,36 +41,36 @@ def test_a_name_never_waits_for_the_storage(remote: Far) -> None:
     remote.gate.set()
 
 
-def test_names_are_bounded(remote: Far) -> None:
+def test_names_are_bounded(remote: RemoteFiles) -> None:
     resolver = LazyResolver(remote, MtimeFingerprint(), remembered=2)
     for path in ("a", "b", "c", "missing"):
         resolver.learn(path)
     assert [resolver.knows(path) for path in ("a", "b", "c", "missing")] == [False, False, True, True]
 
 
-def test_an_old_name_is_answered_and_learnt_anew(remote: Far) -> None:
+def test_an_old_name_is_answered_and_learnt_anew(remote: RemoteFiles) -> None:
     resolver = LazyResolver(remote, MtimeFingerprint(), refresh_seconds=0.02)
     before = resolver.learn("a")
     remote.files["a"] = b"newer"
     time.sleep(0.03)
     assert resolver.find("a") == before
-    assert soon(lambda: resolver.find("a") != before)
+    assert eventually(lambda: resolver.find("a") != before)
     remote.down = True
     resolver.refresh()
     assert resolver.find("a") is not None
 
 
-def test_what_was_missing_is_asked_for_again_before_long(remote: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_missing_is_asked_for_again_before_long(remote: RemoteFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assetstore.names.lazy.MISSING_SECONDS", 0.02)
     resolver = LazyResolver(remote, MtimeFingerprint())
     assert resolver.learn("new") is None
     assert resolver.knows("new")
     remote.files["new"] = b"new"
-    assert soon(lambda: resolver.find("new"))
+    assert eventually(lambda: resolver.find("new"))
 
 
 def test_a_storage_that_is_down_is_left_alone_for_a_moment_and_what_is_known_stays(
-    remote: Far, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    remote: RemoteFiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("assetstore.names.lazy.RETRY_SECONDS", 0.02)
     resolver = LazyResolver(remote, MtimeFingerprint())
@@ -77,29 +78,31 @@ def test_a_storage_that_is_down_is_left_alone_for_a_moment_and_what_is_known_sta
     remote.down = True
     resolver.refresh()
     with caplog.at_level(logging.WARNING, "assetstore"):
-        assert soon(
+        assert eventually(
             lambda: resolver.find("a") == known and "cannot look up 'a' in remote://bucket: down" in caplog.text
         )
         with pytest.raises(BackendUnavailable):
             resolver.learn("a")
     remote.down = False
     remote.files["a"] = b"newer"
-    assert soon(lambda: resolver.find("a") != known)
+    assert eventually(lambda: resolver.find("a") != known)
 
 
-def test_a_fingerprinter_that_raises_costs_its_own_file_only(remote: Far, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fingerprinter_that_raises_costs_its_own_file_only(
+    remote: RemoteFiles, caplog: pytest.LogCaptureFixture
+) -> None:
     class Picky(MtimeFingerprint):
         def of(self, stat: FileStat, backend: Backend) -> str | None:
             return None if stat.path == "b" else str(1 // 0)
 
     resolver = LazyResolver(remote, Picky())
     resolver.find("a")
-    assert soon(lambda: resolver.find("b"), 5)
+    assert eventually(lambda: resolver.find("b"), 5)
     assert resolver.find("a") is None
     assert "cannot look up 'a' in remote://bucket" in caplog.text
 
 
-def test_a_name_vouches_for_no_other_fingerprint(remote: Far) -> None:
+def test_a_name_vouches_for_no_other_fingerprint(remote: RemoteFiles) -> None:
     resolver = LazyResolver(remote, MtimeFingerprint())
     asset = resolver.learn("a")
     assert asset is not None
@@ -107,6 +110,6 @@ def test_a_name_vouches_for_no_other_fingerprint(remote: Far) -> None:
     assert not resolver.vouches("a", asset.fingerprint)
 
 
-def test_to_start_asks_nothing(remote: Far) -> None:
+def test_to_start_asks_nothing(remote: RemoteFiles) -> None:
     LazyResolver(remote, MtimeFingerprint()).start()
     assert (remote.listings, remote.stats) == (0, 0)

@@ -14,15 +14,16 @@ from assetstore.backends.base import FileStat
 from assetstore.errors import BackendUnavailable
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 from assetstore.names.listing import IndexResolver
-from far import Far, soon
+from remote_files import RemoteFiles
+from waiting import eventually
 
 
 @pytest.fixture
-def remote() -> Far:
-    return Far(a=b"one", b=b"two", c=b"three")
+def remote() -> RemoteFiles:
+    return RemoteFiles(a=b"one", b=b"two", c=b"three")
 
 
-def test_names_come_from_one_listing_and_never_from_the_caller_s_thread(remote: Far) -> None:
+def test_names_come_from_one_listing_and_never_from_the_caller_s_thread(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint())
     assert resolver.wait_until_full(5)
     asset = resolver.find("a")
@@ -34,14 +35,14 @@ def test_names_come_from_one_listing_and_never_from_the_caller_s_thread(remote: 
     assert (remote.listings, remote.stats) == (1, 0)
 
 
-def test_the_first_question_does_not_wait_and_knows_that_it_does_not_know(remote: Far) -> None:
+def test_the_first_question_does_not_wait_and_knows_that_it_does_not_know(remote: RemoteFiles) -> None:
     remote.gate.clear()
     remote.stop_after = 2
     resolver = IndexResolver(remote, MtimeFingerprint())
     began = time.monotonic()
     resolver.find("a")
     assert time.monotonic() - began < 4, "the listing waits for five seconds"
-    assert soon(lambda: resolver.find("b")), "usable before it is full"
+    assert eventually(lambda: resolver.find("b")), "usable before it is full"
     assert resolver.find("c") is None
     assert not resolver.knows("c")
     assert not resolver.wait_until_full(0.01)
@@ -51,17 +52,17 @@ def test_the_first_question_does_not_wait_and_knows_that_it_does_not_know(remote
     assert resolver.find("c") is not None
 
 
-def test_what_is_published_is_seen_within_the_refresh_time(remote: Far) -> None:
+def test_what_is_published_is_seen_within_the_refresh_time(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint(), refresh_seconds=0.05)
     assert resolver.wait_until_full(5)
     before = resolver.find("a")
     remote.files = {"a": b"newer", "z": b"new"}
-    assert soon(lambda: resolver.find("z"))
+    assert eventually(lambda: resolver.find("z"))
     assert resolver.find("a") != before
     assert resolver.find("b") is None
 
 
-def test_a_refresh_shows_new_names_at_once(remote: Far) -> None:
+def test_a_refresh_shows_new_names_at_once(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint())
     assert resolver.wait_until_full(5)
     remote.files["new"] = b"new"
@@ -69,7 +70,7 @@ def test_a_refresh_shows_new_names_at_once(remote: Far) -> None:
     assert resolver.find("new") is not None
 
 
-def test_two_listings_never_run_at_once(remote: Far) -> None:
+def test_two_listings_never_run_at_once(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint(), refresh_seconds=0.001)
     threads = [threading.Thread(target=resolver.refresh) for _ in range(8)]
     for thread in threads:
@@ -80,7 +81,7 @@ def test_two_listings_never_run_at_once(remote: Far) -> None:
     assert remote.most_at_once == 1
 
 
-def test_names_stay_while_the_storage_is_down_and_heal_afterwards(remote: Far) -> None:
+def test_names_stay_while_the_storage_is_down_and_heal_afterwards(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint(), refresh_seconds=0.02)
     assert resolver.wait_until_full(5)
     remote.down = True
@@ -89,10 +90,10 @@ def test_names_stay_while_the_storage_is_down_and_heal_afterwards(remote: Far) -
     assert resolver.find("a") is not None
     remote.files["new"] = b"new"
     remote.down = False
-    assert soon(lambda: resolver.find("new"))
+    assert eventually(lambda: resolver.find("new"))
 
 
-def test_a_bucket_that_is_down_at_start_is_listed_once_it_is_up(remote: Far) -> None:
+def test_a_bucket_that_is_down_at_start_is_listed_once_it_is_up(remote: RemoteFiles) -> None:
     remote.down = True
     resolver = IndexResolver(remote, MtimeFingerprint(), refresh_seconds=0.02)
     assert resolver.find("a") is None
@@ -101,19 +102,19 @@ def test_a_bucket_that_is_down_at_start_is_listed_once_it_is_up(remote: Far) -> 
     assert resolver.wait_until_full(5)
 
 
-def test_content_fingerprints_are_made_in_the_background(remote: Far) -> None:
+def test_content_fingerprints_are_made_in_the_background(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, ContentFingerprint())
     assert resolver.wait_until_full(5)
     plain = resolver.find("a")
     assert plain is not None
-    assert soon(lambda: (found := resolver.find("a")) and found.fingerprint)
+    assert eventually(lambda: (found := resolver.find("a")) and found.fingerprint)
     named = resolver.find("a")
     assert named is not None
     assert named.fingerprint == hashlib.sha256(b"one").hexdigest()
 
 
 def test_a_listing_out_of_order_is_put_in_order() -> None:
-    class Unsorted(Far):
+    class Unsorted(RemoteFiles):
         def walk(self) -> Iterator[FileStat]:
             yield from map(self.facts, sorted(self.files, reverse=True))
 
@@ -122,7 +123,7 @@ def test_a_listing_out_of_order_is_put_in_order() -> None:
     assert [resolver.find(path) is not None for path in "abc"] == [True] * 3
 
 
-def test_an_index_that_is_dropped_leaves_no_thread(remote: Far) -> None:
+def test_an_index_that_is_dropped_leaves_no_thread(remote: RemoteFiles) -> None:
     before = set(threading.enumerate())  # a store of another test may not be collected yet
     resolver = IndexResolver(remote, ContentFingerprint())
     assert resolver.wait_until_full(5)
@@ -130,6 +131,6 @@ def test_an_index_that_is_dropped_leaves_no_thread(remote: Far) -> None:
     del resolver
     gc.collect()
     ours = {"assetstore-index", "assetstore-hash"}
-    assert soon(
+    assert eventually(
         lambda: not [thread for thread in threading.enumerate() if thread.name in ours and thread not in before]
     )

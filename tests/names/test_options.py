@@ -16,10 +16,10 @@ from assetstore.names.base import LiveResolver
 from assetstore.names.lazy import LazyResolver
 from assetstore.names.listing import IndexResolver
 from assetstore.names.options import Index
-from far import soon
 from servers.fault_proxy import FaultProxy
 from servers.faults import REFUSE
 from servers.s3 import S3Bucket
+from waiting import eventually
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_url_for_gives_the_plain_url_without_a_warning_until_the_names_are_known
 ) -> None:
     assets = mounted(moto_bucket, behind, "listing")
     assert assets.url_for("media", file="app.css") == "/media/app.css"
-    assert soon(lambda: fingerprinted(assets.url_for("media", file="app.css")))
+    assert eventually(lambda: fingerprinted(assets.url_for("media", file="app.css")))
     # Every warning names its storage; an index of an earlier test may still be complaining of its own.
     said = [record.getMessage() for record in caplog.records if record.name == "assetstore"]
     assert not [message for message in said if moto_bucket.name in message]
@@ -68,9 +68,9 @@ def test_a_bucket_that_cannot_be_reached_costs_a_page_nothing(
     began = time.monotonic()
     assert assets.url_for("media", file="app.css") == "/media/app.css"
     assert time.monotonic() - began < 2
-    assert soon(lambda: "cannot list" in caplog.text)
+    assert eventually(lambda: "cannot list" in caplog.text)
     behind.heal()
-    assert soon(lambda: fingerprinted(assets.url_for("media", file="app.css")))
+    assert eventually(lambda: fingerprinted(assets.url_for("media", file="app.css")))
 
 
 def test_refresh_shows_what_another_process_published_at_once(moto_bucket: S3Bucket, behind: FaultProxy) -> None:
@@ -94,7 +94,7 @@ def test_a_lazy_mount_never_lists(moto_bucket: S3Bucket, behind: FaultProxy) -> 
     assets = mounted(moto_bucket, behind, "lazy")
     assert isinstance(assets.mounts.named("media").resolver, LazyResolver)
     assert not fingerprinted(assets.url_for("media", file="a b.js"))
-    assert soon(lambda: fingerprinted(assets.url_for("media", file="a b.js")))
+    assert eventually(lambda: fingerprinted(assets.url_for("media", file="a b.js")))
     assert {each.method for each in behind.requests} == {"HEAD"}
 
 

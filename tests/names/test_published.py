@@ -30,9 +30,9 @@ PLAIN = "max-age=0, public, must-revalidate"
 
 
 @pytest.fixture
-def shipped(world: Path, tmp_path: Path) -> Path:
-    """The manifest of a release of the world, as the code ships with it."""
-    mount = AssetStore({}).static("/assets/", root=world, name="assets")
+def shipped(asset_tree: Path, tmp_path: Path) -> Path:
+    """The manifest of a release of the asset tree, as the code ships with it."""
+    mount = AssetStore({}).static("/assets/", root=asset_tree, name="assets")
     target = open_backend(tmp_path / "bucket", must_exist=False)
     assert isinstance(target, WritableBackend)
     path = tmp_path / "assets.json"
@@ -41,10 +41,10 @@ def shipped(world: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def other_server(world: Path, tmp_path: Path) -> Path:
+def other_server(asset_tree: Path, tmp_path: Path) -> Path:
     """The same files on a machine where they have other times."""
     copy = tmp_path / "other server"
-    shutil.copytree(world, copy)
+    shutil.copytree(asset_tree, copy)
     for number, file in enumerate(copy.rglob("*")):
         os.utime(file, (number, number))
     return copy
@@ -61,9 +61,9 @@ def store(root: Path | str, manifest: Any, **arguments: Any) -> AssetStore:
 
 
 @pytest.fixture
-def published_url(world: Path) -> str:
+def published_url(asset_tree: Path) -> str:
     """What the machine that published calls the style sheet."""
-    return url(unpublished(world))
+    return url(unpublished(asset_tree))
 
 
 def unpublished(root: Path) -> AssetStore:
@@ -127,19 +127,19 @@ def test_a_name_that_was_not_published_is_an_error_where_the_store_is_strict(shi
     ],
 )
 def test_what_is_wrong_with_a_manifest_is_said_at_wiring(
-    content: bytes | None, says: str, tmp_path: Path, world: Path
+    content: bytes | None, says: str, tmp_path: Path, asset_tree: Path
 ) -> None:
     path = tmp_path / "wrong.json"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ManifestError, match=says) as caught:
-        store(world, path)
+        store(asset_tree, path)
     assert "wrong.json" in str(caught.value)
 
 
-def test_a_manifest_that_cannot_be_reached_is_said_at_wiring(world: Path, free_port: Any) -> None:
+def test_a_manifest_that_cannot_be_reached_is_said_at_wiring(asset_tree: Path, free_port: Any) -> None:
     with pytest.raises(ManifestError, match="cannot be read"):
-        store(world, f"http://127.0.0.1:{free_port()}/assets.json")
+        store(asset_tree, f"http://127.0.0.1:{free_port()}/assets.json")
 
 
 def client(assets: AssetStore) -> TestClient:
@@ -161,13 +161,13 @@ def test_yesterdays_bytes_never_pass_for_todays(shipped: Path, other_server: Pat
 
 
 @pytest.fixture
-def bucket_site(world: Path, moto_bucket: S3Bucket) -> tuple[AssetStore, Manifest, Manifest]:
+def bucket_site(asset_tree: Path, moto_bucket: S3Bucket) -> tuple[AssetStore, Manifest, Manifest]:
     """A store that serves from the bucket itself by the live manifest, after two releases."""
-    mount = AssetStore({}).static("/assets/", root=world, name="assets")
+    mount = AssetStore({}).static("/assets/", root=asset_tree, name="assets")
     target = open_backend(f"{moto_bucket.url}/site", moto_bucket.server.options)
     assert isinstance(target, WritableBackend)
     first = publish(mount, target).manifest
-    (world / "css/app.css").write_text("second")
+    (asset_tree / "css/app.css").write_text("second")
     second = publish(mount, target).manifest
     manifest = f"{moto_bucket.url}/site/.assetstore/current.json"
     assets = AssetStore({})
@@ -215,8 +215,8 @@ def test_bytes_that_were_not_published_get_what_the_mount_makes_of_them(shipped:
     assert made_of.of(backend.stat("robots.txt"), backend) == read(shipped).entries["robots.txt"].fingerprint
 
 
-def test_a_manifest_on_disk_is_read_again_when_asked(shipped: Path, world: Path, published_url: str) -> None:
-    assets = store(world, shipped)
+def test_a_manifest_on_disk_is_read_again_when_asked(shipped: Path, asset_tree: Path, published_url: str) -> None:
+    assets = store(asset_tree, shipped)
     assert url(assets) == published_url
     manifest = read(shipped)
     entries = {path: each for path, each in manifest.entries.items() if path != "css/app.css"}
@@ -231,7 +231,7 @@ def test_a_manifest_on_disk_is_read_again_when_asked(shipped: Path, world: Path,
 
 
 @pytest.fixture
-def followed(moto_bucket: S3Bucket, world: Path) -> Callable[[float], AssetStore]:
+def followed(moto_bucket: S3Bucket, asset_tree: Path) -> Callable[[float], AssetStore]:
     """A store over a bucket that takes its names from the live release, and looks again after so many seconds."""
 
     def made(refresh_seconds: float) -> AssetStore:
@@ -240,34 +240,34 @@ def followed(moto_bucket: S3Bucket, world: Path) -> Callable[[float], AssetStore
         index = Index(refresh_seconds=refresh_seconds)
         return store(f"{moto_bucket.url}/pre", where, storage_options=options, index=index)
 
-    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    unpublished(asset_tree).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
     return made
 
 
 def test_a_release_of_another_process_is_known_soon_and_costs_one_look_until_then(
-    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, world: Path
+    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, asset_tree: Path
 ) -> None:
     assets = followed(0.05)
     before = url(assets)
-    assert before == url(unpublished(world))
-    (world / "css/app.css").write_text("released by another process")
-    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    assert before == url(unpublished(asset_tree))
+    (asset_tree / "css/app.css").write_text("released by another process")
+    unpublished(asset_tree).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
     until = time.monotonic() + 20
     while url(assets) == before and time.monotonic() < until:
         time.sleep(0.01)
-    assert url(assets) == url(unpublished(world)) != before
+    assert url(assets) == url(unpublished(asset_tree)) != before
 
 
 def test_asking_makes_a_release_known_at_once(
-    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, world: Path
+    followed: Callable[[float], AssetStore], moto_bucket: S3Bucket, asset_tree: Path
 ) -> None:
     assets = followed(3600)
     before = url(assets)
-    (world / "css/app.css").write_text("released by another process")
-    unpublished(world).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
+    (asset_tree / "css/app.css").write_text("released by another process")
+    unpublished(asset_tree).publish(f"{moto_bucket.url}/pre", storage_options=moto_bucket.server.options)
     assert url(assets) == before
     assets.refresh()
-    assert url(assets) == url(unpublished(world)) != before
+    assert url(assets) == url(unpublished(asset_tree)) != before
 
 
 def test_a_manifest_that_did_not_change_is_not_read_again(moto_bucket: S3Bucket, shipped: Path) -> None:

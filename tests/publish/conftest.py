@@ -20,11 +20,11 @@ MakeMount = Callable[..., Mount]
 
 
 @pytest.fixture
-def make_mount(world: Path) -> MakeMount:
-    """Mounts the world, with the arguments of ``static``."""
+def make_mount(asset_tree: Path) -> MakeMount:
+    """Mounts the asset tree, with the arguments of ``static``."""
 
     def make(**arguments: Any) -> Mount:
-        return AssetStore({}).static("/assets/", **{"root": world, "name": "assets", **arguments})
+        return AssetStore({}).static("/assets/", **{"root": asset_tree, "name": "assets", **arguments})
 
     return make
 

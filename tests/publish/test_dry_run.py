@@ -12,7 +12,7 @@ from assetstore.publish.releases import CURRENT
 
 
 def test_nothing_is_written_and_the_names_are_those_of_a_real_run(
-    mount: Mount, world: Path, target: WritableBackend, folder: Path, watch: object
+    mount: Mount, asset_tree: Path, target: WritableBackend, folder: Path, watch: object
 ) -> None:
     recorder = Recorder(target)
     assert isinstance(recorder, WritableBackend)
@@ -29,9 +29,9 @@ def test_nothing_is_written_and_the_names_are_those_of_a_real_run(
     assert recorder.deleted == []
 
 
-def test_it_starts_from_what_stands_in_the_target(mount: Mount, world: Path, target: WritableBackend) -> None:
+def test_it_starts_from_what_stands_in_the_target(mount: Mount, asset_tree: Path, target: WritableBackend) -> None:
     publish(mount, target)
-    (world / "robots.txt").write_text("changed")
+    (asset_tree / "robots.txt").write_text("changed")
     recorder = Recorder(target)
     assert publish(mount, recorder).new == 2
     assert publish(mount, target).new == 2

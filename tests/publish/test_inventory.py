@@ -30,11 +30,11 @@ def test_free_names_stand_for_nothing(target: WritableBackend, mount: Mount) -> 
 
 
 def test_retained_is_what_earlier_releases_left_and_is_still_there(
-    mount: Mount, world: Path, target: WritableBackend
+    mount: Mount, asset_tree: Path, target: WritableBackend
 ) -> None:
     gone, kept = [], []
     for number in range(3):
-        (world / "robots.txt").write_text(f"{number}")
+        (asset_tree / "robots.txt").write_text(f"{number}")
         kept.append(publish(mount, target).manifest.entries["robots.txt"].fingerprinted_path)
     gone.append(kept.pop(0))
     target.delete(gone[0])

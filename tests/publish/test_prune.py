@@ -30,12 +30,12 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def releases(mount: Mount, world: Path, target: WritableBackend) -> list[str]:
+def releases(mount: Mount, asset_tree: Path, target: WritableBackend) -> list[str]:
     """Three releases, each with its own robots.txt; the second alone has extra.txt."""
     ids = []
     for content in ("first", "second", "third"):
-        (world / "robots.txt").write_text(content)
-        extra = world / "extra.txt"
+        (asset_tree / "robots.txt").write_text(content)
+        extra = asset_tree / "extra.txt"
         extra.write_text("only in the second") if content == "second" else extra.unlink(missing_ok=True)
         ids.append(publish(mount, target).manifest.release)
     return ids
@@ -143,12 +143,12 @@ def test_a_prune_that_breaks_off_is_finished_by_the_next(
 
 
 def test_a_publish_never_relies_on_what_a_prune_is_deleting(
-    make_mount: Any, world: Path, target: WritableBackend, watch: Any
+    make_mount: Any, asset_tree: Path, target: WritableBackend, watch: Any
 ) -> None:
     for content in ("first", "second"):
-        (world / "robots.txt").write_text(content)
+        (asset_tree / "robots.txt").write_text(content)
         publish(make_mount(fingerprint="content"), target)
-    (world / "robots.txt").write_text("first")
+    (asset_tree / "robots.txt").write_text("first")
     pruning = watch(target)
 
     def meanwhile(path: str) -> None:
@@ -163,10 +163,10 @@ def test_a_publish_never_relies_on_what_a_prune_is_deleting(
 
 
 def test_a_publish_in_between_makes_the_prune_delete_nothing(
-    releases: list[str], mount: Mount, world: Path, target: WritableBackend
+    releases: list[str], mount: Mount, asset_tree: Path, target: WritableBackend
 ) -> None:
     found = plan(target, Keep(1), now())
-    (world / "robots.txt").write_text("fourth")
+    (asset_tree / "robots.txt").write_text("fourth")
     publish(mount, target)
     before = names(target)
     with pytest.raises(PublishConflict):
@@ -175,10 +175,10 @@ def test_a_publish_in_between_makes_the_prune_delete_nothing(
 
 
 def test_files_of_a_publish_that_never_finished_go_after_a_day(
-    mount: Mount, world: Path, target: WritableBackend, watch: Any
+    mount: Mount, asset_tree: Path, target: WritableBackend, watch: Any
 ) -> None:
     publish(mount, target)
-    (world / "robots.txt").write_text("never finished")
+    (asset_tree / "robots.txt").write_text("never finished")
     failing = watch(target)
 
     def fail(path: str) -> None:
@@ -188,7 +188,7 @@ def test_files_of_a_publish_that_never_finished_go_after_a_day(
     failing.before_write = fail
     with pytest.raises(PublishError):
         publish(mount, failing)
-    (world / "robots.txt").write_text("something else")
+    (asset_tree / "robots.txt").write_text("something else")
     publish(mount, target)
     assert not plan(target, Keep(9), now()).deletes
     found = plan(target, Keep(9), now() + timedelta(days=2))

@@ -28,11 +28,11 @@ def reasons(done: Any) -> Counter[str]:
 
 
 def test_every_asset_arrives_under_both_names_with_its_bytes(
-    mount: Mount, any_target: WritableBackend, world: Path
+    mount: Mount, any_target: WritableBackend, asset_tree: Path
 ) -> None:
     done = publish(mount, any_target)
     stored = {stat.path for stat in any_target.walk()}
-    files = {str(file.relative_to(world)): file for file in world.rglob("*") if file.is_file()}
+    files = {str(file.relative_to(asset_tree)): file for file in asset_tree.rglob("*") if file.is_file()}
     assert {split(path)[0] for path in stored if split(path)[1]} == set(files)
     assert {path for path in stored if not split(path)[1]} == set(files)
     for path in stored:
@@ -60,10 +60,10 @@ def test_a_second_run_reads_the_ledger_once_lists_once_and_writes_nothing(mount:
 
 
 def test_a_fresh_checkout_with_other_times_changes_nothing(
-    mount: Mount, world: Path, watched: Any, age: Callable[[Path, float], None]
+    mount: Mount, asset_tree: Path, watched: Any, age: Callable[[Path, float], None]
 ) -> None:
     first = publish(mount, watched)
-    for file in world.rglob("*.*"):
+    for file in asset_tree.rglob("*.*"):
         if file.is_file():
             age(file, 1000)
     watched.calls.clear()
@@ -73,11 +73,11 @@ def test_a_fresh_checkout_with_other_times_changes_nothing(
 
 
 def test_only_the_changed_file_is_written_and_its_earlier_version_is_retained(
-    mount: Mount, world: Path, watched: Any, age: Callable[[Path, float], None]
+    mount: Mount, asset_tree: Path, watched: Any, age: Callable[[Path, float], None]
 ) -> None:
     before = publish(mount, watched).manifest
-    (world / "css/app.css").write_text("new")
-    age(world / "css/app.css", 1)
+    (asset_tree / "css/app.css").write_text("new")
+    age(asset_tree / "css/app.css", 1)
     watched.written.clear()
     done = publish(mount, watched)
     entry = done.manifest.entries["css/app.css"]
@@ -90,11 +90,11 @@ def test_only_the_changed_file_is_written_and_its_earlier_version_is_retained(
 
 
 def test_bytes_that_changed_in_place_with_the_same_size_and_time_are_seen(
-    make_mount: Callable[..., Mount], world: Path, target: WritableBackend
+    make_mount: Callable[..., Mount], asset_tree: Path, target: WritableBackend
 ) -> None:
     mount = make_mount(fingerprint="content")
     publish(mount, target)
-    file = world / "css/app.css"
+    file = asset_tree / "css/app.css"
     facts = file.stat()
     file.write_bytes(b"x" * facts.st_size)
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
@@ -105,10 +105,10 @@ def test_bytes_that_changed_in_place_with_the_same_size_and_time_are_seen(
 
 
 def test_a_fingerprinted_name_with_other_bytes_is_a_hard_error(
-    mount: Mount, world: Path, target: WritableBackend
+    mount: Mount, asset_tree: Path, target: WritableBackend
 ) -> None:
     publish(mount, target)
-    file = world / "css/app.css"
+    file = asset_tree / "css/app.css"
     facts = file.stat()
     file.write_bytes(b"y" * facts.st_size)
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
@@ -118,9 +118,9 @@ def test_a_fingerprinted_name_with_other_bytes_is_a_hard_error(
     assert read_bytes(target, CURRENT) == before
 
 
-def test_a_removed_file_makes_a_release_and_deletes_nothing(mount: Mount, world: Path, watched: Any) -> None:
+def test_a_removed_file_makes_a_release_and_deletes_nothing(mount: Mount, asset_tree: Path, watched: Any) -> None:
     gone = publish(mount, watched).manifest.entries["robots.txt"]
-    (world / "robots.txt").unlink()
+    (asset_tree / "robots.txt").unlink()
     done = publish(mount, watched)
     assert done.released
     assert "robots.txt" not in done.manifest.entries
@@ -129,13 +129,13 @@ def test_a_removed_file_makes_a_release_and_deletes_nothing(mount: Mount, world:
 
 
 def test_an_object_that_somebody_else_overwrote_is_repaired(
-    mount: Mount, folder: Path, target: WritableBackend, world: Path
+    mount: Mount, folder: Path, target: WritableBackend, asset_tree: Path
 ) -> None:
     publish(mount, target)
     (folder / "css/app.css").write_text("vandalised, and longer than it was")
     done = publish(mount, target)
     assert reasons(done)["changed"] == 1
-    assert (folder / "css/app.css").read_bytes() == (world / "css/app.css").read_bytes()
+    assert (folder / "css/app.css").read_bytes() == (asset_tree / "css/app.css").read_bytes()
 
 
 def test_header_rules_that_changed_are_header_drift(make_mount: Callable[..., Mount], target: WritableBackend) -> None:
@@ -181,10 +181,10 @@ def test_plain_files_wait_until_every_fingerprinted_file_has_arrived(mount: Moun
 
 
 def test_of_two_publishers_one_wins_and_the_other_is_told(
-    make_mount: Callable[..., Mount], world: Path, target: WritableBackend, watch: Any
+    make_mount: Callable[..., Mount], asset_tree: Path, target: WritableBackend, watch: Any
 ) -> None:
     publish(make_mount(), target)
-    (world / "robots.txt").write_text("changed by the slower one")
+    (asset_tree / "robots.txt").write_text("changed by the slower one")
     slow, other = watch(target), make_mount(headers={"*.svg": {"Content-Disposition": "inline"}})
 
     def overtaken(path: str) -> None:
@@ -221,11 +221,11 @@ def test_two_first_publishes_at_once_end_with_one_whole_release(mount: Mount, an
 
 
 def test_release_times_never_run_backwards(
-    mount: Mount, world: Path, target: WritableBackend, monkeypatch: pytest.MonkeyPatch
+    mount: Mount, asset_tree: Path, target: WritableBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = []
     for content in ("a", "b", "c"):  # all within one second
-        (world / "robots.txt").write_text(content)
+        (asset_tree / "robots.txt").write_text(content)
         ids.append(publish(mount, target).manifest.release)
     record = Ledger(target).require()
     times = [each.published_at for each in record.releases]
@@ -265,11 +265,11 @@ def test_a_mount_without_fingerprints_has_plain_names_only(
 
 
 def test_rewritten_style_sheets_name_what_was_published(
-    make_mount: Callable[..., Mount], world: Path, target: WritableBackend, age: Callable[[Path, float], None]
+    make_mount: Callable[..., Mount], asset_tree: Path, target: WritableBackend, age: Callable[[Path, float], None]
 ) -> None:
-    (world / "css/app.css").write_text("@font-face { src: url(../fonts/text.woff2) }")
+    (asset_tree / "css/app.css").write_text("@font-face { src: url(../fonts/text.woff2) }")
     publish(make_mount(references="rewrite"), target)
-    age(world / "fonts/text.woff2", 5)  # the same bytes, another time: the sheet now names another file
+    age(asset_tree / "fonts/text.woff2", 5)  # the same bytes, another time: the sheet now names another file
     done = publish(make_mount(references="rewrite"), target)
     font = done.manifest.entries["fonts/text.woff2"].fingerprinted_path
     sheet = read_bytes(target, done.manifest.entries["css/app.css"].fingerprinted_path).decode()
@@ -285,11 +285,11 @@ def test_the_stored_manifest_is_the_live_one(mount: Mount, target: WritableBacke
 
 
 def test_siblings_that_are_no_longer_refreshed_are_warned_of(
-    mount: Mount, world: Path, target: WritableBackend, caplog: pytest.LogCaptureFixture
+    mount: Mount, asset_tree: Path, target: WritableBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (world / "css/app.css").write_text("a { color: red }\n" * 200)
+    (asset_tree / "css/app.css").write_text("a { color: red }\n" * 200)
     publish(mount, target, siblings=("br",))
-    (world / "css/app.css").write_text("a { color: blue }\n" * 200)
+    (asset_tree / "css/app.css").write_text("a { color: blue }\n" * 200)
     with caplog.at_level(logging.WARNING, "assetstore"):
         publish(mount, target)
     assert "such as 'css/app.css.br', are of an earlier release" in caplog.text

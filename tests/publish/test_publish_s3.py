@@ -101,9 +101,9 @@ def test_the_server_is_given_a_checksum_to_verify(mount: Mount, s3_target: S3Bac
 
 
 def test_encoded_siblings_and_encoded_files_are_marked_as_such(
-    make_mount: Callable[..., Mount], world: Path, s3_target: S3Backend, s3_bucket: S3Bucket
+    make_mount: Callable[..., Mount], asset_tree: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
-    (world / "css/app.css").write_text("a { color: red }\n" * 200)
+    (asset_tree / "css/app.css").write_text("a { color: red }\n" * 200)
     entry = publish(make_mount(), s3_target, siblings=("br", "gzip")).manifest.entries["css/app.css"]
     for suffix, coding in ((".br", "br"), (".gz", "gzip")):
         stored = s3_bucket.client.head_object(Bucket=s3_bucket.name, Key=f"site/{entry.fingerprinted_path}{suffix}")
@@ -117,11 +117,11 @@ def test_encoded_siblings_and_encoded_files_are_marked_as_such(
 
 
 def test_the_pointer_is_moved_by_a_conditional_write(
-    mount: Mount, world: Path, s3_target: S3Backend, s3_bucket: S3Bucket
+    mount: Mount, asset_tree: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     publish(mount, s3_target)
     seen = Ledger(s3_target).require()
-    (world / "robots.txt").write_text("by somebody else")
+    (asset_tree / "robots.txt").write_text("by somebody else")
     publish(mount, s3_target)
     with pytest.raises(PublishConflict, match="somebody else changed the live release"):
         Ledger(s3_target).move(seen, seen)
@@ -130,14 +130,14 @@ def test_the_pointer_is_moved_by_a_conditional_write(
 
 
 def test_an_object_that_was_overwritten_by_others_is_noticed_in_the_listing(
-    mount: Mount, world: Path, s3_target: S3Backend, s3_bucket: S3Bucket
+    mount: Mount, asset_tree: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     publish(mount, s3_target)
-    size = (world / "css/app.css").stat().st_size
+    size = (asset_tree / "css/app.css").stat().st_size
     s3_bucket.put({"site/css/app.css": b"z" * size})
     done = publish(mount, s3_target)
     assert [row.stored.path for row in done.plan.rows if row.reason is Reason.CHANGED] == ["css/app.css"]
-    assert read_bytes(s3_target, "css/app.css") == (world / "css/app.css").read_bytes()
+    assert read_bytes(s3_target, "css/app.css") == (asset_tree / "css/app.css").read_bytes()
 
 
 def test_many_publishers_at_once_leave_one_whole_live_release(
@@ -288,7 +288,7 @@ def test_what_arrived_before_a_kill_is_not_sent_again(mount: Mount, s3_target: S
 
 
 def test_a_server_without_conditional_writes_is_locked_instead(
-    mount: Mount, world: Path, s3_target: S3Backend, s3_bucket: S3Bucket, requests: list[str]
+    mount: Mount, asset_tree: Path, s3_target: S3Backend, s3_bucket: S3Bucket, requests: list[str]
 ) -> None:
     refused: list[str] = []
 
@@ -305,7 +305,7 @@ def test_a_server_without_conditional_writes_is_locked_instead(
     assert first.released
     assert len(refused) <= 17  # those that were under way when the first was refused; never asked again
     assert s3_target.conditional_creates is False
-    (world / "robots.txt").write_text("second")
+    (asset_tree / "robots.txt").write_text("second")
     requests.clear()
     assert publish(mount, s3_target).released
     assert operations(requests)["DeleteObject"] == 1  # the lock's
@@ -329,14 +329,14 @@ def test_a_header_that_s3_has_no_place_for_is_told_once(
 
 
 def test_a_real_server_without_conditional_writes_is_published_to(
-    mount: Mount, world: Path, swift_bucket: S3Bucket
+    mount: Mount, asset_tree: Path, swift_bucket: S3Bucket
 ) -> None:
     target = open_backend(f"{swift_bucket.url}/site", swift_bucket.server.options)
     assert isinstance(target, S3Backend)
     try:
         first = publish(mount, target)
         assert not publish(mount, target).released
-        (world / "robots.txt").write_text("second")
+        (asset_tree / "robots.txt").write_text("second")
         assert publish(mount, target).new == 2
         assert False in {target.conditional_creates, target.conditional_replaces}
         with pytest.raises(PublishConflict):

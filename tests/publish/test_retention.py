@@ -62,9 +62,9 @@ def test_what_is_no_age_is_refused_with_a_good_one(text: str) -> None:
         age(text)
 
 
-def test_what_only_one_release_holds_is_counted(mount: Mount, world: Path, target: WritableBackend) -> None:
+def test_what_only_one_release_holds_is_counted(mount: Mount, asset_tree: Path, target: WritableBackend) -> None:
     publish(mount, target)
-    (world / "robots.txt").write_text("second!")
+    (asset_tree / "robots.txt").write_text("second!")
     publish(mount, target)
     books = Ledger(target)
     first, second = holdings(books, books.require())

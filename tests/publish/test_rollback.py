@@ -15,10 +15,10 @@ from assetstore.publish.rollback import PREVIOUS, rollback
 
 
 @pytest.fixture
-def releases(mount: Mount, world: Path, target: WritableBackend) -> list[str]:
+def releases(mount: Mount, asset_tree: Path, target: WritableBackend) -> list[str]:
     ids = []
     for content in ("first", "second", "third"):
-        (world / "robots.txt").write_text(content)
+        (asset_tree / "robots.txt").write_text(content)
         ids.append(publish(mount, target).manifest.release)
     return ids
 

@@ -28,36 +28,36 @@ def manifest(found: dict[str, Entry]) -> Manifest:
     return Manifest("r1", datetime(2026, 1, 2, tzinfo=UTC), None, found)
 
 
-def test_every_fact_is_of_the_bytes(mount: Mount, world: Path) -> None:
+def test_every_fact_is_of_the_bytes(mount: Mount, asset_tree: Path) -> None:
     found = entries(mount)["css/app.css"]
-    data = (world / "css/app.css").read_bytes()
+    data = (asset_tree / "css/app.css").read_bytes()
     assert (found.size, found.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert found.integrity == f"sha384-{base64.b64encode(hashlib.sha384(data).digest()).decode()}"
     assert found.content_type == "text/css; charset=utf-8"
-    assert found.mtime_ns == (world / "css/app.css").stat().st_mtime_ns
+    assert found.mtime_ns == (asset_tree / "css/app.css").stat().st_mtime_ns
 
 
 def test_by_time_the_same_bytes_keep_their_published_name(
-    make_mount: Callable[..., Mount], world: Path, age: Callable[[Path, float], None]
+    make_mount: Callable[..., Mount], asset_tree: Path, age: Callable[[Path, float], None]
 ) -> None:
     before = entries(make_mount())
-    age(world / "css/app.css", 60)
+    age(asset_tree / "css/app.css", 60)
     assert entries(make_mount())["css/app.css"].fingerprint != before["css/app.css"].fingerprint
     assert entries(make_mount(), manifest(before)) == before
 
 
 def test_by_time_other_bytes_get_another_name(
-    make_mount: Callable[..., Mount], world: Path, age: Callable[[Path, float], None]
+    make_mount: Callable[..., Mount], asset_tree: Path, age: Callable[[Path, float], None]
 ) -> None:
     before = entries(make_mount())
-    (world / "css/app.css").write_text("other")
-    age(world / "css/app.css", 60)
+    (asset_tree / "css/app.css").write_text("other")
+    age(asset_tree / "css/app.css", 60)
     after = entries(make_mount(), manifest(before))
     assert after["css/app.css"].fingerprint != before["css/app.css"].fingerprint
     assert after["robots.txt"] == before["robots.txt"]
 
 
-def test_by_content_the_name_is_the_contents_own(make_mount: Callable[..., Mount], world: Path) -> None:
+def test_by_content_the_name_is_the_contents_own(make_mount: Callable[..., Mount], asset_tree: Path) -> None:
     mount = make_mount(fingerprint="content")
     before = entries(mount)
     stray = {"css/app.css": replace(before["css/app.css"], fingerprint="0" * 64)}
@@ -66,20 +66,20 @@ def test_by_content_the_name_is_the_contents_own(make_mount: Callable[..., Mount
 
 
 def test_a_file_that_disappears_meanwhile_stops_the_survey(
-    make_mount: Callable[..., Mount], world: Path, watch: Any
+    make_mount: Callable[..., Mount], asset_tree: Path, watch: Any
 ) -> None:
     mount = make_mount()
     backend = watch(mount.backend)
     stats = list(backend.walk())
     backend.walk = lambda: iter(stats)
-    (world / "robots.txt").unlink()
+    (asset_tree / "robots.txt").unlink()
     with pytest.raises(PublishError, match="'robots.txt' is gone"):
         entries(replace(mount, backend=backend))
 
 
-def test_siblings_on_disk_give_way_to_fresh_ones(make_mount: Callable[..., Mount], world: Path) -> None:
-    (world / "css/app.css.br").write_bytes(b"stale")
-    (world / "js/alone.js.br").write_bytes(b"no original beside it")
+def test_siblings_on_disk_give_way_to_fresh_ones(make_mount: Callable[..., Mount], asset_tree: Path) -> None:
+    (asset_tree / "css/app.css.br").write_bytes(b"stale")
+    (asset_tree / "js/alone.js.br").write_bytes(b"no original beside it")
     mount = make_mount()
     plain = {stat.path for stat in sources(mount, Recipe.of(mount))}
     assert {"css/app.css.br", "js/alone.js.br"} <= plain

@@ -15,11 +15,11 @@ from assetstore.store import AssetStore
 
 
 @pytest.fixture
-def store(world: Path) -> AssetStore:
+def store(asset_tree: Path) -> AssetStore:
     assets = AssetStore({})
-    assets.static("/assets/", root=world, name="assets")
-    assets.static("/media/", root=world, name="media")
-    assets.static("/bare/", root=world)
+    assets.static("/assets/", root=asset_tree, name="assets")
+    assets.static("/media/", root=asset_tree, name="media")
+    assets.static("/bare/", root=asset_tree)
     return assets
 
 
@@ -50,7 +50,7 @@ def test_what_has_no_one_place_is_refused(store: AssetStore, tmp_path: Path) -> 
         destinations(AssetStore({}).mounts, [], tmp_path)
 
 
-def test_what_can_only_be_read_is_refused(world: Path) -> None:
+def test_what_can_only_be_read_is_refused(asset_tree: Path) -> None:
     class ReadOnly:
         label = "zip://assets.zip"
         remote = False

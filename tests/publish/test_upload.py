@@ -28,11 +28,11 @@ def test_ids_sort_as_releases_do_and_tell_their_content() -> None:
 
 
 def test_a_file_that_changes_while_it_is_published_is_never_stored_under_the_old_name(
-    mount: Mount, world: Path, watched: Any
+    mount: Mount, asset_tree: Path, watched: Any
 ) -> None:
     def edit(path: str) -> None:
         if path.startswith(".assetstore/journal"):
-            (world / "css/app.css").write_text("twice as long as it was before, and more")
+            (asset_tree / "css/app.css").write_text("twice as long as it was before, and more")
 
     watched.before_write = edit
     with pytest.raises(PublishError, match="let the build finish, then run the same command again"):
@@ -43,9 +43,9 @@ def test_a_file_that_changes_while_it_is_published_is_never_stored_under_the_old
 
 
 def test_a_file_that_changes_in_place_with_its_size_kept_is_caught_by_its_digest(
-    mount: Mount, world: Path, watched: Any, target: WritableBackend
+    mount: Mount, asset_tree: Path, watched: Any, target: WritableBackend
 ) -> None:
-    file = world / "css/app.css"
+    file = asset_tree / "css/app.css"
 
     def edit(path: str) -> None:
         if path.startswith(".assetstore/journal"):
@@ -58,11 +58,11 @@ def test_a_file_that_changes_in_place_with_its_size_kept_is_caught_by_its_digest
 
 
 def test_a_name_that_somebody_else_takes_meanwhile_is_fine_if_the_bytes_are_ours(
-    mount: Mount, world: Path, watched: Any, target: WritableBackend
+    mount: Mount, asset_tree: Path, watched: Any, target: WritableBackend
 ) -> None:
     def overtake(path: str) -> None:
         if path.startswith("css/app-"):
-            data = (world / "css/app.css").read_bytes()
+            data = (asset_tree / "css/app.css").read_bytes()
             target.write(path, HeldFile.of(path, data), WriteOptions("text/css", "no-store"))
 
     watched.before_write = overtake
@@ -82,7 +82,7 @@ def test_a_name_that_somebody_else_takes_meanwhile_with_other_bytes_is_a_hard_er
 
 
 def test_throttling_slows_down_and_loses_nothing(
-    mount: Mount, world: Path, watched: Any, target: WritableBackend
+    mount: Mount, asset_tree: Path, watched: Any, target: WritableBackend
 ) -> None:
     refusals = {"css/app.css": 2, "robots.txt": 1}
 
@@ -95,4 +95,4 @@ def test_throttling_slows_down_and_loses_nothing(
     done = publish(mount, watched)
     assert set(refusals.values()) == {0}
     for each in done.manifest.entries.values():
-        assert read_bytes(target, each.path) == (world / each.path).read_bytes()
+        assert read_bytes(target, each.path) == (asset_tree / each.path).read_bytes()

@@ -19,9 +19,9 @@ def not_for_this_process() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_a_tree_travels_through_the_environment(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_travels_through_the_environment(asset_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "")
-    tree = Tree(str(world), url="/x/", allowed_ext=(".txt", ""), fingerprint="content", public=False)
+    tree = Tree(str(asset_tree), url="/x/", allowed_ext=(".txt", ""), fingerprint="content", public=False)
     tree.to_environment()
     with TestClient(from_environment()) as client, TestClient(application(tree.store())) as other:
         for path in ("/x/robots.txt", "/x/LICENSE", "/x/css/app.css", "/y"):
@@ -31,10 +31,10 @@ def test_a_tree_travels_through_the_environment(world: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("make", [from_environment, rsgi_from_environment])
 def test_what_a_worker_makes_at_its_start_is_not_looked_through_for_garbage(
-    world: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], object]
+    asset_tree: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], object]
 ) -> None:
     monkeypatch.setenv(VARIABLE, "")  # as it was, afterwards
-    Tree(str(world)).to_environment()
+    Tree(str(asset_tree)).to_environment()
     assert gc.get_freeze_count() == 0
     made = make()
     assert gc.get_freeze_count() > 1000

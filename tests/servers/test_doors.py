@@ -27,26 +27,28 @@ def serve(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.mark.program("openssl")
 def test_it_speaks_tls(
-    serve: list[str], world: Path, tmp_path: Path, start_process: ProcessStarter, free_port: Callable[[], int]
+    serve: list[str], asset_tree: Path, tmp_path: Path, start_process: ProcessStarter, free_port: Callable[[], int]
 ) -> None:
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
     subprocess.run([*request.split(), *names], check=True, capture_output=True)
     port = free_port()
-    start_process([*serve, world, "--port", str(port), "--tls-cert", cert, "--tls-key", key], port=port, cwd=PROJECT)
+    start_process(
+        [*serve, asset_tree, "--port", str(port), "--tls-cert", cert, "--tls-key", key], port=port, cwd=PROJECT
+    )
     trusting = ssl.create_default_context(cafile=str(cert))
     with urlopen(f"https://127.0.0.1:{port}/assets/robots.txt", context=trusting, timeout=10) as answer:
         assert answer.read() == b"one from robots.txt\n"
 
 
 def test_an_answer_under_way_is_finished_before_it_ends(
-    serve: list[str], world: Path, start_process: ProcessStarter, free_port: Callable[[], int]
+    serve: list[str], asset_tree: Path, start_process: ProcessStarter, free_port: Callable[[], int]
 ) -> None:
     size = 30_000_000
-    (world / "large.bin").write_bytes(b"x" * size)
+    (asset_tree / "large.bin").write_bytes(b"x" * size)
     port = free_port()
-    server = start_process([*serve, world, "--port", str(port)], port=port, cwd=PROJECT)
+    server = start_process([*serve, asset_tree, "--port", str(port)], port=port, cwd=PROJECT)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         client.connect(("127.0.0.1", port))

@@ -31,13 +31,13 @@ OF_THE_SERVER = {"server", "date", "connection", "transfer-encoding"}
 
 
 def test_it_answers_as_the_application_does(
-    world: Path, start_process: ProcessStarter, free_port: Callable[[], int]
+    asset_tree: Path, start_process: ProcessStarter, free_port: Callable[[], int]
 ) -> None:
     """Small and large, whole and in parts, conditional, missing; from memory the second time, as it was told then the third."""
-    (world / "large.bin").write_bytes(bytes(range(256)) * 12_000)
-    store = Tree(str(world)).store()
+    (asset_tree / "large.bin").write_bytes(bytes(range(256)) * 12_000)
+    store = Tree(str(asset_tree)).store()
     application, port = store.wrap(_nothing), free_port()
-    start_process([*SERVE, world, "--port", str(port)], port=port, cwd=PROJECT)
+    start_process([*SERVE, asset_tree, "--port", str(port)], port=port, cwd=PROJECT)
     for path in (
         "robots.txt",
         store.url_for("assets", file="css/app.css").removeprefix("/assets/"),
@@ -55,12 +55,12 @@ def test_it_answers_as_the_application_does(
 
 
 def test_clients_that_leave_in_the_middle_are_no_fault(
-    world: Path, start_process: ProcessStarter, free_port: Callable[[], int]
+    asset_tree: Path, start_process: ProcessStarter, free_port: Callable[[], int]
 ) -> None:
     """In pieces: from the file the first time, from memory after that."""
-    (world / "long.bin").write_bytes(bytes(range(256)) * 6_000)
+    (asset_tree / "long.bin").write_bytes(bytes(range(256)) * 6_000)
     port = free_port()
-    process = start_process([*SERVE, world, "--port", str(port)], port=port, cwd=PROJECT)
+    process = start_process([*SERVE, asset_tree, "--port", str(port)], port=port, cwd=PROJECT)
     for _ in range(10):
         with connect(port, receive_buffer=4096) as wire:
             wire.sendall(request_of(b"/assets/long.bin"))

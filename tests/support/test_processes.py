@@ -41,8 +41,8 @@ def test_a_missing_package_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         need_package("no_such_package")
 
 
-def test_the_world_names_itself(world: Path) -> None:
-    assert (world / "js/lib/util.js").read_text() == "one from js/lib/util.js\n"
+def test_the_world_names_itself(asset_tree: Path) -> None:
+    assert (asset_tree / "js/lib/util.js").read_text() == "one from js/lib/util.js\n"
 
 
 @pytest.mark.parametrize("server", sorted(ASGI_SERVERS))

@@ -20,8 +20,8 @@ EXPECTED = "sha384-" + base64.b64encode(hashlib.sha384(DATA).digest()).decode()
 
 
 @pytest.fixture
-def backend(world: Path) -> LocalBackend:
-    return LocalBackend(world)
+def backend(asset_tree: Path) -> LocalBackend:
+    return LocalBackend(asset_tree)
 
 
 def asset(backend: LocalBackend | RewrittenBackend, path: str = "css/app.css") -> Asset:
@@ -34,9 +34,9 @@ def test_it_is_the_sha384_of_the_bytes(backend: LocalBackend) -> None:
     assert IntegrityBook().of(asset(backend), backend) == EXPECTED
 
 
-def test_it_is_that_of_rewritten_bytes(world: Path) -> None:
-    (world / "css/app.css").write_text("a{b:url(../images/grüße.svg)}")
-    backend = RewrittenBackend(LocalBackend(world), ContentFingerprint())
+def test_it_is_that_of_rewritten_bytes(asset_tree: Path) -> None:
+    (asset_tree / "css/app.css").write_text("a{b:url(../images/grüße.svg)}")
+    backend = RewrittenBackend(LocalBackend(asset_tree), ContentFingerprint())
     opened = backend.open("css/app.css")
     data = b"".join(opened.chunks(0, opened.stat.size))
     assert b"%C3%BC" in data
@@ -54,15 +54,15 @@ def test_a_plain_url_has_none(backend: LocalBackend) -> None:
     assert IntegrityBook().of(Asset("css/app.css", None, integrity="sha384-known"), backend) is None
 
 
-def test_another_version_has_none(world: Path, backend: LocalBackend) -> None:
+def test_another_version_has_none(asset_tree: Path, backend: LocalBackend) -> None:
     before = asset(backend)
-    (world / "css/app.css").write_text("edited since")
+    (asset_tree / "css/app.css").write_text("edited since")
     assert IntegrityBook().of(before, backend) is None
 
 
-def test_a_file_that_is_gone_has_none(world: Path, backend: LocalBackend) -> None:
+def test_a_file_that_is_gone_has_none(asset_tree: Path, backend: LocalBackend) -> None:
     before = asset(backend)
-    (world / "css/app.css").unlink()
+    (asset_tree / "css/app.css").unlink()
     assert IntegrityBook().of(before, backend) is None
 
 

@@ -20,10 +20,10 @@ PAGE = SimpleNamespace(url="https://www.example.com/page", scope={"root_path": "
 
 
 @pytest.fixture
-def assets(world: Path) -> AssetStore:
+def assets(asset_tree: Path) -> AssetStore:
     assets = AssetStore()
-    assets.static("/assets/", root=world, name="assets", fingerprint="content")
-    assets.static(CDN, root=world, name="media", fingerprint="content", origin_path="/media/")
+    assets.static("/assets/", root=asset_tree, name="assets", fingerprint="content")
+    assets.static(CDN, root=asset_tree, name="media", fingerprint="content", origin_path="/media/")
     return assets
 
 

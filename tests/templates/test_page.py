@@ -22,13 +22,13 @@ CDN = "https://cdn.example.com/"
 
 
 @pytest.fixture
-def root(world: Path) -> Path:
-    (world / "js/app.js").write_text("import './a.js'; import('./late.js'); import 'bare'")
-    (world / "js/a.js").write_text("import './b.js'")
-    (world / "js/b.js").write_text("")
-    (world / "js/late.js").write_text("")
-    (world / "js/bare.js").write_text("")
-    return world
+def root(asset_tree: Path) -> Path:
+    (asset_tree / "js/app.js").write_text("import './a.js'; import('./late.js'); import 'bare'")
+    (asset_tree / "js/a.js").write_text("import './b.js'")
+    (asset_tree / "js/b.js").write_text("")
+    (asset_tree / "js/late.js").write_text("")
+    (asset_tree / "js/bare.js").write_text("")
+    return asset_tree
 
 
 def store(root: Path, url: str = "/assets/", **settings: Any) -> AssetStore:

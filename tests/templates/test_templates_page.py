@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from assetstore import AssetStore
 
 
-def test_every_tag_has_the_pages_request_and_nonce(world: Path) -> None:
+def test_every_tag_has_the_pages_request_and_nonce(asset_tree: Path) -> None:
     assets = AssetStore(IMPORT_MAP={"app": "js/app.min.js"})
-    assets.static("/assets/", root=world, name="assets")
+    assets.static("/assets/", root=asset_tree, name="assets")
     page = assets.page(SimpleNamespace(scope={"root_path": "/shop"}), nonce="n-1")
     tags = [
         page.render_importmap(),

@@ -7,7 +7,7 @@ import os
 import threading
 
 from assetstore.util.background import Background
-from far import soon
+from waiting import eventually
 
 
 class Owner:
@@ -29,37 +29,37 @@ def run(pause: float, times: int) -> None:
     owner = Owner(pause)
     for _ in range(5):
         owner.background.start()
-    assert soon(lambda: owner.done >= times)
+    assert eventually(lambda: owner.done >= times)
     assert threads() == 1
 
 
 def test_work_is_repeated_in_one_thread_however_often_it_is_started() -> None:
     run(pause=0.01, times=4)
     gc.collect()
-    assert soon(lambda: threads() == 0)
+    assert eventually(lambda: threads() == 0)
 
 
 def test_a_thread_that_sleeps_long_ends_with_its_owner() -> None:
     run(pause=float("inf"), times=1)
     gc.collect()
-    assert soon(lambda: threads() == 0)
+    assert eventually(lambda: threads() == 0)
 
 
 def test_waking_does_not_wait_for_the_pause() -> None:
     owner = Owner(pause=float("inf"))
     owner.background.start()
-    assert soon(lambda: owner.done == 1)
+    assert eventually(lambda: owner.done == 1)
     owner.background.wake()
-    assert soon(lambda: owner.done == 2)
+    assert eventually(lambda: owner.done == 2)
 
 
 def test_a_forked_process_begins_anew() -> None:
     owner = Owner()
     owner.background.start()
-    assert soon(lambda: owner.done > 0)
+    assert eventually(lambda: owner.done > 0)
     child = os.fork()
     if child == 0:
         before = owner.done
         owner.background.start()
-        os._exit(0 if soon(lambda: owner.done > before) else 1)
+        os._exit(0 if eventually(lambda: owner.done > before) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -12,7 +12,7 @@ import pytest
 
 from assetstore.errors import BackendUnavailable
 from assetstore.util.background import FIRST_RETRY_SECONDS, SHARE, Refreshing
-from far import soon
+from waiting import eventually
 
 
 class Owner:
@@ -92,7 +92,7 @@ def begin() -> Refreshing:
     """What is left of an owner that is gone."""
     owner = Owner()
     owner.refreshing.start()
-    assert soon(lambda: owner.learnt == 1)
+    assert eventually(lambda: owner.learnt == 1)
     return owner.refreshing
 
 
@@ -102,7 +102,7 @@ def test_it_ends_with_its_owner() -> None:
     left.now()  # nobody is left who could learn
     del left
     gc.collect()
-    assert soon(lambda: threads() == 0)
+    assert eventually(lambda: threads() == 0)
 
 
 def test_a_fork_in_mid_learning_can_learn() -> None:

@@ -17,17 +17,17 @@ from assetstore.errors import (
     BodyTruncated,
     SettingsError,
 )
-from places import cdn
 from servers.fault_proxy import FaultProxy
 from servers.faults import BROKEN, FORBIDDEN, NOT_FOUND, REFUSE, SLOW_DOWN, Delay, Fault, Stall, Truncate
+from storages import cdn
 
 
 @pytest.fixture
 def behind(
     request: pytest.FixtureRequest, fault_proxy: Callable[[str], FaultProxy]
 ) -> Iterator[tuple[CdnBackend, FaultProxy]]:
-    with cdn({"a b.css": b"body" * 1000}, request) as place:
-        proxy = fault_proxy(place.backend.label.removesuffix("/pre"))
+    with cdn({"a b.css": b"body" * 1000}, request) as storage:
+        proxy = fault_proxy(storage.backend.label.removesuffix("/pre"))
         backend = CdnBackend(f"{proxy.url}/pre", headers={"X-Key": "k"}, read_timeout_seconds=0.5)
         yield backend, proxy
         backend.close()

@@ -18,12 +18,12 @@ from assetstore.backends.remote import RemoteLimits
 from assetstore.errors import AssetNotFound, BackendCredentials, BackendForbidden, BackendUnavailable
 from assetstore.monitoring import status_routes
 from assetstore.util.background import Contact
-from far import Far
+from remote_files import RemoteFiles
 
 LIMITS = RemoteLimits(attempts=1, breaker_faults=1, breaker_seconds=0.0)
 
 
-class Bucket(Far):
+class Bucket(RemoteFiles):
     """A far storage that answers every question with ``fault``, where it has one."""
 
     fault: Exception | None = None
@@ -42,7 +42,7 @@ def bucket() -> Bucket:
 def client(*mounts: Any, health: str = "/health", metrics: str = "/metrics") -> TestClient:
     assets = AssetStore()
     for number, root in enumerate(mounts):
-        options: dict[str, Any] = {"limits": LIMITS, "index": "lazy"} if isinstance(root, Far) else {}
+        options: dict[str, Any] = {"limits": LIMITS, "index": "lazy"} if isinstance(root, RemoteFiles) else {}
         assets.static(f"/{number}/", root=root, name=f"mount{number}", **options)
     return TestClient(Starlette(routes=status_routes(assets.mounts, health, metrics)))
 
@@ -53,9 +53,9 @@ def told(asked: TestClient) -> tuple[int, bool, list[str]]:
     return reply.status_code, reply.json()["ready"], list(reply.json()["mounts"].values())
 
 
-def test_files_of_this_machine_are_ready(world: Path, tmp_path: Path) -> None:
+def test_files_of_this_machine_are_ready(asset_tree: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert told(client(world, tmp_path / "empty")) == (200, True, ["ready", "empty"])
+    assert told(client(asset_tree, tmp_path / "empty")) == (200, True, ["ready", "empty"])
 
 
 def test_storage_that_was_not_heard_of_is_asked_and_what_answered_lately_is_not(bucket: Bucket) -> None:
@@ -83,9 +83,9 @@ def test_what_the_storage_says_is_the_state_and_its_words_stay_here(
         assert "example" not in asked.get(path).text.lower()
 
 
-def test_one_mount_that_cannot_answer_is_enough(bucket: Bucket, world: Path) -> None:
+def test_one_mount_that_cannot_answer_is_enough(bucket: Bucket, asset_tree: Path) -> None:
     bucket.down = True
-    assert told(client(world, bucket)) == (503, False, ["ready", "unreachable"])
+    assert told(client(asset_tree, bucket)) == (503, False, ["ready", "unreachable"])
 
 
 def test_a_storage_that_is_back_is_found_though_nobody_else_asks(bucket: Bucket) -> None:
@@ -139,8 +139,8 @@ def test_what_others_hear_of_a_storage_counts_more_than_a_probe_that_was_not_ans
     assert told(asked) == (200, True, ["ready"])
 
 
-def test_the_counters_are_text_for_prometheus(bucket: Bucket, world: Path) -> None:
-    asked = client(world, bucket)
+def test_the_counters_are_text_for_prometheus(bucket: Bucket, asset_tree: Path) -> None:
+    asked = client(asset_tree, bucket)
     told(asked)
     reply = asked.get("/metrics")
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

@@ -1,18 +1,17 @@
-"""This module owns a storage far away that counts what it is asked, can be slow, and can be down."""
+"""A remote backend held in memory: it counts its requests, and can be slow or unreachable."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from assetstore.backends.base import WHOLE, FileStat, HeldFile, OpenFile, Span
 from assetstore.errors import AssetNotFound, BackendUnavailable
 
 
-class Far:
-    """Files by path; each content is a version."""
+class RemoteFiles:
+    """Files by path; every change of content is a new version."""
 
     label = "remote://bucket"
     remote = True
@@ -55,15 +54,5 @@ class Far:
             self.at_once -= 1
 
     def facts(self, path: str) -> FileStat:
-        """What is true of *path* now, whoever asks."""
+        """The stat of *path* now."""
         return FileStat(path, len(self.files[path]), 5, hashlib.md5(self.files[path]).hexdigest())
-
-
-def soon(condition: Callable[[], object], seconds: float = 20.0) -> bool:
-    """Whether *condition* comes true within so long."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False

@@ -1,4 +1,4 @@
-"""This module owns the storage places that the contract is tried on, each filled with the same files."""
+"""The storages that the contract tests run on, each filled with the same files."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A backend, and a way to change what is stored behind its back."""
+class Storage:
+    """A backend, and functions that change its files without going through it."""
 
     backend: Backend
     #: Replace the bytes of a path; ``None`` where the storage is frozen.
@@ -38,11 +38,11 @@ class Place:
 
 def _folder(request: pytest.FixtureRequest) -> Path:
     factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    return factory.mktemp("place")
+    return factory.mktemp("storage")
 
 
 @contextlib.contextmanager
-def local(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+def local(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     root = _folder(request)
 
     def put(path: str, data: bytes) -> None:
@@ -53,11 +53,11 @@ def local(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
 
     for path, data in files.items():
         put(path, data)
-    yield Place(open_backend(root), put, lambda path: (root / path).unlink())
+    yield Storage(open_backend(root), put, lambda path: (root / path).unlink())
 
 
 @contextlib.contextmanager
-def memory(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+def memory(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     backend = open_backend(f"memory://{uuid.uuid4().hex}/pre")
 
     def put(path: str, data: bytes) -> None:
@@ -65,18 +65,18 @@ def memory(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
 
     for path, data in files.items():
         put(path, data)
-    yield Place(backend, put, lambda path: backend._fs.rm_file(f"{backend._root}/{path}"))  # type: ignore[attr-defined]
+    yield Storage(backend, put, lambda path: backend._fs.rm_file(f"{backend._root}/{path}"))  # type: ignore[attr-defined]
     backend._fs.rm(backend._root, recursive=True)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def zipped(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
-    archive = _folder(request) / "place.zip"
+def zipped(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
+    archive = _folder(request) / "storage.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
         for path, data in files.items():
             out.writestr(zipfile.ZipInfo(f"pre/{path}", (2024, 1, 2, 3, 4, 6)), data)
     backend = open_backend(f"zip://pre::{archive}")
-    yield Place(backend, None)
+    yield Storage(backend, None)
     backend._fs.close()  # type: ignore[attr-defined]
     backend._fs.of.close()  # type: ignore[attr-defined]
 
@@ -122,14 +122,14 @@ class _Origin(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def cdn(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+def cdn(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     stored = dict(files)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Origin", (_Origin,), {"files": stored}))
     server.daemon_threads = True
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
     thread.start()
     backend = open_backend(f"http://127.0.0.1:{server.server_port}/pre/")
-    yield Place(backend, stored.__setitem__, lambda path: stored.__delitem__(path))
+    yield Storage(backend, stored.__setitem__, lambda path: stored.__delitem__(path))
     backend.close()  # type: ignore[attr-defined]
     server.shutdown()
     thread.join()
@@ -137,17 +137,17 @@ def cdn(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def _in_bucket(files: Files, bucket: S3Bucket, backend: Backend) -> Iterator[Place]:
+def _in_bucket(files: Files, bucket: S3Bucket, backend: Backend) -> Iterator[Storage]:
     def put(path: str, data: bytes) -> None:
         bucket.put({f"pre/{path}": data})
 
     for path, data in files.items():
         put(path, data)
-    yield Place(backend, put, lambda path: bucket.client.delete_object(Bucket=bucket.name, Key=f"pre/{path}"))
+    yield Storage(backend, put, lambda path: bucket.client.delete_object(Bucket=bucket.name, Key=f"pre/{path}"))
 
 
 @contextlib.contextmanager
-def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     import boto3
     from moto import mock_aws
 
@@ -159,8 +159,8 @@ def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Plac
         client = boto3.client("s3", **keys)  # type: ignore[call-overload]
         client.create_bucket(Bucket=name)
         backend = open_backend(f"s3://{name}/pre", keys)
-        with _in_bucket(files, S3Bucket(S3Server("moto", ""), name, client), backend) as place:
-            yield place
+        with _in_bucket(files, S3Bucket(S3Server("moto", ""), name, client), backend) as storage:
+            yield storage
         backend.client.close()  # type: ignore[attr-defined]
         client.close()
     finally:
@@ -170,12 +170,12 @@ def s3_in_process(files: Files, request: pytest.FixtureRequest) -> Iterator[Plac
 @contextlib.contextmanager
 def s3_over_a_socket(
     files: Files, request: pytest.FixtureRequest, *, server: str = "moto", **options: Any
-) -> Iterator[Place]:
+) -> Iterator[Storage]:
     where: S3Server = request.getfixturevalue(f"{server}_server")
     with bucket_on(where) as bucket:
         backend = open_backend(f"s3://{bucket.name}/pre", {**where.options, **options})
-        with _in_bucket(files, bucket, backend) as place:
-            yield place
+        with _in_bucket(files, bucket, backend) as storage:
+            yield storage
         backend.client.close()  # type: ignore[attr-defined]
 
 
@@ -209,15 +209,15 @@ class _ReadThroughFile:
 
 
 @contextlib.contextmanager
-def _through_a_reader(files: Files, request: pytest.FixtureRequest, **options: Any) -> Iterator[Place]:
-    with s3_over_a_socket(files, request, **options) as place, start_blocking_portal() as portal:
-        reader = reader_of(place.backend)
-        yield Place(ReadThrough(place.backend, reader, portal), place.put, place.remove)
+def _through_a_reader(files: Files, request: pytest.FixtureRequest, **options: Any) -> Iterator[Storage]:
+    with s3_over_a_socket(files, request, **options) as storage, start_blocking_portal() as portal:
+        reader = reader_of(storage.backend)
+        yield Storage(ReadThrough(storage.backend, reader, portal), storage.put, storage.remove)
         portal.call(reader.aclose)
 
 
 @contextlib.contextmanager
-def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
+def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     from assetstore.backends.fsspec.backend import open_url
 
     server: S3Server = request.getfixturevalue("moto_server")
@@ -228,8 +228,8 @@ def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Place]:
     }
     with bucket_on(server) as bucket:
         backend = open_url(f"s3://{bucket.name}/pre", options)
-        with _in_bucket(files, bucket, backend) as place:
-            yield place
+        with _in_bucket(files, bucket, backend) as storage:
+            yield storage
         if backend._fs._s3 is not None:  # it connects at first use
             sync(backend._fs.loop, backend._fs._s3.close)
 
@@ -253,7 +253,7 @@ _ON_LOCALSTACK = {
 }
 
 #: As parameters of a fixture.
-PLACES = [
-    *(pytest.param(place, id=name) for name, place in _HERE.items()),
-    *(pytest.param(place, id=name, marks=pytest.mark.localstack) for name, place in _ON_LOCALSTACK.items()),
+STORAGES = [
+    *(pytest.param(storage, id=name) for name, storage in _HERE.items()),
+    *(pytest.param(storage, id=name, marks=pytest.mark.localstack) for name, storage in _ON_LOCALSTACK.items()),
 ]

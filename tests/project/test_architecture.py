@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "assetstore"
+PACKAGE = Path(__file__).parents[2] / "assetstore"
 
 #: Each part imports only from parts above it in this list, and from itself. A part is a folder or a module.
 PARTS: dict[str, set[str]] = {

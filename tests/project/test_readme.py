@@ -24,7 +24,7 @@ from assetstore.settings import Settings
 if TYPE_CHECKING:
     from servers.s3 import S3Bucket
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
