@@ -23,7 +23,7 @@ import pytest
 
 from assetstore.assets import media_types
 from assetstore.backends import open_backend
-from assetstore.backends.base import HeldFile, WritableBackend, WriteOptions
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions
 
 #: Makes a place that holds these files, by logical path; text is stored as UTF-8.
 MountMaker = Callable[[Mapping[str, bytes | str]], WritableBackend]
@@ -36,7 +36,7 @@ def put(backend: WritableBackend, files: Mapping[str, bytes | str]) -> WritableB
     for path, content in files.items():
         data = content.encode() if isinstance(content, str) else content
         options = WriteOptions(media_types.of(path), "max-age=0, public, must-revalidate")
-        backend.write(path, HeldFile.of(path, data), options)
+        backend.write(path, BytesFile.of(path, data), options)
     return backend
 
 

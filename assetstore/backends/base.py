@@ -12,9 +12,9 @@ anything that is no regular file are all :class:`~assetstore.errors.AssetNotFoun
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from assetstore.errors import BodyTruncated
 
@@ -31,6 +31,24 @@ class CacheFacts:
     outcome: Outcome
     #: For a stale one: seconds since the storage last said that this version is the current one.
     age_seconds: float = 0.0
+
+
+class FileSignature(NamedTuple):
+    """What tells one state of a local file from the next, taken from an opened file or from its name.
+
+    A copy that keeps size and modified time has another inode; a change in place with the times set
+    back has another change time, which no program can set (``stat(2)``).
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+#: What identifies one version of one file; see :attr:`FileStat.version`.
+Version = tuple[Hashable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,19 @@ class FileStat:
     coding: str | None = None
     #: How a cache came by these facts; ``None`` where none stands between. No part of equality.
     cache: CacheFacts | None = field(default=None, compare=False)
+    #: Of files on this machine.
+    signature: FileSignature | None = None
+
+    @property
+    def version(self) -> Version:
+        """What identifies this version of this file: whatever is derived from the bytes is kept under it.
+
+        The path with the signature of a local file; else with the validator and the size; else with
+        size and modified time, which is all that is left where the storage reports no validator.
+        """
+        if self.signature is not None:
+            return self.path, *self.signature
+        return self.path, self.validator, self.size, self.mtime_ns if self.validator is None else None
 
     def through(self, cache: CacheFacts) -> FileStat:
         """The same facts, as *cache* came by them. Quicker than ``replace``, and on the way of every remote read."""
@@ -70,6 +101,7 @@ class FileStat:
             self.published_fingerprint,
             self.coding,
             cache,
+            self.signature,
         )
 
 
@@ -229,8 +261,8 @@ def copy_bytes(source: OpenFile, write: Callable[[bytes], object], path: str, sh
         raise BodyTruncated(f"the bytes of {path!r} are not those of SHA-256 {sha256}", path=path)
 
 
-class HeldFile:
-    """One version of a short file, held in memory; an :class:`OpenFile`."""
+class BytesFile:
+    """One version of a short file, in memory; an :class:`OpenFile`."""
 
     __slots__ = ("_data", "stat")
 
@@ -239,7 +271,7 @@ class HeldFile:
         self._data = data
 
     @classmethod
-    def of(cls, path: str, data: bytes) -> HeldFile:
+    def of(cls, path: str, data: bytes) -> BytesFile:
         """*data* as what will be written under *path*."""
         return cls(FileStat(path, len(data)), data)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
+from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span
 
 
 class AsyncOpenFile(Protocol):
@@ -44,15 +44,7 @@ class Reader(Protocol):
         """Release connections and threads, at shutdown."""
 
 
-class Mark(NamedTuple):
-    """Tells one state of a file from the next."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
+Mark = FileSignature
 
 #: The mark where there is no file.
 NO_FILE = Mark(0, 0, -1, 0, 0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import assetstore.check.rules as judges
 from assetstore.assets import paths
 from assetstore.assets.compression import CODINGS
-from assetstore.backends.base import HeldFile, WritableBackend, WriteOptions
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions
 from assetstore.check.client import Answer, Client
 from assetstore.check.rules import Finding, Item
 from assetstore.names import fingerprint as fingerprints
@@ -122,7 +122,7 @@ def appearing(client: Client, like: Entry, place: WritableBackend) -> Finding:
     """
     path = _unheard_of(like)
     first = client.get(paths.to_url(path))
-    place.write(path, HeldFile.of(path, b"assetstore check\n"), WriteOptions(like.content_type, "no-store"))
+    place.write(path, BytesFile.of(path, b"assetstore check\n"), WriteOptions(like.content_type, "no-store"))
     try:
         until = time.monotonic() + APPEAR_SECONDS
         while (then := client.get(paths.to_url(path))).status != 200 and time.monotonic() < until:

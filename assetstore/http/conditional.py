@@ -2,63 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from email.utils import formatdate
 from enum import Enum
-from functools import lru_cache
 
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
-_MONTH = "(?P<month>" + "|".join(_MONTHS) + ")"
-_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-_SHORT = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_LONG = "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
-_FORMS = tuple(
-    re.compile(form, re.ASCII)
-    for form in (
-        rf"{_SHORT}, (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_TIME} GMT",
-        rf"{_LONG}, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_TIME} GMT",
-        rf"{_SHORT} {_MONTH} (?P<day>\d\d| \d) {_TIME} (?P<year>\d{{4}})",
-    )
-)
-
-
-def parse_date(value: str, now: float) -> int | None:
-    """Whole seconds since the epoch, or ``None`` when *value* is no HTTP-date.
-
-    *now* (seconds since the epoch) settles the century of a two-digit year: one that seems more
-    than 50 years ahead is past.
-    """
-    match = next((found for form in _FORMS if (found := form.fullmatch(value))), None)
-    if match is None:
-        return None
-    year, month, day = int(match["year"]), _MONTHS[match["month"]], int(match["day"])
-    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
-    if len(match["year"]) == 2:
-        year = _century(year, now)
-    if hour > 23 or minute > 59 or second > 60:  # 60 is a leap second
-        return None
-    try:
-        date(year, month, day)
-    except ValueError:
-        return None
-    return calendar.timegm((year, month, day, hour, minute, second))
-
-
-def _century(year: int, now: float) -> int:
-    this_year = 1970 + int(now // 31_556_952)
-    full = this_year - this_year % 100 + year
-    return full - 100 if full > this_year + 50 else full
-
-
-@lru_cache(maxsize=4096)  # files that were built or published together have few times
-def write_date(seconds: int) -> str:
-    """An IMF-fixdate, the only form that is sent: ``Sun, 06 Nov 1994 08:49:37 GMT``."""
-    return formatdate(seconds, usegmt=True)
-
+from assetstore.util.dates import parse_http_date
 
 # Section 8.8.3: visible characters but the quote, and obs-text.
 _ETAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
@@ -189,7 +138,7 @@ class Preconditions:
         """Whether the date is older than the file; ``None`` when there is nothing to compare."""
         if value is None or validators.modified is None:
             return None
-        seconds = parse_date(value, now)
+        seconds = parse_http_date(value, now)
         return None if seconds is None or seconds > now else seconds < validators.modified
 
     def allow_range(self, validators: Validators, now: float) -> bool:
@@ -205,4 +154,4 @@ class Preconditions:
             return tag.strongly_equals(validators.etag)
         if validators.modified is None or now < validators.modified + 1:
             return False
-        return parse_date(self.if_range, now) == validators.modified
+        return parse_http_date(self.if_range, now) == validators.modified

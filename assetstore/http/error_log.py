@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assetstore.errors import AssetStoreError
-from assetstore.util.lru import Recent
+from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
@@ -57,7 +57,7 @@ class Complaints:
     def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._label = label
         self._clock = clock
-        self._kinds: Recent[type[Exception], _Kind] = Recent(KINDS)
+        self._kinds: LRU[type[Exception], _Kind] = LRU(KINDS)
         self._lock = threading.Lock()
 
     def refused(self, file: str, status: int, error: AssetStoreError) -> None:
@@ -77,7 +77,7 @@ class Complaints:
         """Leave to say one of this *kind* now, if there is."""
         with self._lock:
             now = self._clock()
-            known = self._kinds.keep(kind, self._kinds.get(kind) or _Kind())
+            known = self._kinds.put(kind, self._kinds.get(kind) or _Kind())
             news = now - known.heard_at >= NEWS_SECONDS
             known.heard_at = now
             if not news and now - known.said_at < PAUSE_SECONDS:

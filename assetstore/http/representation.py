@@ -11,9 +11,10 @@ import hashlib
 from dataclasses import dataclass
 
 from assetstore.backends.base import FileStat
-from assetstore.http.conditional import ETag, Validators, write_date
+from assetstore.http.conditional import ETag, Validators
 from assetstore.http.response_headers import NO_STORE, Headers, header
 from assetstore.names.fingerprint import is_pinned
+from assetstore.util.dates import write_http_date
 
 _SECOND_NS = 1_000_000_000
 # Of a digest's 64 digits; 128 bits are enough to tell versions apart.
@@ -70,7 +71,9 @@ class Facts:
         always = (*self.extra, _VARY) if varies else self.extra
         tagged = () if tag is None else ((b"etag", tag.to_header().encode("latin-1")),)
         kept = (*always, header(b"cache-control", self.cache_control.encode("ascii")), *tagged)
-        dated = () if self.modified is None else (header(b"last-modified", write_date(self.modified).encode("ascii")),)
+        dated = (
+            () if self.modified is None else (header(b"last-modified", write_http_date(self.modified).encode("ascii")),)
+        )
         coded = () if coding is None else (header(b"content-encoding", coding.encode("ascii")),)
         partial = (*kept, *dated, *coded, _RANGES)
         about = header(b"content-type", self.media_type.encode("ascii")), header(b"content-length", b"%d" % size)

@@ -164,7 +164,7 @@ class ContentFingerprint:
             return known
         opened = backend.open(stat.path)
         try:
-            if _version(opened.stat) != _version(stat):
+            if opened.stat.version != stat.version:
                 return None
             digest = hashlib.sha256()
             for chunk in opened.chunks(0, opened.stat.size):
@@ -179,10 +179,6 @@ class ContentFingerprint:
             while len(self._remembered) > self._most:
                 self._remembered.popitem(last=False)
         return fingerprint
-
-
-def _version(stat: FileStat) -> tuple[int, int | None, str | None]:
-    return stat.size, stat.mtime_ns, stat.validator
 
 
 def fingerprinter(choice: object) -> Fingerprinter | None:

@@ -16,7 +16,7 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetStoreError
 from assetstore.names.base import Asset
 from assetstore.names.fingerprint import Fingerprinter
-from assetstore.util.background import Background, Contact, Refreshing
+from assetstore.util.background import Background, Contact, Refresher
 
 _log = logging.getLogger("assetstore")
 
@@ -226,7 +226,7 @@ class IndexResolver:
             else None
         )
         self._full = threading.Event()
-        self._refreshing = Refreshing(self._fill, f"list {backend.label}", refresh_seconds, "assetstore-index")
+        self._refreshing = Refresher(self._fill, f"list {backend.label}", refresh_seconds, "assetstore-index")
 
     @property
     def contact(self) -> Contact | None:

@@ -62,7 +62,7 @@ class ManifestFile:
             raise self._missing() from None
         except BackendError as error:
             raise self._unreadable(error) from error
-        return (now.size, now.validator, now.mtime_ns) == (stat.size, stat.validator, stat.mtime_ns)
+        return now.version == stat.version
 
     def _missing(self) -> ManifestError:
         advice = "write it with 'assetstore publish --manifest PATH', or correct manifest="

@@ -15,7 +15,7 @@ from assetstore.names.base import Asset
 from assetstore.names.fingerprint import ContentFingerprint, Fingerprinter
 from assetstore.names.manifest import Entry, Manifest
 from assetstore.names.manifest_file import ManifestFile
-from assetstore.util.background import Refreshing
+from assetstore.util.background import Refresher
 
 
 class ManifestResolver:
@@ -83,7 +83,7 @@ class WatchedResolver(FollowedResolver):
     def __init__(self, file: ManifestFile, refresh_seconds: float) -> None:
         super().__init__(file)
         what = f"read the manifest at {file.where}"
-        self._refreshing = Refreshing(self._follow, what, refresh_seconds, "assetstore-manifest")
+        self._refreshing = Refresher(self._follow, what, refresh_seconds, "assetstore-manifest")
 
     def find(self, path: str) -> Asset | None:
         self._refreshing.start()

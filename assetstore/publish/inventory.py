@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
-from assetstore.backends.base import FileStat, HeldFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import FileStat, BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
 from assetstore.names.manifest import StoredObject, instant
 from assetstore.publish.pool import Crew
@@ -71,7 +71,7 @@ class Arrivals:
         intents = {path: self.journal.intents[path] for path in kept if path in self.journal.intents}
         intents.update({each.path: (each.sha256, each.headers) for each in wanted})
         data = json.dumps({"at": datetime.now(UTC).isoformat(), "intents": intents}, separators=(",", ":")).encode()
-        self._target.write(JOURNAL, HeldFile.of(JOURNAL, data), WriteOptions("application/json", "no-store"))
+        self._target.write(JOURNAL, BytesFile.of(JOURNAL, data), WriteOptions("application/json", "no-store"))
 
     def _sha256(self, path: str) -> str:
         recorded = self._target.stat(path).sha256

@@ -17,7 +17,7 @@ from functools import lru_cache
 from assetstore.assets import cache_policy as headers
 from assetstore.assets import compression as compress
 from assetstore.assets import media_types
-from assetstore.backends.base import Backend, HeldFile, OpenFile, WriteOptions, read_bytes
+from assetstore.backends.base import Backend, BytesFile, OpenFile, WriteOptions, read_bytes
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry, StoredObject
@@ -148,7 +148,7 @@ def open_stored(backend: Backend, entry: Entry, stored: StoredObject) -> OpenFil
     if stored.coding is None:
         return backend.open(entry.path)
     data = read_bytes(backend, entry.path)
-    return HeldFile.of(stored.path, compress.compress(data, stored.coding, thorough=True) or data)
+    return BytesFile.of(stored.path, compress.compress(data, stored.coding, thorough=True) or data)
 
 
 def _remembered(entry: Entry, known: Entry | None) -> dict[str, Rendition]:

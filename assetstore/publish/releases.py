@@ -20,7 +20,7 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Any
 
-from assetstore.backends.base import FileStat, HeldFile, LearnsConditions, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import FileStat, BytesFile, LearnsConditions, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
 from assetstore.names import manifest as manifests
 from assetstore.names.manifest import Manifest
@@ -82,7 +82,7 @@ class Lock:
             "at": time.time(),
             "token": secrets.token_hex(16),
         }
-        source = HeldFile.of(self._path, json.dumps(mine).encode())
+        source = BytesFile.of(self._path, json.dumps(mine).encode())
         try:
             self._target.write(self._path, source, _LOCK_OPTIONS)
         except PublishConflict:
@@ -217,7 +217,7 @@ class Ledger:
         data = manifests.dump(manifest)
         path = manifest_path(manifest.release)
         try:
-            self._target.write(path, HeldFile.of(path, data), replace(_RECORD_OPTIONS, create_only=True))
+            self._target.write(path, BytesFile.of(path, data), replace(_RECORD_OPTIONS, create_only=True))
         except PublishConflict:
             # A run that was killed just after it wrote this very manifest is being finished.
             if read_bytes(self._target, path) != data:
@@ -262,7 +262,7 @@ class Ledger:
     def _write_if(self, seen: Record | None, data: bytes) -> None:
         validator = None if seen is None or seen.stat is None else seen.stat.validator
         options = replace(_RECORD_OPTIONS, create_only=seen is None, if_validator=validator)
-        self._target.write(CURRENT, HeldFile.of(CURRENT, data), options)
+        self._target.write(CURRENT, BytesFile.of(CURRENT, data), options)
 
 
 def manifest_path(release: str) -> str:

@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from assetstore.backends.base import WHOLE, Backend, FileStat, HeldFile, OpenFile, Span
+from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFile, Span, Version
 from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.fingerprint import Fingerprinter
 from assetstore.references import css as stylesheets
 from assetstore.rewrite import graph as sheets
 from assetstore.rewrite.graph import Look, Source
-from assetstore.util.background import Soon, on_event_loop
-from assetstore.util.lru import Recent
+from assetstore.util.background import DeferredCache, on_event_loop
+from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
@@ -54,7 +54,7 @@ class Rewriter:
         self._backend = backend
         self._fingerprinter = fingerprinter
         self._strict = strict
-        self._sources: Recent[str, Source] = Recent(MAX_SOURCES)
+        self._sources: LRU[str, Source] = LRU(MAX_SOURCES)
         self._said: set[str] = set()
 
     def make(self, path: str, stat: FileStat, look: Look) -> Rewritten:
@@ -80,13 +80,13 @@ class Rewriter:
     def source(self, path: str, stat: FileStat) -> Source:
         """The style sheet as its author wrote it; read again only if *stat* is of another version."""
         source = self._sources.get(path)
-        if source is None or _version(source.stat) != _version(stat):
+        if source is None or source.stat.version != stat.version:
             opened = self._backend.open(path)
             try:
                 source = Source.read(opened.stat, b"".join(opened.chunks(0, opened.stat.size)))
             finally:
                 opened.close()
-        return self._sources.keep(path, source)
+        return self._sources.put(path, source)
 
     def _gather(self, path: str, stat: FileStat, look: Look) -> tuple[dict[str, Source], dict[str, FileStat | None]]:
         """Every style sheet that *path* reaches, and the facts of every file that these refer to."""
@@ -114,8 +114,8 @@ class Rewriter:
                 _log.warning("in %s: %s; the reference is left as it is", self._backend.label, fault)
 
 
-def _version(stat: FileStat | None) -> tuple[int, int | None, str | None] | None:
-    return None if stat is None else (stat.size, stat.mtime_ns, stat.validator)
+def _version(stat: FileStat | None) -> Version | None:
+    return None if stat is None else stat.version
 
 
 class RewrittenReader:
@@ -180,8 +180,10 @@ class RewrittenBackend:
         self._rewriter = Rewriter(inner, fingerprinter, strict=strict)
         self._lock = threading.Lock()
         #: What was made, and until when it is not looked at again.
-        self._known: Recent[str, tuple[Rewritten, float]] = Recent(MAX_REWRITTEN)
-        self._soon: Soon[str, Rewritten] = Soon(lambda path: self._sheet(path, self._look), seconds=0.0)
+        self._known: LRU[str, tuple[Rewritten, float]] = LRU(MAX_REWRITTEN)
+        self._soon: DeferredCache[str, Rewritten] = DeferredCache(
+            lambda path: self._sheet(path, self._look), seconds=0.0
+        )
         self._recheck_seconds = REMOTE_RECHECK_SECONDS if inner.remote else RECHECK_SECONDS
 
     @property
@@ -229,7 +231,7 @@ class RewrittenBackend:
             return self._inner.open(path, span, validator=validator)
         if validator is not None and validator != known.stat.validator:
             raise VersionChanged(f"{path!r} in {self.label} has changed", path=path)
-        return HeldFile(known.stat, known.data)
+        return BytesFile(known.stat, known.data)
 
     def walk(self) -> Iterator[FileStat]:
         """As :meth:`Backend.walk`. The one listing also answers for what the style sheets refer to."""
@@ -295,7 +297,7 @@ class RewrittenBackend:
                 if stat.size > MAX_SHEET_BYTES:
                     return None
                 known = self._rewriter.make(path, stat, look)
-            self._known.keep(path, (known, time.monotonic() + self._recheck_seconds))
+            self._known.put(path, (known, time.monotonic() + self._recheck_seconds))
             return known
 
 

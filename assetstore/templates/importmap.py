@@ -23,7 +23,7 @@ from assetstore.templates.html import Markup
 from assetstore.templates.importmap_setting import ImportMap, Pin, PinAll
 from assetstore.templates.links import Named, PageNames
 from assetstore.templates.modules import MAX_MODULES, Import, Module, ModuleGraph
-from assetstore.util.background import Soon
+from assetstore.util.background import DeferredCache
 
 _log = logging.getLogger("assetstore")
 
@@ -80,7 +80,7 @@ class ImportMaps:
         self._setting = setting
         self._names = names
         self._graph = ModuleGraph()
-        self._listings: Soon[tuple[Mount, str], tuple[str, ...]] = Soon(_listed, LIST_SECONDS)
+        self._listings: DeferredCache[tuple[Mount, str], tuple[str, ...]] = DeferredCache(_listed, seconds=LIST_SECONDS)
         self._maps: dict[object, tuple[float, MappedImports]] = {}
 
     def get(self, request: object | None = None) -> MappedImports:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.names.base import Asset
-from assetstore.util.background import Soon
+from assetstore.util.background import DeferredCache
 
 _DIGEST = re.compile(r"(sha256|sha384|sha512)-([A-Za-z0-9+/]+={0,2})(\?[\x21-\x7e]*)?")
 #: Files above this size are not digested: no browser holds a page up for them.
@@ -59,7 +59,7 @@ class IntegrityBook:
     """The integrity of every asset that pages have named."""
 
     def __init__(self) -> None:
-        self._digests: Soon[_Version, str] = Soon(_digest)
+        self._digests: DeferredCache[_Version, str] = DeferredCache(_digest)
 
     def of(self, asset: Asset, backend: Backend) -> str | None:
         """The integrity of the version that *asset*'s fingerprint names; ``None`` if it has none (yet)."""
@@ -78,7 +78,7 @@ def _digest(version: _Version) -> str | None:
         return None
     opened = version.backend.open(version.stat.path)
     try:
-        if opened.stat.coding is not None or not _same(opened.stat, version.stat):
+        if opened.stat.coding is not None or opened.stat.version != version.stat.version:
             return None
         digest = hashlib.sha384()
         for chunk in opened.chunks(0, opened.stat.size):
@@ -86,7 +86,3 @@ def _digest(version: _Version) -> str | None:
     finally:
         opened.close()
     return sri(digest.digest())
-
-
-def _same(one: FileStat, other: FileStat) -> bool:
-    return (one.size, one.mtime_ns, one.validator) == (other.size, other.mtime_ns, other.validator)

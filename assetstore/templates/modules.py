@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from assetstore.backends.base import FileStat, read_bytes
+from assetstore.backends.base import FileStat
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import Asset
 from assetstore.references import js as scripts
 from assetstore.references.js import is_read
 from assetstore.references.reference import OutsideMount, Reference, is_relative, target
-from assetstore.util.background import Soon
+from assetstore.util.background import DeferredCache
 
 #: How many modules one graph holds.
 MAX_MODULES = 500
@@ -60,7 +60,7 @@ class ModuleGraph:
     """
 
     def __init__(self) -> None:
-        self._scans: Soon[_Version, tuple[Reference, ...]] = Soon(_scan)
+        self._scans: DeferredCache[_Version, tuple[Reference, ...]] = DeferredCache(_scan)
 
     def imports(self, module: Module, lookup: Lookup) -> list[Import]:
         """What *module* refers to, in order; nothing if it is missing or not read yet."""
@@ -98,8 +98,15 @@ class ModuleGraph:
         self._scans.settle()
 
 
-def _scan(version: _Version) -> tuple[Reference, ...]:
-    return tuple(scripts.scan(read_bytes(version.mount.backend, version.stat.path)))
+def _scan(version: _Version) -> tuple[Reference, ...] | None:
+    """The imports of exactly that version; ``None`` if it is gone."""
+    opened = version.mount.backend.open(version.stat.path)
+    try:
+        if opened.stat.version != version.stat.version:
+            return None
+        return tuple(scripts.scan(b"".join(opened.chunks(0, opened.stat.size))))
+    finally:
+        opened.close()
 
 
 def _meaning(module: Module, reference: Reference, lookup: Lookup) -> Import:

@@ -23,7 +23,7 @@ from assetstore.templates.html import Attribute, Markup
 from assetstore.templates.importmap import ImportMaps, MappedImports
 from assetstore.templates.importmap_setting import ImportMap
 from assetstore.templates.links import Named, PageNames
-from assetstore.util.background import Soon
+from assetstore.util.background import DeferredCache
 
 _log = logging.getLogger("assetstore")
 
@@ -58,7 +58,7 @@ class Pages:
     def __init__(self, namer: Namer, settings: Settings) -> None:
         self._names = PageNames(namer, settings.ASSETS_INTEGRITY)
         self._maps = ImportMaps(ImportMap.parse(settings.IMPORT_MAP), self._names)
-        self._versions: Soon[str, str] = Soon(self._digest_of_names, VERSION_SECONDS)
+        self._versions: DeferredCache[str, str] = DeferredCache(self._digest_of_names, seconds=VERSION_SECONDS)
 
     @property
     def maps(self) -> ImportMaps:

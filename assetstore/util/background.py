@@ -1,172 +1,44 @@
-"""This module owns work that is done again and again in one thread, and ends with its owner."""
+"""The background worker: repeats work, refreshes what was read from storage, computes values from a queue.
+
+:class:`Background` is one daemon thread. :class:`Refresher` repeats a read of storage in it, and
+:class:`DeferredCache` computes in it what an event loop must not wait for. None of them ends
+because of an exception: it is logged once, and the work goes on.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import math
-import os
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import partial
 from random import SystemRandom
 from typing import Generic, TypeVar
-from weakref import WeakMethod
 
-from assetstore.errors import AssetNotFound, AssetStoreError, BackendError
-from assetstore.util.lru import Recent
+from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, BackendUnavailable
+from assetstore.util.fork import reset_after_fork
+from assetstore.util.lru import LRU
 
-#: The longest that a thread sleeps without being woken.
+_log = logging.getLogger("assetstore")
+
+#: The longest sleep between two calls, in seconds.
 LONGEST_SECONDS = 3600.0
-
-
-class Background:
-    """Repeats a bound method in a daemon thread; it returns how many seconds to sleep after it.
-
-    The owner is held weakly, so dropping it ends the thread. A process that was forked has no
-    threads of its parent's: there :meth:`start` begins anew.
-    """
-
-    def __init__(self, work: Callable[[], float], name: str) -> None:
-        self._work = weakref.WeakMethod(work)
-        self._name = name
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        #: Whether the thread of this process was started; looked at with every use, so it is no question to the system.
-        self._started = False
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=partial(_begin_anew, weakref.ref(self)))
-
-    def start(self) -> None:
-        """Begin, unless it runs already; cheap enough to be called with every use."""
-        if not self._started:
-            self._begin()
-
-    def _begin(self) -> None:
-        with self._lock:
-            if self._started:
-                return
-            self._started = True
-            self._wake = threading.Event()
-            # The owner's end wakes the thread, which then finds no owner and ends too.
-            if (method := self._work()) is not None:
-                weakref.finalize(method.__self__, self._wake.set).atexit = False  # type: ignore[attr-defined]
-            threading.Thread(target=_run, args=(self._work, self._wake), name=self._name, daemon=True).start()
-
-    def wake(self) -> None:
-        """Do the work soon."""
-        self.start()
-        self._wake.set()
-
-    def begin_anew(self) -> None:
-        """After a fork: no thread runs here, and whoever held a lock is not here either."""
-        self._lock = threading.Lock()
-        self._started = False
-
-
-def _begin_anew(background: weakref.ref[Background]) -> None:
-    if (mine := background()) is not None:
-        mine.begin_anew()
-
-
-def _run(work: weakref.WeakMethod[Callable[[], float]], wake: threading.Event) -> None:
-    while (method := work()) is not None:
-        sleep = method()
-        del method  # or the owner would live for as long as this thread sleeps
-        wake.wait(min(sleep, LONGEST_SECONDS))
-        wake.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """The storage's last word, or its silence: when (monotonic seconds), and the fault if it was none."""
-
-    at: float
-    fault: AssetStoreError | None = None
-
-
-_log = logging.getLogger("assetstore")
-
-#: Learning may take at most this share of the time, however often it is wanted.
+#: How long a thread with nothing left to do waits for more before it ends, in seconds.
+LINGER_SECONDS = 5.0
+#: The pause after a failure in seconds; each further one in a row doubles it, up to the second value.
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
+#: Refreshing may take at most this share of the time, however short its interval is.
 SHARE = 0.05
-#: The first pause after a failure; each further one doubles it.
-FIRST_RETRY_SECONDS = 1.0
-
-
-class Refreshing(Background):
-    """Repeats a bound method that learns something from storage, at least every *refresh_seconds*.
-
-    Its owner is held weakly, as :class:`Background` has it.
-
-    Args:
-        what: what a warning says that cannot be done: ``list s3://bucket``.
-        name: the thread's name.
-    """
-
-    def __init__(self, learn: Callable[[], None], what: str, refresh_seconds: float, name: str) -> None:
-        super().__init__(self._again, name)
-        #: How the last time ended; ``None`` before the first has.
-        self.contact: Contact | None = None
-        self._learn = WeakMethod(learn)
-        self._what = what
-        self._refresh_seconds = refresh_seconds
-        self._learning = threading.Lock()
-        self._failures = 0
-
-    def now(self) -> None:
-        """Learn now, and return when it is done. Crosses the network.
-
-        Raises:
-            AssetStoreError: storage failed; what was known stays.
-        """
-        learn = self._learn()
-        if learn is None:
-            return
-        with self._learning:
-            try:
-                learn()
-            except AssetStoreError as error:
-                self.contact = Contact(time.monotonic(), error)
-                raise
-            self.contact = Contact(time.monotonic())
-
-    def begin_anew(self) -> None:
-        super().begin_anew()
-        self._learning = threading.Lock()
-
-    def _again(self) -> float:
-        """The seconds until the next time."""
-        began = time.monotonic()
-        try:
-            self.now()
-            self._failures = 0
-        except AssetStoreError as error:
-            self._failures += 1
-            _log.warning("cannot %s, so its names stay as they were: %s", self._what, error)
-            pause = FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10)
-            return min(pause, max(self._refresh_seconds, FIRST_RETRY_SECONDS)) * SystemRandom().uniform(0.5, 1.0)
-        # Jitter, so that the workers of a fleet do not ask in step; a tenth early, never late.
-        wanted = self._refresh_seconds * SystemRandom().uniform(0.9, 1.0)
-        return max(wanted, (time.monotonic() - began) / SHARE)
-
-
-_log = logging.getLogger("assetstore")
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-#: How many answers are remembered, and how many may wait to be computed.
-REMEMBERED = 10_000
-WAITING = 2_000
-#: How long a failure stands before it is tried again.
-FAILED_SECONDS = 10.0
+#: How long :meth:`Background.close` waits for the call that runs, in seconds.
+CLOSE_SECONDS = 5.0
 
 
 def on_event_loop() -> bool:
-    """Whether the caller runs on an event loop, which must not be held up."""
+    """Whether the caller runs on an event loop, which must not be blocked."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -174,83 +46,344 @@ def on_event_loop() -> bool:
     return True
 
 
-class Soon(Generic[_Key, _Value]):
-    """Remembers what *compute* gives for each key; ``None`` where it cannot be had (yet).
+def retry_seconds(failures: int) -> float:
+    """The pause after so many failures in a row, in seconds, without jitter."""
+    return min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_RETRY_SECONDS)
 
-    With *seconds*, an answer older than that is computed again; meanwhile an event loop has the
-    old one. Storage faults are logged, and tried again after a while; other errors are the caller's.
+
+class Background:
+    """Repeats a bound method in one daemon thread; the method returns the seconds to sleep after it.
+
+    ``math.inf`` says that nothing is left to do: the thread ends, and :meth:`wake` starts another.
+    The method's object is held weakly, so dropping it ends the thread. A forked process has no
+    thread until :meth:`start` or :meth:`wake` is called in it.
+
+    Args:
+        work: the bound method. What it raises is logged once in a row, and the work is tried again.
+        name: the thread's name.
     """
 
-    def __init__(self, compute: Callable[[_Key], _Value | None], seconds: float = math.inf) -> None:
+    def __init__(self, work: Callable[[], float], name: str) -> None:
+        self._work = weakref.WeakMethod(work)
+        self._name = name
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        #: What the last call raised; ``None`` after one that returned.
+        self.error: Exception | None = None
+        self._failures = 0
+        reset_after_fork(self)
+
+    def start(self) -> None:
+        """Start the thread unless it runs; cheap enough for every use."""
+        if self._thread is None:
+            self._start()
+
+    def wake(self) -> None:
+        """Call the method soon, without waiting for the end of the pause."""
+        self._wake.set()
+        self.start()
+
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """End the thread, and wait up to *seconds* for the call that runs; :meth:`start` starts another."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._wake.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(seconds)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread runs; false in it after :meth:`close`, so that a long call can break off."""
+        return self._thread is not None
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._thread = None
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._wake = wake = threading.Event()
+            # The end of the object wakes the thread, which then finds no object and ends too.
+            if (method := self._work()) is not None:
+                weakref.finalize(method.__self__, wake.set).atexit = False  # type: ignore[attr-defined]
+            self._thread = threading.Thread(target=_run, args=(weakref.ref(self), wake), name=self._name, daemon=True)
+            self._thread.start()
+
+    def _once(self) -> float | None:
+        """Call the method; the seconds to sleep, ``None`` if this thread is to end."""
+        if self._thread is not threading.current_thread() or (method := self._work()) is None:
+            return None
+        try:
+            sleep = method()
+        except Exception as error:
+            self._failures += 1
+            if repr(error) != repr(self.error):
+                _log.exception("%s failed, and is tried again", self._name)
+            self.error = error
+            return retry_seconds(self._failures)
+        self.error, self._failures = None, 0
+        return sleep
+
+    def _end_idle(self) -> None:
+        """End this thread unless there is more to do."""
+        with self._lock:
+            if not self._wake.is_set() and self._thread is threading.current_thread():
+                self._thread = None
+
+
+def _run(background: weakref.ref[Background], wake: threading.Event) -> None:
+    # No reference is held over the sleep, or the object would live for as long as its thread.
+    while (mine := background()) is not None and (sleep := mine._once()) is not None:
+        del mine
+        wake.wait(LINGER_SECONDS if sleep == math.inf else min(sleep, LONGEST_SECONDS))
+        if sleep == math.inf and (mine := background()) is not None:
+            mine._end_idle()
+            del mine
+        wake.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Outcome of the last request to storage: time (monotonic seconds), and the error if it failed."""
+
+    at: float
+    fault: AssetStoreError | None = None
+
+
+class Refresher(Background):
+    """Repeats a bound method that reads from storage, at least every *refresh_seconds*.
+
+    Args:
+        read: the bound method; held weakly.
+        what: what a warning says that cannot be done: ``list s3://bucket``.
+        name: the thread's name.
+    """
+
+    def __init__(self, read: Callable[[], None], what: str, refresh_seconds: float, name: str) -> None:
+        super().__init__(self._again, name)
+        #: How the last time ended; ``None`` before the first has.
+        self.contact: Contact | None = None
+        self._read = weakref.WeakMethod(read)
+        self._what = what
+        self._refresh_seconds = refresh_seconds
+        self._reading = threading.Lock()
+        self._failed = 0
+        self._logged = ""
+
+    def now(self) -> None:
+        """Read now, and return when it is done. Crosses the network.
+
+        Raises:
+            AssetStoreError: storage failed, or answered what cannot be read; what was known stays.
+        """
+        read = self._read()
+        if read is None:
+            return
+        with self._reading:
+            try:
+                read()
+            except AssetStoreError as error:
+                self.contact = Contact(time.monotonic(), error)
+                raise
+            except Exception as error:
+                ours = BackendError(f"cannot {self._what}: {error!r}")
+                self.contact = Contact(time.monotonic(), ours)
+                raise ours from error
+            self.contact = Contact(time.monotonic())
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self._reading = threading.Lock()
+
+    def _again(self) -> float:
+        """Read; the seconds until the next time."""
+        began = time.monotonic()
+        try:
+            self.now()
+        except AssetStoreError as error:
+            self._failed += 1
+            if (text := str(error)) != self._logged:
+                foreign = error.__cause__ if type(error) is BackendError else None
+                _log.warning("cannot %s, so its names stay as they were: %s", self._what, text, exc_info=foreign)
+                self._logged = text
+            pause = min(retry_seconds(self._failed), max(self._refresh_seconds, FIRST_RETRY_SECONDS))
+            return pause * SystemRandom().uniform(0.5, 1.0)
+        self._failed, self._logged = 0, ""
+        # Jitter, so that the workers of a fleet do not ask in step; a tenth early, never late.
+        wanted = self._refresh_seconds * SystemRandom().uniform(0.9, 1.0)
+        return max(wanted, (time.monotonic() - began) / SHARE)
+
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+#: How many values are kept, and how many may wait to be computed.
+MAX_VALUES, MAX_WAITING = 10_000, 2_000
+#: How long a failure stands before it is tried again, in seconds.
+FAILED_SECONDS = 10.0
+
+
+class DeferredCache(Generic[Item, Value]):
+    """Keeps what *compute* gives for each item; on an event loop it is computed in the background.
+
+    Each item is computed by one thread at a time, the cheapest first.
+
+    Args:
+        compute: the value of an item; ``None`` where it has none (yet), which is tried again later.
+            ``AssetNotFound`` and ``BackendError`` are logged and count as ``None``.
+        key: what identifies an item; by default the item itself.
+        cost: what computing an item takes; by default all cost the same.
+        seconds: how old a value may become before it is computed again; an event loop gets the old one meanwhile.
+        max_count: how many values are kept.
+        what: what a warning says that cannot be done, before the item.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[Item], Value | None],
+        *,
+        key: Callable[[Item], Hashable] | None = None,
+        cost: Callable[[Item], float] | None = None,
+        seconds: float = math.inf,
+        retry_seconds: float = FAILED_SECONDS,
+        max_count: int = MAX_VALUES,
+        what: str = "read what pages say of",
+        name: str = "assetstore-deferred",
+    ) -> None:
         self._compute = compute
+        self._key: Callable[[Item], Hashable] = key or _itself
+        self._cost = cost
         self._seconds = seconds
-        self._known: Recent[_Key, tuple[_Value, float]] = Recent(REMEMBERED)
-        self._failed: Recent[_Key, float] = Recent(REMEMBERED)
-        self._waiting: deque[_Key] = deque(maxlen=WAITING)
+        self._retry_seconds = retry_seconds
+        self._what = what
+        self._values: LRU[Hashable, tuple[Value, float]] = LRU(max_count)
+        self._failed: LRU[Hashable, float] = LRU(max_count)
+        self._queue: list[tuple[float, int, Hashable]] = []
+        self._waiting: dict[Hashable, Item] = {}
+        self._running: dict[Hashable, threading.Event] = {}
+        self._count = 0
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
-        self._process = os.getpid()
+        self._background = Background(self._work, name)
+        reset_after_fork(self)
 
-    def get(self, key: _Key) -> _Value | None:
-        """What is known for *key*; computed first where nobody's event loop waits for it."""
-        now = time.monotonic()
-        known, fresh_until = self._known.get(key, (None, 0.0))
-        if now < fresh_until or now < self._failed.get(key, 0.0):
-            return known
-        if on_event_loop():
-            self._later(key)
-            return known
-        return self.now(key)
+    def get(self, item: Item) -> Value | None:
+        """The value of *item*, computed first where no event loop waits for it; ``None`` if there is none (yet)."""
+        return self.soon(item) if on_event_loop() else self._find(item, self.now)
 
-    def now(self, key: _Key) -> _Value | None:
-        """Compute the answer for *key* here, whoever waits."""
-        try:
-            value = self._compute(key)
-        except (AssetNotFound, BackendError) as error:
-            _log.warning("cannot read what pages say of %s: %s", key, error)
-            value = None
+    def soon(self, item: Item) -> Value | None:
+        """The value of *item* if there is one, however old; it is computed in the background where it is needed."""
+        return self._find(item, self._enqueue)
+
+    def known(self, item: Item) -> Value | None:
+        """The value of *item* if there is one, however old; nothing is computed."""
+        return self._values.get(self._key(item), (None, 0.0))[0]
+
+    def now(self, item: Item) -> Value | None:
+        """Compute the value of *item* in this thread, or wait for the thread that does."""
+        key = self._key(item)
         with self._lock:
-            if value is None:
-                self._failed.keep(key, time.monotonic() + FAILED_SECONDS)
-            else:
-                self._known.keep(key, (value, time.monotonic() + self._seconds))
-        return value
+            running = self._running.get(key)
+            if running is None:
+                self._running[key] = done = threading.Event()
+        if running is not None:
+            running.wait()
+            return self.known(item)
+        try:
+            return self._keep(key, self._value(item))
+        finally:
+            with self._lock:
+                self._running.pop(key, None)
+            done.set()
+
+    def put(self, item: Item, value: Value) -> None:
+        """Keep *value*, which somebody else computed."""
+        self._keep(self._key(item), value)
 
     def settle(self, seconds: float = 30.0) -> bool:
         """Wait until nothing is left to compute, for tests and at start-up; whether it came to that."""
         return self._idle.wait(seconds)
 
-    def _later(self, key: _Key) -> None:
-        if self._process != os.getpid():
-            self._begin_in_fork()
+    def close(self) -> None:
+        """Drop what waits, and end the thread; the next use starts another."""
         with self._lock:
-            if key in self._waiting:
-                return
-            self._waiting.append(key)
-            if self._idle.is_set():
-                self._idle.clear()
-                threading.Thread(target=self._work, name="assetstore-soon", daemon=True).start()
+            self._clear()
+        self._background.close()
 
-    def _begin_in_fork(self) -> None:
-        """A fork has the queue but not the thread, and a lock that the thread may have held."""
-        self._process = os.getpid()
+    @property
+    def is_closing(self) -> bool:
+        """In the background thread: whether it is to end, so that a long computation can break off."""
+        return not self._background.is_running
+
+    def after_fork(self) -> None:
         self._lock = threading.Lock()
+        self._running.clear()
+        self._clear()
+
+    def _find(self, item: Item, compute: Callable[[Item], Value | None]) -> Value | None:
+        key = self._key(item)
+        now = time.monotonic()
+        value, fresh_until = self._values.get(key, (None, 0.0))
+        if now < fresh_until or now < self._failed.get(key, 0.0):
+            return value
+        computed = compute(item)
+        return value if computed is None else computed
+
+    def _value(self, item: Item) -> Value | None:
+        try:
+            return self._compute(item)
+        except (AssetNotFound, BackendError) as error:
+            _log.warning("cannot %s %s: %s", self._what, item, error)
+            if isinstance(error, BackendUnavailable) and len(self._waiting) > 1:
+                with self._lock:
+                    self._clear()  # the others would fail too; they come again with the next use
+            return None
+
+    def _keep(self, key: Hashable, value: Value | None) -> Value | None:
+        if value is None:
+            self._failed.put(key, time.monotonic() + self._retry_seconds)
+        else:
+            self._values.put(key, (value, time.monotonic() + self._seconds))
+        return value
+
+    def _enqueue(self, item: Item) -> None:
+        key = self._key(item)
+        with self._lock:
+            if key in self._waiting or len(self._waiting) >= MAX_WAITING:
+                return
+            self._waiting[key] = item
+            self._count += 1
+            heapq.heappush(self._queue, (self._cost(item) if self._cost else 0.0, self._count, key))
+            self._idle.clear()
+        self._background.wake()
+
+    def _work(self) -> float:
+        while self._background.is_running:
+            with self._lock:
+                if not self._queue:
+                    self._idle.set()
+                    return math.inf
+                key = heapq.heappop(self._queue)[2]
+                item = self._waiting[key]
+            try:
+                self.now(item)
+            except Exception:
+                _log.exception("cannot %s %s", self._what, item)
+                self._failed.put(key, time.monotonic() + self._retry_seconds)
+            finally:
+                with self._lock:
+                    self._waiting.pop(key, None)
+        return math.inf
+
+    def _clear(self) -> None:
+        self._queue.clear()
         self._waiting.clear()
         self._idle.set()
 
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._idle.set()
-                    return
-                key = self._waiting[0]
-            try:
-                self.now(key)
-            except Exception:
-                _log.exception("cannot compute what pages say of %s", key)
-                with self._lock:
-                    self._failed.keep(key, time.monotonic() + FAILED_SECONDS)
-            with self._lock:
-                self._waiting.remove(key)
+
+def _itself(item: Item) -> Hashable:
+    return item

@@ -1,79 +1,112 @@
-"""This module owns memory that forgets what was used longest ago, so that it has a bound."""
+"""A mapping with a bound that drops the least recently used entries."""
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar, overload
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
+from assetstore.util.fork import reset_after_fork
 
-
-class Recent(OrderedDict[_Key, _Value]):
-    """A mapping of at most *most* keys. Its owner holds a lock while it changes it."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most = most
-
-    def keep(self, key: _Key, value: _Value) -> _Value:
-        """Remember *value* as the one used last, and return it."""
-        self[key] = value
-        self.move_to_end(key)
-        if len(self) > self._most:
-            self.popitem(last=False)
-        return value
-
-
-K = TypeVar("K", bound=Hashable)
+K = TypeVar("K")
 V = TypeVar("V")
+D = TypeVar("D")
 
-#: What an entry costs beside its own bytes: key, hash table, object headers.
+#: What an entry costs besides its own bytes: key, hash table, object headers.
 OVERHEAD_BYTES = 256
 
 
-class Lru(Generic[K, V]):
-    """A mapping that weighs no more than *limit*; each entry weighs what *weight* says, or 1."""
+class LRU(Generic[K, V]):
+    """At most *max_count* entries that together weigh at most *max_weight*; threads may share one.
 
-    def __init__(self, limit: int, weight: Callable[[V], int] | None = None) -> None:
-        self._limit = limit
-        self._weight = weight or (lambda value: 1)
+    Args:
+        max_count: entries; ``None`` for no bound of their number.
+        max_weight: sum of the weights; ``None`` for no bound. A value that is heavier by itself is not kept.
+        weight: the weight of one value, by default 1.
+    """
+
+    def __init__(
+        self, max_count: int | None = None, *, max_weight: int | None = None, weight: Callable[[V], int] | None = None
+    ) -> None:
+        self._max_count = max_count
+        self._max_weight = max_weight
+        self._weigh = weight
         self._entries: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
+        #: Sum of the weights now; 0 without *weight*.
         self.weight = 0
+        reset_after_fork(self)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._entries)
+    def __contains__(self, key: K) -> bool:
+        return key in self._entries
 
-    def get(self, key: K) -> V | None:
-        """The value of *key*, which is now the most recently used; ``None`` if it is not here."""
-        value = self._entries.get(key)
-        if value is not None:
-            self._entries.move_to_end(key)
+    def __iter__(self) -> Iterator[K]:
+        """The keys, the least recently used first, as they were when this was called."""
+        with self._lock:
+            return iter(list(self._entries))
+
+    def items(self) -> list[tuple[K, V]]:
+        """The entries, the least recently used first; none of them counts as used."""
+        with self._lock:
+            return list(self._entries.items())
+
+    @overload
+    def get(self, key: K) -> V | None: ...
+    @overload
+    def get(self, key: K, default: D) -> V | D: ...
+    def get(self, key: K, default: object = None) -> object:
+        """The value of *key*, which is now the most recently used; *default* if there is none."""
+        with self._lock:
+            try:
+                self._entries.move_to_end(key)
+            except KeyError:
+                return default
+            return self._entries[key]
+
+    def put(self, key: K, value: V) -> V:
+        """Keep *value* as the most recently used, if it fits at all, and return it."""
+        with self._lock:
+            self._drop(key)
+            weight = self._weigh(value) if self._weigh else 0
+            if self._max_weight is None or weight <= self._max_weight:
+                self._entries[key] = value
+                self.weight += weight
+                self._evict()
         return value
 
-    def put(self, key: K, value: V) -> None:
-        """Keep *value*, if it fits at all; others go to make room."""
-        self.drop(key)
-        weight = self._weight(value)
-        if weight > self._limit:
-            return
-        self._entries[key] = value
-        self.weight += weight
-        while self.weight > self._limit:
-            _, gone = self._entries.popitem(last=False)
-            self.weight -= self._weight(gone)
+    def drop(self, key: K) -> V | None:
+        """Remove *key*; its value, ``None`` if there was none."""
+        with self._lock:
+            return self._drop(key)
 
-    def drop(self, key: K) -> None:
-        """Forget *key*."""
-        gone = self._entries.pop(key, None)
-        if gone is not None:
-            self.weight -= self._weight(gone)
+    def clear(self) -> None:
+        """Remove everything."""
+        with self._lock:
+            self._entries.clear()
+            self.weight = 0
+
+    def _drop(self, key: K) -> V | None:
+        value = self._entries.pop(key, None)
+        if value is not None and self._weigh is not None:
+            self.weight -= self._weigh(value)
+        return value
+
+    def _evict(self) -> None:
+        while (self._max_count is not None and len(self._entries) > self._max_count) or (
+            self._max_weight is not None and self.weight > self._max_weight
+        ):
+            _, value = self._entries.popitem(last=False)
+            if self._weigh is not None:
+                self.weight -= self._weigh(value)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
 
 
 def weight_of_bytes(content: bytes) -> int:
-    """What *content* costs in memory."""
+    """What *content* costs in memory, in bytes."""
     return len(content) + OVERHEAD_BYTES

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.conditional import ETag, ETagList, Preconditions, Validators, Verdict, write_date
+from assetstore.http.conditional import ETag, ETagList, Preconditions, Validators, Verdict
+from assetstore.util.dates import write_http_date
 
 MODIFIED = 1_000_000_000
 NOW = MODIFIED + 1_000_000.0
 VALIDATORS = Validators(ETag("x"), MODIFIED)
-AT, BEFORE, AFTER = (write_date(MODIFIED + offset) for offset in (0, -1, 1))
-FUTURE = write_date(int(NOW) + 100)
+AT, BEFORE, AFTER = (write_http_date(MODIFIED + offset) for offset in (0, -1, 1))
+FUTURE = write_http_date(int(NOW) + 100)
 PROCEED, NOT_MODIFIED, FAILED = Verdict.PROCEED, Verdict.NOT_MODIFIED, Verdict.FAILED
 
 

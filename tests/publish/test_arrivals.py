@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.backends.base import FileStat, HeldFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import FileStat, BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import StoredObject
 from assetstore.publish.inventory import JOURNAL, UNKNOWN_HEADERS, Arrivals
@@ -15,7 +15,7 @@ WANTED = StoredObject("a.css", 5, SHA, "h1")
 
 
 def put(target: WritableBackend, path: str, data: bytes) -> None:
-    target.write(path, HeldFile.of(path, data), WriteOptions("text/css", "no-store"))
+    target.write(path, BytesFile.of(path, data), WriteOptions("text/css", "no-store"))
 
 
 def look(target: WritableBackend, wanted: StoredObject = WANTED, size: int = 5) -> StoredObject:

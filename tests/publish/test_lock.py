@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.base import HeldFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
 from assetstore.publish.releases import STALE_SECONDS, Lock
 
@@ -22,7 +22,7 @@ PATH = ".assetstore/lock.json"
 
 def held_by(target: WritableBackend, **facts: Any) -> None:
     holder = {"owner": "ada@build7", "host": "build7", "pid": 41, "at": time.time(), **facts}
-    target.write(PATH, HeldFile.of(PATH, json.dumps(holder).encode()), WriteOptions("application/json", "no-store"))
+    target.write(PATH, BytesFile.of(PATH, json.dumps(holder).encode()), WriteOptions("application/json", "no-store"))
 
 
 def test_one_thread_at_a_time_holds_it(any_target: WritableBackend) -> None:

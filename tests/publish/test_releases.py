@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from assetstore.backends.base import HeldFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import ManifestError, PublishConflict, PublishError
 from assetstore.names.manifest import Entry, Manifest, StoredObject, load
 from assetstore.names.published import ManifestResolver
@@ -20,7 +20,7 @@ RECORD = Record(MANIFEST, (note(MANIFEST, "ada@build7"),), frozenset({"old.css"}
 
 
 def put(target: WritableBackend, path: str, data: bytes) -> None:
-    target.write(path, HeldFile.of(path, data), WriteOptions("application/json", "no-store"))
+    target.write(path, BytesFile.of(path, data), WriteOptions("application/json", "no-store"))
 
 
 def test_what_is_moved_is_read_back(any_target: WritableBackend) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.base import HeldFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import BackendThrottled, PublishConflict, PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Manifest
@@ -63,7 +63,7 @@ def test_a_name_that_somebody_else_takes_meanwhile_is_fine_if_the_bytes_are_ours
     def overtake(path: str) -> None:
         if path.startswith("css/app-"):
             data = (asset_tree / "css/app.css").read_bytes()
-            target.write(path, HeldFile.of(path, data), WriteOptions("text/css", "no-store"))
+            target.write(path, BytesFile.of(path, data), WriteOptions("text/css", "no-store"))
 
     watched.before_write = overtake
     assert publish(mount, watched).released
@@ -74,7 +74,7 @@ def test_a_name_that_somebody_else_takes_meanwhile_with_other_bytes_is_a_hard_er
 ) -> None:
     def overtake(path: str) -> None:
         if path.startswith("css/app-"):
-            target.write(path, HeldFile.of(path, b"theirs"), WriteOptions("text/css", "no-store"))
+            target.write(path, BytesFile.of(path, b"theirs"), WriteOptions("text/css", "no-store"))
 
     watched.before_write = overtake
     with pytest.raises(PublishConflict, match="with other bytes"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.base import WHOLE, FileStat, HeldFile, OpenFile, Span
+from assetstore.backends.base import WHOLE, BytesFile, FileStat, OpenFile, Span
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.reader import NO_FILE, MarkingReader
 from assetstore.errors import AssetNotFound
@@ -36,7 +36,7 @@ class Held:
         return FileStat(path, len(self.files[path]))
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        return HeldFile(self.stat(path), self.files[path])
+        return BytesFile(self.stat(path), self.files[path])
 
     def close(self) -> None:
         self.closed = True

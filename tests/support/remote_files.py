@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 
-from assetstore.backends.base import WHOLE, FileStat, HeldFile, OpenFile, Span
+from assetstore.backends.base import WHOLE, BytesFile, FileStat, OpenFile, Span
 from assetstore.errors import AssetNotFound, BackendUnavailable
 
 
@@ -37,7 +37,7 @@ class RemoteFiles:
         return self.facts(path)
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        return HeldFile(self.facts(path), self.files[path])
+        return BytesFile(self.facts(path), self.files[path])
 
     def walk(self) -> Iterator[FileStat]:
         self.listings += 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import threading
 
+import pytest
+
+from assetstore.util import background
 from assetstore.util.background import Background
 from waiting import eventually
 
@@ -63,3 +67,49 @@ def test_a_forked_process_begins_anew() -> None:
         owner.background.start()
         os._exit(0 if eventually(lambda: owner.done > before) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Failing(Owner):
+    def work(self) -> float:
+        self.done += 1
+        if self.done < 3:
+            raise RuntimeError("not yet")
+        return self.pause
+
+
+def test_an_exception_is_logged_once_and_the_work_goes_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "FIRST_RETRY_SECONDS", 0.01)
+    owner = Failing(pause=60.0)
+    with caplog.at_level(logging.ERROR, "assetstore"):
+        owner.background.start()
+        assert eventually(lambda: owner.done >= 1 and owner.background.error is not None)
+        assert eventually(lambda: owner.done >= 3 and owner.background.error is None)
+    assert owner.background.is_running
+    assert [record.message for record in caplog.records] == ["assetstore-test failed, and is tried again"]
+    owner.background.close()
+
+
+def test_a_thread_with_nothing_left_to_do_ends_and_waking_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "LINGER_SECONDS", 0.01)
+    owner = Owner(pause=float("inf"))
+    owner.background.wake()
+    assert eventually(lambda: owner.done == 1 and threads() == 0)
+    assert not owner.background.is_running
+    owner.background.wake()
+    assert eventually(lambda: owner.done == 2 and threads() == 0)
+
+
+def test_closing_ends_the_thread_and_starting_begins_another() -> None:
+    owner = Owner()
+    owner.background.start()
+    assert eventually(lambda: owner.done > 0)
+    owner.background.close()
+    assert threads() == 0
+    done = owner.done
+    owner.background.start()
+    assert eventually(lambda: owner.done > done)
+    owner.background.close()
+    owner.background.close()
+    assert threads() == 0

@@ -7,20 +7,11 @@ under which keys the modified time and the validator appear, and how each is spe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def from_datetime(value: datetime) -> int:
-    """Nanoseconds since the epoch; a time without zone is taken as UTC, never as local time."""
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=UTC)
-    return (value - _EPOCH) // _MICROSECOND * 1000
+from assetstore.util.dates import datetime_ns, parse_storage_date
 
 
 def _from_number(value: float) -> int:
@@ -29,14 +20,7 @@ def _from_number(value: float) -> int:
 
 def _from_tuple(value: tuple[int, ...]) -> int:
     year, month, day, hour, minute, second = value[:6]
-    return from_datetime(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
-
-
-def _from_text(value: str) -> int:
-    try:
-        return from_datetime(datetime.fromisoformat(value))
-    except ValueError:
-        return from_datetime(parsedate_to_datetime(value))
+    return datetime_ns(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
 
 
 # The first key that is there wins. What stands beside it is who reports it.
@@ -74,18 +58,18 @@ def mtime_ns(info: Mapping[str, Any]) -> int | None:
 def spelled(value: object) -> int | None:
     """*value* as nanoseconds since the epoch, by its type; ``None`` for a type that tells no time."""
     if isinstance(value, datetime):
-        return from_datetime(value)
+        return datetime_ns(value)
     if isinstance(value, int | float):
         return _from_number(value)
     if isinstance(value, str):
-        return _from_text(value)
+        return parse_storage_date(value)
     if isinstance(value, tuple):
         return _from_tuple(value)
     return None
 
 
 _SPELLINGS: dict[str, Callable[[Any], int | None]] = {
-    "modify": lambda value: from_datetime(datetime.strptime(value[:14], "%Y%m%d%H%M%S")),
+    "modify": lambda value: datetime_ns(datetime.strptime(value[:14], "%Y%m%d%H%M%S")),
     "modificationTime": lambda value: int(value) * 1_000_000,
 }
 

@@ -6,11 +6,9 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 
 from assetstore.backends.base import FileStat
+from assetstore.util.dates import parse_storage_date
 
 #: User metadata that a publish stores with an object.
 FINGERPRINT_KEY = "assetstore-fingerprint"
@@ -24,7 +22,7 @@ def stat_of(path: str, headers: Mapping[str, str]) -> FileStat:
     return FileStat(
         path,
         size_of(headers),
-        http_date_ns(headers.get("last-modified", "")),
+        mtime_ns(headers.get("last-modified", "")),
         strong(headers.get("etag", "")),
         sha256=_sha256(headers),
         published_fingerprint=_hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
@@ -43,27 +41,13 @@ def strong(etag: str) -> str | None:
     return None if etag.startswith("W/") else etag.strip('"') or None
 
 
-@lru_cache(maxsize=4096)  # objects that were published together tell one time
-def http_date_ns(value: str) -> int | None:
-    """An HTTP date (RFC 9110 section 5.6.7) in nanoseconds since the epoch; ``None`` if it is none."""
-    try:
-        return int(parsedate_to_datetime(value).timestamp()) * 1_000_000_000
-    except (ValueError, TypeError, OverflowError):
-        return None
+def mtime_ns(value: str) -> int | None:
+    """A date of a header or a listing in nanoseconds since the epoch, in whole seconds; ``None`` if it is none.
 
-
-def iso_ns(value: str) -> int | None:
-    """A listing's ``2024-01-02T03:04:05.000Z`` in nanoseconds since the epoch, in whole seconds.
-
-    Object headers hold whole seconds only, so a listing's fraction is dropped: one object has one time.
+    Headers have whole seconds only, so a listing's fraction is dropped: one object has one time.
     """
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1_000_000_000
+    moment = parse_storage_date(value)
+    return None if moment is None else moment - moment % 1_000_000_000
 
 
 def _sha256(headers: Mapping[str, str]) -> str | None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions, copy_bytes
 from assetstore.backends.local.reader import reader_for
-from assetstore.backends.local.sandbox import LocalRoot, require_directory, translate
+from assetstore.backends.local.sandbox import LocalRoot, require_directory, signature_of, translate
 from assetstore.backends.reader import Mark, Reader
 from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
@@ -161,7 +161,7 @@ def _read_at(descriptor: int, count: int, start: int) -> bytes:
 
 
 def _stat_of(path: str, facts: os.stat_result) -> FileStat:
-    return FileStat(path, facts.st_size, facts.st_mtime_ns)
+    return FileStat(path, facts.st_size, facts.st_mtime_ns, signature=signature_of(facts))
 
 
 def _copy(source: OpenFile, temporary: str, path: str, sha256: str | None) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from operator import attrgetter
 
 from assetstore.assets import paths
+from assetstore.backends.base import FileSignature
 from assetstore.backends.reader import NO_FILE, Mark
 from assetstore.errors import (
     AssetNotFound,
@@ -97,10 +98,10 @@ class LocalRoot:
         """
         place = f"{self.directory}/{path}"
         try:
-            return _mark_of(os.stat(place))
+            return signature_of(os.stat(place))
         except (OSError, ValueError):
             with suppress(OSError, ValueError):
-                return _mark_of(os.lstat(place))
+                return signature_of(os.lstat(place))
         return NO_FILE
 
     def glance(self, path: str) -> int:
@@ -197,8 +198,9 @@ class LocalRoot:
         self._prefix = self._real.rstrip(os.sep) + os.sep
 
 
-def _mark_of(facts: os.stat_result) -> Mark:
-    return Mark(*_facts_of(facts))
+def signature_of(facts: os.stat_result) -> FileSignature:
+    """The signature of the file that *facts* are of."""
+    return FileSignature(*_facts_of(facts))
 
 
 def _kernel_tells_where() -> bool:

@@ -1,4 +1,4 @@
-"""This module owns what makes two opened files the same version, and how a version is cut into blocks.
+"""How a version of a file is cut into blocks.
 
 Blocks are what is fetched, shared and kept: block *n* is the bytes ``n * BLOCK_BYTES`` to
 ``(n + 1) * BLOCK_BYTES`` of one version.
@@ -6,19 +6,11 @@ Blocks are what is fetched, shared and kept: block *n* is the bytes ``n * BLOCK_
 
 from __future__ import annotations
 
-from assetstore.backends.base import FileStat, Span
+from assetstore.backends.base import Span
 
 #: Small enough that a thousand slow clients, each holding one, do no harm; large enough that a
 #: request to the storage is worth its while.
 BLOCK_BYTES = 256 * 1024
-
-#: Path, validator, size, modified time: equal for equal bytes.
-Version = tuple[str, str | None, int, int | None]
-
-
-def version_of(stat: FileStat) -> Version:
-    """What identifies the version that *stat* describes."""
-    return stat.path, stat.validator, stat.size, stat.mtime_ns if stat.validator is None else None
 
 
 def block_at(position: int) -> int:

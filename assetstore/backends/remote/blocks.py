@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from assetstore.backends.base import CacheFacts, FileStat, Span
+from assetstore.backends.base import CacheFacts, FileStat, Span, Version
 from assetstore.backends.reader import AsyncOpenFile, Reader
-from assetstore.backends.remote.block import Version, block_at, bounds, first_block, version_of, widen
+from assetstore.backends.remote.block import block_at, bounds, first_block, widen
 from assetstore.backends.remote.deadline import Deadlines
 from assetstore.backends.remote.disk import Shelf
 from assetstore.backends.remote.metadata_cache import HIT
@@ -18,7 +18,7 @@ from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.backends.remote.single_flight import Flights
 from assetstore.backends.remote.streams import Stream, Streams
 from assetstore.errors import BodyTruncated, RangeNotSatisfiable, VersionChanged
-from assetstore.util.lru import Lru, weight_of_bytes
+from assetstore.util.lru import LRU, weight_of_bytes
 
 BlockKey = tuple[Version, int]
 
@@ -42,14 +42,14 @@ class Blocks:
         self._small = settings.small_object_bytes
         self._deadlines = deadlines
         self._shelf = shelf
-        self._memory: Lru[BlockKey, bytes] = Lru(settings.memory_bytes, weight_of_bytes)
-        self._window: Lru[BlockKey, bytes] = Lru(settings.window_bytes, weight_of_bytes)
+        self._memory: LRU[BlockKey, bytes] = LRU(max_weight=settings.memory_bytes, weight=weight_of_bytes)
+        self._window: LRU[BlockKey, bytes] = LRU(max_weight=settings.window_bytes, weight=weight_of_bytes)
         self._flights: Flights[_Fetched] = Flights(limits.wait_seconds)
         self.streams = Streams(limits.max_streams, limits.idle_seconds, at_once=deadlines.interruptible)
 
     def held(self, stat: FileStat, block: int) -> bytes | None:
         """A block that is in memory."""
-        return self._kept(stat).get((version_of(stat), block))
+        return self._kept(stat).get((stat.version, block))
 
     async def get(self, stat: FileStat, block: int, stop: int) -> tuple[bytes, CacheFacts]:
         """A block of the version that *stat* describes, of which the bytes up to *stop* are wanted.
@@ -61,7 +61,7 @@ class Blocks:
         content = self.held(stat, block)
         if content is not None:
             return content, HIT
-        key = version_of(stat), block
+        key = stat.version, block
         joins = self._flights.joins(key)
         fetched = await self._flights.run(key, lambda: self._fetch(stat, block, stop))
         return fetched.content, HIT if fetched.from_disk else COLLAPSED if joins else MISS
@@ -71,7 +71,7 @@ class Blocks:
         start, stop = span.within(stat.size)
         wanted = range(block_at(start), block_at(max(start, stop - 1)) + 1) if start < stop else range(0)
         missing = [block for block in wanted if self.held(stat, block) is None]
-        return not missing or (self._shelf is not None and await self._shelf.holds(version_of(stat), missing))
+        return not missing or (self._shelf is not None and await self._shelf.holds(stat.version, missing))
 
     async def begin(self, path: str, span: Span) -> FileStat:
         """Ask for *path* as if nothing were known: one request for its facts and its first block.
@@ -99,7 +99,7 @@ class Blocks:
         await self.streams.aclose()
 
     async def _fetch(self, stat: FileStat, block: int, stop: int) -> _Fetched:
-        version = version_of(stat)
+        version = stat.version
         start, end = bounds(block, stat.size)
         if self._shelf is not None:
             found = await self._shelf.block(version, block)
@@ -118,7 +118,7 @@ class Blocks:
             opened = await self._inner.open(stat.path, span, validator=stat.validator)
         except RangeNotSatisfiable:
             raise changed from None
-        if version_of(opened.stat) != version_of(stat):
+        if opened.stat.version != stat.version:
             await opened.aclose()
             raise changed
         return opened
@@ -151,17 +151,17 @@ class Blocks:
         return taken[0]
 
     def _keep(self, stat: FileStat, block: int, content: bytes) -> None:
-        version = version_of(stat)
+        version = stat.version
         self._kept(stat).put((version, block), content)
         if self._shelf is not None:
             self._shelf.keep_block(version, block, content)
 
-    def _kept(self, stat: FileStat) -> Lru[BlockKey, bytes]:
+    def _kept(self, stat: FileStat) -> LRU[BlockKey, bytes]:
         return self._memory if stat.size <= self._small else self._window
 
     def _drop(self, stat: FileStat) -> None:
         """Blocks of a body that proved wrong at its end are not believed either."""
-        version, kept, blocks = version_of(stat), self._kept(stat), range(block_at(stat.size) + 1)
+        version, kept, blocks = stat.version, self._kept(stat), range(block_at(stat.size) + 1)
         for block in blocks:
             kept.drop((version, block))
         if self._shelf is not None:

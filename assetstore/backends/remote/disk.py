@@ -24,8 +24,7 @@ from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.backends.base import FileStat
-from assetstore.backends.remote.block import Version
+from assetstore.backends.base import FileStat, Version
 from assetstore.errors import SettingsError
 
 #: Storage is given out in such pieces, however small a file is.

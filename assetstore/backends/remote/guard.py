@@ -12,7 +12,6 @@ from contextlib import suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader, at_hand
-from assetstore.backends.remote.block import version_of
 from assetstore.backends.remote.retry import PASSING, Attempts, pause_seconds
 from assetstore.errors import BackendError, BodyTruncated, VersionChanged
 
@@ -99,7 +98,7 @@ class _GuardedFile:
         self._opened = opened
         if self._closed:  # while this was on its way, by one who waits no longer
             await opened.aclose()
-        if version_of(opened.stat) != version_of(self.stat):
+        if opened.stat.version != self.stat.version:
             raise VersionChanged(f"{path!r} was replaced while it was being read", path=path)
 
 

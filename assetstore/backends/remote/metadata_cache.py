@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from assetstore.backends.base import CacheFacts, FileStat
 from assetstore.backends.remote.settings import CacheSettings
-from assetstore.util.lru import Lru
+from assetstore.util.lru import LRU
 
 HIT = CacheFacts("hit")
 
@@ -42,8 +42,8 @@ class Known:
         self.now = clock
         self._settings = settings
         self._immutable = immutable
-        self._facts: Lru[str, Held] = Lru(settings.max_paths)
-        self._misses: Lru[str, float] = Lru(settings.max_paths)
+        self._facts: LRU[str, Held] = LRU(settings.max_paths)
+        self._misses: LRU[str, float] = LRU(settings.max_paths)
         self._believed_from = self._forgot_at = float("-inf")
         #: Grows with each :meth:`forget`, so that an answer asked for before it is not believed after it.
         self.generation = 0
@@ -102,7 +102,7 @@ class Known:
         self._forgot_at = self.now()
         if paths is None:
             self._believed_from = self._forgot_at
-            self._misses = Lru(self._settings.max_paths)
+            self._misses = LRU(self._settings.max_paths)
             return
         for path in paths:
             self._misses.drop(path)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from assetstore.backends.base import WHOLE, CacheFacts, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader
-from assetstore.backends.remote.block import block_at, bounds, first_block, version_of
+from assetstore.backends.remote.block import block_at, bounds, first_block
 from assetstore.backends.remote.blocks import Blocks
 from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.disk import Shelf
@@ -73,7 +73,7 @@ class CachedReader:
         content = None if number is None else self._blocks.held(stat, number)
         if number is None or content is not None:
             return _CachedFile(self._counted(stat, HIT), self._blocks, number, content)
-        self._blocks.streams.enter(version := version_of(stat))
+        self._blocks.streams.enter(version := stat.version)
         try:
             fetched, cache = await self._blocks.get(stat, number, span.within(stat.size)[1])
             return _CachedFile(self._counted(stat, cache), self._blocks, number, fetched)
@@ -97,7 +97,7 @@ class _CachedFile:
         self._number = number
         self._content = content
         self._open = True
-        blocks.streams.enter(version_of(stat))
+        blocks.streams.enter(stat.version)
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
         """The bytes ``start`` to ``stop``, if they lie in the block that was read last."""
@@ -126,4 +126,4 @@ class _CachedFile:
         if self._open:
             self._open = False
             self._content = None
-            self._blocks.streams.leave(version_of(self.stat))
+            self._blocks.streams.leave(self.stat.version)

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from assetstore.backends.base import Version
 from assetstore.backends.reader import AsyncOpenFile, at_hand
-from assetstore.backends.remote.block import Version, version_of
 from assetstore.backends.remote.deadline import Done, Waiting, begin
 from assetstore.errors import AssetStoreError, BodyTruncated
 
@@ -134,7 +134,7 @@ class Streams:
 
     def park(self, stream: Stream) -> None:
         """Keep *stream* for whoever wants its next block, if anybody might."""
-        version = version_of(stream.opened.stat)
+        version = stream.opened.stat.version
         key = version, stream.at
         if stream.at >= stream.stop or key in self._parked:
             self.discard(stream)

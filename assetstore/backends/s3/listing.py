@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from assetstore.backends.base import FileStat
-from assetstore.backends.http.headers import iso_ns, strong
+from assetstore.backends.http.headers import mtime_ns, strong
 
 #: Where the hook leaves the rows in the response.
 ROWS = "AssetstoreRows"
@@ -60,7 +60,7 @@ def stats(page: Mapping[str, Any], prefix: str) -> Iterator[FileStat]:
     skip = len(prefix)
     for key, size, modified, etag in page.get(ROWS) or _parsed(page):
         if key.startswith(prefix):
-            yield FileStat(key[skip:], size, iso_ns(modified), strong(etag))
+            yield FileStat(key[skip:], size, mtime_ns(modified), strong(etag))
 
 
 def _parsed(page: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]]:

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 from assetstore.backends import open_backend
-from assetstore.backends.base import FileStat, HeldFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import FileStat, BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.backends.fsspec.backend import FilesystemBackend, MemoryBackend, TreeBackend
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, SettingsError
 
@@ -112,9 +112,9 @@ def tree(tmp_path: Path) -> TreeBackend:
 
 def test_a_tree_of_files_is_written_by_renaming(tree: TreeBackend, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"body").hexdigest()
-    stat = tree.write("deep/er/a.css", HeldFile.of("a.css", b"body"), replace(PLAIN, create_only=True, sha256=digest))
+    stat = tree.write("deep/er/a.css", BytesFile.of("a.css", b"body"), replace(PLAIN, create_only=True, sha256=digest))
     assert stat == tree.stat("deep/er/a.css")
-    tree.write("deep/er/a.css", HeldFile.of("a.css", b"other"), PLAIN)
+    tree.write("deep/er/a.css", BytesFile.of("a.css", b"other"), PLAIN)
     assert (tmp_path / "tree/deep/er/a.css").read_bytes() == b"other"
     assert [each.name for each in (tmp_path / "tree/deep/er").iterdir()] == ["a.css"]
     tree.delete("deep/er/a.css")
@@ -124,12 +124,12 @@ def test_a_tree_of_files_is_written_by_renaming(tree: TreeBackend, tmp_path: Pat
 
 
 def test_a_tree_keeps_what_it_has_where_a_write_is_refused(tree: TreeBackend, tmp_path: Path) -> None:
-    tree.write("a.css", HeldFile.of("a.css", b"body"), PLAIN)
+    tree.write("a.css", BytesFile.of("a.css", b"body"), PLAIN)
     with pytest.raises(PublishConflict, match="exists already"):
-        tree.write("a.css", HeldFile.of("a.css", b"other"), replace(PLAIN, create_only=True))
+        tree.write("a.css", BytesFile.of("a.css", b"other"), replace(PLAIN, create_only=True))
     with pytest.raises(PublishConflict, match="no validators"):
-        tree.write("a.css", HeldFile.of("a.css", b"other"), replace(PLAIN, if_validator="v1"))
+        tree.write("a.css", BytesFile.of("a.css", b"other"), replace(PLAIN, if_validator="v1"))
     with pytest.raises(BodyTruncated, match="SHA-256"):
-        tree.write("a.css", HeldFile.of("a.css", b"other"), replace(PLAIN, sha256="0" * 64))
+        tree.write("a.css", BytesFile.of("a.css", b"other"), replace(PLAIN, sha256="0" * 64))
     assert [each.name for each in (tmp_path / "tree").iterdir()] == ["a.css"]
     assert read_bytes(tree, "a.css") == b"body"

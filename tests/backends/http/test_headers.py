@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assetstore.backends.base import FileStat
-from assetstore.backends.http.headers import iso_ns, stat_of
+from assetstore.backends.http.headers import mtime_ns, stat_of
 
 SHA = "ab" * 32
 
@@ -48,5 +48,5 @@ def test_what_is_absent_or_malformed_is_none(headers: dict[str, str], expected: 
 
 
 def test_a_listing_and_a_header_tell_one_time() -> None:
-    assert iso_ns("2024-01-02T03:04:05.987Z") == 1_704_164_645 * 10**9
-    assert iso_ns("soon") is None
+    assert mtime_ns("2024-01-02T03:04:05.987Z") == 1_704_164_645 * 10**9
+    assert mtime_ns("soon") is None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 from dataclasses import replace
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from assetstore.backends.base import FileStat, WriteOptions, read_bytes
+from assetstore.backends.base import WriteOptions, read_bytes
 from assetstore.backends.local.backend import CHUNK_BYTES, LocalBackend
 from assetstore.errors import (
     AssetNotFound,
@@ -40,7 +43,47 @@ def backend(root: Path) -> LocalBackend:
 
 def test_times_are_whole_nanoseconds(root: Path, backend: LocalBackend) -> None:
     os.utime(root / "css" / "app.css", ns=(1, 1_700_000_000_123_456_789))
-    assert backend.stat("css/app.css") == FileStat("css/app.css", 6, 1_700_000_000_123_456_789)
+    stat = backend.stat("css/app.css")
+    assert (stat.path, stat.size, stat.mtime_ns) == ("css/app.css", 6, 1_700_000_000_123_456_789)
+
+
+def pinned_copy(path: Path, data: bytes) -> Path:
+    copy = path.with_name("copy")
+    copy.write_bytes(data)
+    os.utime(copy, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    return copy
+
+
+def replaced(path: Path) -> None:
+    pinned_copy(path, b"a{red}").replace(path)
+
+
+def rewritten_in_place(path: Path) -> None:
+    before = path.stat()
+    path.write_bytes(b"a{red}")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def switched(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("old"))
+    path.parent.mkdir()
+    shutil.copy2(path.parent.with_name("old") / path.name, path)
+
+
+@pytest.mark.parametrize("change", [replaced, rewritten_in_place, switched])
+def test_no_two_versions_are_one_though_size_and_time_are_kept(
+    root: Path, backend: LocalBackend, change: Callable[[Path], None]
+) -> None:
+    before = backend.stat("css/app.css")
+    assert backend.stat("css/app.css").version == before.version
+    time.sleep(0.02)  # a tick of the file system's clock
+    change(root / "css" / "app.css")
+    after = backend.stat("css/app.css")
+    assert (after.size, after.mtime_ns) == (before.size, before.mtime_ns)
+    assert after.version != before.version
+    opened = backend.open("css/app.css")
+    assert opened.stat == after
+    opened.close()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.remote.block import BLOCK_BYTES, block_at, bounds, first_block, version_of, widen
+from assetstore.backends.remote.block import BLOCK_BYTES, block_at, bounds, first_block, widen
 
 APP = FileStat("app.css", 10, mtime_ns=5, validator="v1")
 
@@ -26,12 +26,12 @@ APP = FileStat("app.css", 10, mtime_ns=5, validator="v1")
     ],
 )
 def test_what_makes_a_version(other: FileStat, same: bool) -> None:
-    assert (version_of(other) == version_of(APP)) is same
+    assert (other.version == APP.version) is same
 
 
 def test_without_a_validator_the_time_tells() -> None:
     one = replace(APP, validator=None)
-    assert version_of(one) != version_of(replace(one, mtime_ns=6))
+    assert one.version != replace(one, mtime_ns=6).version
 
 
 @pytest.mark.parametrize(

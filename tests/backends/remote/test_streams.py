@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import FileStat, Span
-from assetstore.backends.remote.block import version_of
 from assetstore.backends.remote.streams import Stream, Streams
 from assetstore.errors import BodyTruncated
 
@@ -113,7 +112,7 @@ async def test_closing_that_waits_after_all_goes_on_by_itself(storage: Any) -> N
 async def test_whoever_wants_the_next_block_goes_on_with_a_parked_stream(storage: Any) -> None:
     streams = Streams(4, 60)
     stream = await stream_of(storage)
-    version = version_of(stream.opened.stat)
+    version = stream.opened.stat.version
     streams.enter(version)
     await stream.take(0, 1000)
     streams.park(stream)
@@ -126,7 +125,7 @@ async def test_whoever_wants_the_next_block_goes_on_with_a_parked_stream(storage
 async def test_the_last_client_that_leaves_closes_what_is_parked(storage: Any) -> None:
     streams = Streams(4, 60)
     stream = await stream_of(storage)
-    version = version_of(stream.opened.stat)
+    version = stream.opened.stat.version
     streams.enter(version)
     streams.enter(version)
     streams.park(stream)
@@ -156,7 +155,7 @@ def test_a_stream_of_an_event_loop_that_has_ended_is_not_read_on(storage: Any) -
         return stream
 
     async def take(stream: Stream) -> Stream | None:
-        return streams.take(version_of(stream.opened.stat), 0)
+        return streams.take(stream.opened.stat.version, 0)
 
     stream = asyncio.run(park())
     assert asyncio.run(take(stream)) is None

@@ -16,7 +16,7 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.backends.base import FileStat, HeldFile, WriteOptions, read_bytes
+from assetstore.backends.base import FileStat, BytesFile, WriteOptions, read_bytes
 from assetstore.backends.s3.backend import S3Backend, open_url
 from assetstore.backends.s3.reader import S3Reader
 from assetstore.errors import BackendCredentials, PublishConflict
@@ -96,11 +96,11 @@ def test_a_clock_that_is_off_by_an_hour_is_a_fault_of_the_credentials(  # type: 
 
 def test_a_server_without_conditional_writes_is_looked_at_first(opened) -> None:  # type: ignore[no-untyped-def]
     backend = opened()
-    source = HeldFile(FileStat("x", 3), b"new")
+    source = BytesFile(FileStat("x", 3), b"new")
     with pytest.raises(PublishConflict):
         backend.write("a b+c.css", source, replace(PLAIN, create_only=True))
     first = backend.write("new.css", source, replace(PLAIN, create_only=True))
-    backend.write("new.css", HeldFile(FileStat("x", 5), b"newer"), replace(PLAIN, if_validator=first.validator))
+    backend.write("new.css", BytesFile(FileStat("x", 5), b"newer"), replace(PLAIN, if_validator=first.validator))
     with pytest.raises(PublishConflict):
         backend.write("new.css", source, replace(PLAIN, if_validator=first.validator))
     assert read_bytes(backend, "new.css") == b"newer"

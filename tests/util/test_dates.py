@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.conditional import parse_date, write_date
+from assetstore.util.dates import parse_http_date, write_http_date
 
 NOW = 1_800_000_000.0  # 2027
 EXAMPLE = 784_111_777  # the RFC's own example
@@ -36,14 +36,14 @@ EXAMPLE = 784_111_777  # the RFC's own example
     ],
 )
 def test_parse(value: str, expected: int | None) -> None:
-    assert parse_date(value, NOW) == expected
+    assert parse_http_date(value, NOW) == expected
 
 
 @given(st.integers(0, 253_402_300_799))
 def test_what_is_written_is_read_again(seconds: int) -> None:
-    assert parse_date(write_date(seconds), NOW) == seconds
+    assert parse_http_date(write_http_date(seconds), NOW) == seconds
 
 
 @given(st.text())
 def test_nothing_raises(value: str) -> None:
-    parse_date(value, NOW)
+    parse_http_date(value, NOW)
