@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
-from assetstore.backends.base import FileStat, BytesFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
 from assetstore.names.manifest import StoredObject, instant
 from assetstore.publish.pool import Crew

@@ -20,7 +20,7 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Any
 
-from assetstore.backends.base import FileStat, BytesFile, LearnsConditions, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, FileStat, LearnsConditions, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
 from assetstore.names import manifest as manifests
 from assetstore.names.manifest import Manifest

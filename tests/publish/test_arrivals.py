@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.backends.base import FileStat, BytesFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import StoredObject
 from assetstore.publish.inventory import JOURNAL, UNKNOWN_HEADERS, Arrivals

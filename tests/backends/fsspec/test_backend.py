@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 from assetstore.backends import open_backend
-from assetstore.backends.base import FileStat, BytesFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
 from assetstore.backends.fsspec.backend import FilesystemBackend, MemoryBackend, TreeBackend
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, SettingsError
 

@@ -6,9 +6,9 @@ import hashlib
 import os
 import shutil
 import socket
-from dataclasses import replace
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest

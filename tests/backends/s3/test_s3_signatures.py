@@ -16,7 +16,7 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.backends.base import FileStat, BytesFile, WriteOptions, read_bytes
+from assetstore.backends.base import BytesFile, FileStat, WriteOptions, read_bytes
 from assetstore.backends.s3.backend import S3Backend, open_url
 from assetstore.backends.s3.reader import S3Reader
 from assetstore.errors import BackendCredentials, PublishConflict
