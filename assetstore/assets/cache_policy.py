@@ -1,16 +1,16 @@
-"""This module owns the headers an asset carries wherever it lives: cache policy, and a mount's own by pattern.
+"""Cache-Control, CORS origins, and a mount's own response headers by pattern.
 
-The origin sends them and publishing stores them, so both ask here and cannot differ.
+The server sends them and publishing stores them, both from here, so that they cannot differ.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from assetstore.errors import SettingsError
 
-#: A year in seconds: the longest that a cache policy means anything.
+#: A year in seconds, which stands for "never expires" (RFC 2616 section 14.21 advised against more).
 YEAR_SECONDS = 31_536_000
 
 # RFC 9110 section 5.6.2.
@@ -18,9 +18,11 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Visible ASCII with blanks inside (RFC 9110 section 5.5 without its obsolete parts).
 _VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?")
 _SHARED = re.compile(r"(s-maxage|stale-while-revalidate|stale-if-error)=(\d{1,9})")
+# RFC 6454 section 7, lower case as browsers send it.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
-#: Headers that follow from the file and the request, or that would unsay what is promised.
-OWNED = frozenset(
+#: Headers that follow from the file and the request, or that would contradict what is promised.
+RESERVED = frozenset(
     """
     accept-ranges access-control-allow-headers access-control-allow-methods access-control-allow-origin
     access-control-max-age age allow cache-control connection content-encoding content-length content-range
@@ -30,20 +32,25 @@ OWNED = frozenset(
 )
 
 
-def cache_control(*, immutable: bool, public: bool, shared: str = "") -> str:
-    """The Cache-Control value of an asset (guide section 7; RFC 9111, RFC 8246).
+def cache_control(*, immutable: bool, public: bool, shared: str = "", max_age_seconds: int = 0) -> str:
+    """The Cache-Control value of an asset (RFC 9111 section 5.2.2, RFC 8246).
 
-    *shared* is what shared caches may do with a plain file (:func:`shared_policy`). A file whose
-    fingerprint is verified needs none: it is good for a year everywhere.
+    Args:
+        immutable: whether the fingerprint in the URL was verified; then every cache may keep it for a year.
+        public: whether shared caches may store it.
+        shared: directives for shared caches on a plain file, from :func:`shared_policy`.
+        max_age_seconds: how long a plain file may be used without revalidation.
     """
     audience = "public" if public else "private"
     if immutable:
         return f"max-age={YEAR_SECONDS}, {audience}, immutable"
-    if not shared:
-        return f"max-age=0, {audience}, must-revalidate"
-    # must-revalidate forbids the stale answers that stale-* allow (RFC 9111 section 5.2.2.2).
-    last = "" if "stale-" in shared else ", must-revalidate"
-    return f"max-age=0, {audience}, {shared}{last}"
+    directives = [f"max-age={max_age_seconds}", audience]
+    if shared:
+        directives.append(shared)
+    # must-revalidate forbids the stale responses that stale-* allow (RFC 9111 section 5.2.2.2).
+    if "stale-" not in shared:
+        directives.append("must-revalidate")
+    return ", ".join(directives)
 
 
 def shared_policy(value: str, *, public: bool = True) -> str:
@@ -63,22 +70,58 @@ def shared_policy(value: str, *, public: bool = True) -> str:
     return ", ".join(parts)
 
 
-class HeaderRules:
-    """Extra response headers by glob pattern on the logical path; a later pattern wins per header.
+class MaxAge:
+    """``max-age`` of plain files in seconds: one number, or by glob pattern; a later pattern wins.
 
-    ``*`` stands for anything within one segment, ``**`` for anything at all, ``?`` for one
-    character. A pattern without ``/`` is matched against the file's name in any folder.
+    >>> MaxAge({"*.png": 3600, "docs/**": 60}).of("docs/a.png")
+    60
+
+    Raises:
+        SettingsError: a value is no whole number from 0 to a year, or a pattern can match nothing.
+    """
+
+    def __init__(self, given: int | Mapping[str, int] = 0) -> None:
+        rules = given if isinstance(given, Mapping) else {"**": given}
+        self._rules = [(glob(pattern, "max_age"), _seconds(value)) for pattern, value in rules.items()]
+
+    def of(self, path: str) -> int:
+        """Seconds for one logical path; 0 where no pattern matches."""
+        return next((seconds for pattern, seconds in reversed(self._rules) if pattern.fullmatch(path)), 0)
+
+
+def cors_origins(given: object) -> frozenset[str] | None:
+    """Read ``cors=``: ``None`` for every origin (``"*"``), else the origins that may read responses.
+
+    Raises:
+        SettingsError: it is neither ``"*"``, ``None`` nor a list of origins such as ``https://app.example.com``.
+    """
+    if given == "*":
+        return None
+    origins = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given]
+    if origins == [None]:
+        return frozenset()
+    good = frozenset(each for each in origins if isinstance(each, str) and _ORIGIN.fullmatch(each))
+    if len(good) < len(origins):
+        raise SettingsError(
+            f"cors={given!r} is not known; give '*', None, or a list of different origins without a closing slash, "
+            "such as ['https://app.example.com']"
+        )
+    return good
+
+
+class HeaderRules:
+    """Further response headers by :func:`glob` pattern on the logical path; a later pattern wins per header.
 
     >>> HeaderRules({"*.svg": {"Content-Security-Policy": "script-src 'none'"}}).of("img/logo.svg")
     {'Content-Security-Policy': "script-src 'none'"}
 
     Raises:
-        SettingsError: a name or value that cannot be sent, or a header that the server owns.
+        SettingsError: a name or value that cannot be sent, or one of :data:`RESERVED`.
     """
 
     def __init__(self, rules: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self._rules = [
-            (_glob(pattern), {_name(name, pattern): _value(value, name) for name, value in headers.items()})
+            (glob(pattern, "headers"), {_name(name, pattern): _value(value, name) for name, value in headers.items()})
             for pattern, headers in (rules or {}).items()
         ]
 
@@ -94,18 +137,34 @@ class HeaderRules:
         return dict(found.values())
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
-    if not pattern or pattern.startswith("/"):
-        raise SettingsError(f"header pattern {pattern!r} must be relative to the mount's root, as '*.svg' or 'js/**'")
+def glob(pattern: object, setting: str) -> re.Pattern[str]:
+    """A glob pattern on logical paths, to be matched whole.
+
+    ``*`` stands for anything within one segment, ``**`` for anything at all, ``?`` for one character. A
+    pattern without ``/`` is matched against the file's name in any folder.
+
+    Raises:
+        SettingsError: *pattern* is empty or begins with a slash, so that it could match nothing.
+    """
+    if not isinstance(pattern, str) or not pattern or pattern.startswith("/"):
+        raise SettingsError(
+            f"{setting} has the pattern {pattern!r}; write it relative to the mount's root, as '*.svg' or 'js/**'"
+        )
     pieces = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     body = "".join(pieces.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", pattern))
     return re.compile(body if "/" in pattern or "**" in pattern else f"(?:.*/)?{body}", re.DOTALL)
 
 
+def _seconds(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= YEAR_SECONDS:
+        return value
+    raise SettingsError(f"max_age has {value!r}; give whole seconds from 0 to {YEAR_SECONDS}, such as 3600")
+
+
 def _name(name: str, pattern: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise SettingsError(f"{name!r} (for {pattern!r}) is no header name; write it as 'Content-Security-Policy'")
-    if name.lower() in OWNED:
+    if name.lower() in RESERVED:
         raise SettingsError(f"the header {name} (for {pattern!r}) is set from the file itself and cannot be given")
     return name
 

@@ -1,7 +1,7 @@
-"""This module owns content codings: what they are called; bytes in, fewer bytes out, and back again.
+"""Content codings: their names, compression and decompression (RFC 9110 section 8.4.1, RFC 7932, RFC 8878).
 
 Brotli and Zstandard are optional libraries (extra ``compress``; Zstandard is in Python itself from
-3.14). What is not installed is not offered.
+3.14). A coding whose library is missing is not offered.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 
-#: Every coding that a variant may have, the best first, with the suffix of a file that holds it.
+#: Every coding of a variant, the best first, with the suffix of a file that holds it.
 SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 
-#: Files smaller than this fit one packet either way.
+#: Smaller files are sent as they are: they fit one TCP segment either way.
 MIN_SIZE = 1024
 
-#: Bytes of what is compressed while serving that one mount remembers, unless told otherwise.
+#: Default size in bytes of one mount's cache of what was compressed while serving.
 BUDGET_BYTES = 32 * 1024 * 1024
 
 _PIECE = 256
@@ -26,7 +26,7 @@ _PIECE = 256
 _GAIN = 0.95
 
 Compressor = Callable[[bytes, bool], bytes]
-#: Coded bytes, and how many plain ones to stop after.
+#: Gets coded bytes, and after how many plain ones to stop.
 Decompressor = Callable[[bytes, int], bytes]
 
 
@@ -38,12 +38,12 @@ def _optional(name: str) -> ModuleType | None:
 
 
 def _gzip(data: bytes, thorough: bool) -> bytes:
-    # No time inside, so that equal bytes give equal bytes on every machine.
+    # Without a time in it, so that equal bytes give equal bytes on every machine.
     return gzip.compress(data, 9 if thorough else 6, mtime=0)
 
 
 def _gunzip(data: bytes, most: int) -> bytes:
-    # A reader, as a gzip file may have several members.
+    # GzipFile reads all members of a file, zlib only the first (RFC 1952 section 2.2).
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as reader:
         return reader.read(most)
 
@@ -86,7 +86,7 @@ def _zstd() -> tuple[Compressor, Decompressor] | None:
     def decompress_(data: bytes, most: int) -> bytes:
         reader = package.ZstdDecompressor().decompressobj()
         plain = bytearray()
-        # Piece by piece, since this reader knows no limit: a few bytes can stand for 128 KB (RFC 8878 section 3.1.1.2).
+        # In pieces, since this decompressor has no output limit: a few bytes can become 128 KB (RFC 8878 section 3.1.1.2).
         for start in range(0, len(data), _PIECE):
             plain += reader.decompress(data[start : start + _PIECE])
             if len(plain) >= most:
@@ -101,21 +101,21 @@ def _zstd() -> tuple[Compressor, Decompressor] | None:
 _FOUND = {"br": _brotli(), "zstd": _zstd(), "gzip": (_gzip, _gunzip)}
 _LIBRARIES = {coding: pair for coding, pair in _FOUND.items() if pair is not None}
 
-#: The codings this machine can make and read, the best first.
+#: The codings that can be made and read here, the best first.
 CODINGS = tuple(_LIBRARIES)
 
 
 def compress(data: bytes, coding: str, *, thorough: bool = False) -> bytes | None:
     """*data* in one of :data:`CODINGS`, or ``None`` when that would gain next to nothing.
 
-    *thorough* takes ten to a hundred times as long for a few percent: right when publishing.
+    *thorough* takes ten to a hundred times as long for a few percent; publishing uses it.
     """
     smaller = _LIBRARIES[coding][0](data, thorough)
     return smaller if len(smaller) <= _GAIN * len(data) else None
 
 
 def decompress(data: bytes, coding: str, most: int) -> bytes | None:
-    """The plain bytes of *data*; ``None`` if they are more than *most*, damaged, or in a coding unknown here."""
+    """The plain bytes of *data*; ``None`` if they are more than *most*, damaged, or in no known coding."""
     if coding not in _LIBRARIES:
         return None
     try:

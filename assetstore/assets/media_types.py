@@ -1,189 +1,206 @@
-"""This module owns the media type of every kind of asset, and which kinds gain from compression.
+"""Media types by file name, their charset parameter, and which kinds gain from compression.
 
-The table is our own: what the operating system or a Windows registry knows about ``.js`` or
-``.woff2`` differs from machine to machine, and a wrong type is a blank page under ``nosniff``.
+The tables are in this package: what an operating system or a Windows registry knows of ``.js`` or
+``.woff2`` differs from machine to machine, and a script with a wrong type does not run under
+``X-Content-Type-Options: nosniff``. ``media_types.txt`` holds the IANA registry and the common
+unregistered types; the table below holds what differs from it, or is missing there.
 """
 
 from __future__ import annotations
 
+import codecs
+import pkgutil
 import posixpath
 import re
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 
 from assetstore.assets.paths import extension
+from assetstore.errors import SettingsError
 
-#: What is sent for a name that the table does not know.
+#: The type of a name that no table knows.
 DEFAULT = "application/octet-stream"
 
-# One line per media type: the type, then the extensions (without their dot) that have it.
+# One line per media type: the type, "+" if its bytes gain from compression, extensions without their dot.
 _TABLE = """
-text/css                                 css
-text/csv                                 csv
-text/html                                html htm shtml
-text/javascript                          js mjs cjs
-text/calendar                            ics
-text/markdown                            md markdown
-text/plain                               txt text log conf ini asc
-text/tab-separated-values                tsv
-text/vcard                               vcf vcard
-text/vtt                                 vtt
-text/x-component                         htc
-text/xml                                 xml xsl xslt
-text/yaml                                yaml yml
-application/atom+xml                     atom
-application/epub+zip                     epub
-application/geo+json                     geojson
-application/gzip                         gz tgz
-application/java-archive                 jar
-application/json                         json map topojson webapp
-application/jsonl                        jsonl ndjson
-application/ld+json                      jsonld
-application/manifest+json                webmanifest
-application/msword                       doc
-application/opensearchdescription+xml    osdx
-application/pdf                          pdf
-application/pgp-signature                sig
-application/postscript                   ps eps ai
-application/rdf+xml                      rdf
-application/rss+xml                      rss
-application/rtf                          rtf
-application/schema+json                  jsonschema
-application/speculationrules+json        speculationrules
-application/toml                         toml
-application/vnd.android.package-archive  apk
-application/vnd.apple.installer+xml      mpkg
-application/vnd.apple.mpegurl            m3u8
-application/vnd.google-earth.kml+xml     kml
-application/vnd.google-earth.kmz         kmz
-application/vnd.ms-excel                 xls
-application/vnd.ms-fontobject            eot
-application/vnd.ms-powerpoint            ppt
-application/vnd.oasis.opendocument.presentation  odp
-application/vnd.oasis.opendocument.spreadsheet   ods
-application/vnd.oasis.opendocument.text          odt
-application/vnd.openxmlformats-officedocument.presentationml.presentation  pptx
-application/vnd.openxmlformats-officedocument.spreadsheetml.sheet          xlsx
-application/vnd.openxmlformats-officedocument.wordprocessingml.document    docx
-application/vnd.sqlite3                  sqlite sqlite3
-application/wasm                         wasm
-application/x-7z-compressed              7z
-application/x-bzip2                      bz2
-application/x-protobuf                   pb
-application/x-tar                        tar
-application/x-xz                         xz
-application/x-x509-ca-cert               der pem crt
-application/xhtml+xml                    xhtml
-application/yaml                         openapi
-application/zip                          zip
-application/zstd                         zst
-audio/aac                                aac
-audio/flac                               flac
-audio/midi                               mid midi
-audio/mp4                                m4a
-audio/mpeg                               mp3
-audio/ogg                                oga ogg opus
-audio/wav                                wav
-audio/webm                               weba
-font/collection                          ttc
-font/otf                                 otf
-font/ttf                                 ttf
-font/woff                                woff
-font/woff2                               woff2
-image/apng                               apng
-image/avif                               avif
-image/bmp                                bmp
-image/gif                                gif
-image/heic                               heic
-image/heif                               heif
-image/jpeg                               jpg jpeg jpe jfif
-image/jxl                                jxl
-image/png                                png
-image/svg+xml                            svg
-image/tiff                               tif tiff
-image/vnd.adobe.photoshop                psd
-image/vnd.microsoft.icon                 ico cur
-image/webp                               webp
-model/gltf+json                          gltf
-model/gltf-binary                        glb
-model/stl                                stl
-model/vnd.usdz+zip                       usdz
-video/3gpp                               3gp
-video/iso.segment                        m4s
-video/mp2t                               ts
-video/mp4                                mp4 m4v
-video/mpeg                               mpeg mpg
-video/ogg                                ogv
-video/quicktime                          mov
-video/webm                               webm
-video/x-matroska                         mkv
-video/x-msvideo                          avi
+application/geopackage+sqlite3           + gpkg
+application/gzip                         - gz tgz
+application/java-archive                 - jar
+application/json                         + topojson webapp code-workspace
+application/jsonl                        + jsonl ndjson
+application/opensearchdescription+xml    + osdx
+application/pgp-signature                - sig
+application/schema+json                  + jsonschema
+application/speculationrules+json        + speculationrules
+application/vnd.apple.pkpasses           - pkpasses
+application/vnd.mapbox-vector-tile       - mvt
+application/vnd.pmtiles                  - pmtiles
+application/vnd.sqlite3                  + sqlite sqlite3
+application/x-apple-aspen-config         + mobileconfig
+application/x-protobuf                   + pb pbf
+application/xslt+xml                     + xslt
+application/yaml                         + openapi
+application/zstd                         - zst
+audio/flac                               - flac
+audio/wav                                - wav
+font/collection                          + ttc
+image/jpeg                               - jfif
+image/svg+xml                            - svgz
+image/vnd.microsoft.icon                 + cur
+image/vnd.radiance                       - hdr
+model/stl                                + stl
+text/javascript                          + cjs
+text/plain                               + asc
+text/vcard                               + vcf
+text/x-typescript                        + tsx cts
+text/xml                                 + xml xsl
+video/mp2t                               - mts m2ts
+video/mp4                                - mp4 m4v
 """
 
-# Names without a useful extension whose type a client insists on.
+# Names whose extension does not tell their type.
 _BY_NAME = {
     "apple-app-site-association": "application/json",
     "crossdomain.xml": "text/x-cross-domain-policy",
 }
 
-# Text by nature although the type does not begin with text/ (RFC 8259 section 8.1 gives JSON no
-# charset parameter, but naming it is harmless and spares old clients a guess).
+# Text by its format although the type does not begin with text/. RFC 8259 section 11 defines no charset
+# parameter for JSON; it is harmless there, and old clients guess without it.
 _TEXT = re.compile(
-    r"text/.*|application/(json|jsonl|toml|yaml|rtf)|.*\+(json|xml)|application/vnd\.apple\.mpegurl", re.ASCII
+    r"text/.*|application/(json|json5|jsonl|toml|yaml|rtf|xml|xml-dtd)|.*\+(json|xml|yaml)"
+    r"|application/vnd\.apple\.mpegurl",
+    re.ASCII,
 )
+# RFC 6838 section 4.2.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
+_PARAMETERS = re.compile(r"""(\s*;\s*[\w!#$&^.+-]+=([\w!#$&^.+-]+|"[ !#-\[\]-~]*"))*""", re.ASCII)
 
-# Binary formats that hold their bytes uncompressed.
-_LOOSE_BINARY = frozenset(
-    {
-        "application/vnd.ms-fontobject",
-        "application/vnd.sqlite3",
-        "application/postscript",
-        "application/wasm",
-        "application/x-protobuf",
-        "application/x-tar",
-        "font/collection",
-        "font/otf",
-        "font/ttf",
-        "image/bmp",
-        "image/vnd.adobe.photoshop",
-        "image/vnd.microsoft.icon",
-        "model/gltf-binary",
-        "model/stl",
-    }
+#: Bytes at the start of a file in which it may declare its own encoding (HTML standard, "prescan").
+DECLARATION_BYTES = 1024
+_DECLARATIONS = (
+    re.compile(rb'\s*<\?xml\s[^>]*encoding\s*=\s*["\']([\w.:-]+)', re.IGNORECASE),
+    re.compile(rb'@charset "([\w.:-]+)";'),
+    re.compile(rb'\s*<(?:[^\0]*?<)?meta\s[^>]*charset\s*=\s*["\']?([\w.:-]+)', re.IGNORECASE),
 )
 
 
-def _read(table: str) -> dict[str, str]:
-    rows = (line.split() for line in table.strip().splitlines())
-    return {f".{name}": media_type for media_type, *names in rows for name in names}
+@cache
+def _by_extension() -> tuple[Mapping[str, str], frozenset[str]]:
+    """Media type by extension with its dot, and the types that gain from compression."""
+    registry = (pkgutil.get_data(__package__, "media_types.txt") or b"").decode("ascii")
+    rows = [line.split() for line in f"{registry}\n{_TABLE}".splitlines() if line and not line.startswith("#")]
+    types = {f".{name}": media_type for media_type, _, *names in rows for name in names}
+    return types, frozenset(row[0] for row in rows if row[1] == "+")
 
 
-_BY_EXTENSION = _read(_TABLE)
+class MediaTypes:
+    """The media types of one mount.
+
+    Args:
+        own: media types by extension (``.usdz``, ``.d.ts``) or whole name (``CNAME``), before the tables; a type
+            with parameters (``"text/plain; charset=iso-8859-1"``) is sent as it is.
+
+    Raises:
+        SettingsError: a key is a path or a pattern, or a value is no media type (RFC 9110 section 8.3.1).
+    """
+
+    def __init__(self, own: Mapping[str, str] | None = None) -> None:
+        self._own = {_key(key): _value(key, value) for key, value in (own or {}).items()}
+        self._find = lru_cache(maxsize=4096)(self._look_up)  # one request needs it several times
+
+    def bare(self, path: str) -> str:
+        """The media type without parameters, in lower case."""
+        return self._find(path).partition(";")[0].rstrip()
+
+    def of(self, path: str, content: bytes | None = None) -> str:
+        """The Content-Type of a logical path: ``text/css; charset=utf-8``, ``image/png``.
+
+        Text is UTF-8 unless *content*, the file's first bytes or all of them, shows that it is not, or declares
+        another encoding by itself; then there is no charset, and the declaration in the file counts.
+        """
+        found = self._find(path)
+        return f"{found}; charset=utf-8" if self.is_text(path) and (content is None or is_utf8(content)) else found
+
+    def is_text(self, path: str) -> bool:
+        """Whether the charset depends on the file's content."""
+        found = self._find(path)
+        return ";" not in found and _TEXT.fullmatch(found) is not None and coding_of(path) is None
+
+    def compressible(self, path: str) -> bool:
+        """Whether files of this kind usually become smaller; already compressed formats do not."""
+        media_type = self.bare(path)
+        if coding_of(path) is not None:
+            return False
+        return media_type in _by_extension()[1] or _TEXT.fullmatch(media_type) is not None
+
+    def is_asset(self, path: str) -> bool:
+        """Whether the name is one of a file that pages refer to: of a known kind, and no page itself."""
+        return self.bare(path) not in {DEFAULT, "text/html"}
+
+    def may_have_variants(self, path: str) -> bool:
+        """Whether a sibling in another coding may exist: for all but what is known to gain nothing."""
+        return self.bare(path) == DEFAULT or self.compressible(path)
+
+    def _look_up(self, path: str) -> str:
+        name = posixpath.basename(path).lower()
+        if self._own:
+            if name in self._own:
+                return self._own[name]
+            dot = name.find(".")
+            while dot >= 0:  # the longest extension first: .d.ts before .ts
+                if name[dot:] in self._own:
+                    return self._own[name[dot:]]
+                dot = name.find(".", dot + 1)
+        return _BY_NAME.get(name) or _by_extension()[0].get(extension(name), DEFAULT)
 
 
-@lru_cache(maxsize=4096)  # one request asks several times
-def _bare(path: str) -> str:
-    """The media type without parameters."""
-    name = posixpath.basename(path).lower()
-    return _BY_NAME.get(name) or _BY_EXTENSION.get(extension(path), DEFAULT)
+def coding_of(path: str) -> str | None:
+    """The content coding that the format itself implies: ``gzip`` for ``.svgz`` (SVG 2 section 1.2), else ``None``."""
+    return "gzip" if extension(path) == ".svgz" else None
 
 
-def of(path: str) -> str:
-    """The full Content-Type of a logical path: ``text/css; charset=utf-8``, ``image/png``."""
-    media_type = _bare(path)
-    return f"{media_type}; charset=utf-8" if _TEXT.fullmatch(media_type) else media_type
+def is_utf8(content: bytes) -> bool:
+    """Whether *content*, perhaps cut off at its end, is UTF-8 and does not declare another encoding."""
+    declared = declared_encoding(content[:DECLARATION_BYTES])
+    if declared is not None and declared not in {"utf-8", "utf8", "us-ascii", "ascii"}:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(content)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def compressible(path: str) -> bool:
-    """Whether files of this kind usually become smaller; already compressed formats do not."""
-    media_type = _bare(path)
-    return media_type in _LOOSE_BINARY or _TEXT.fullmatch(media_type) is not None
+def declared_encoding(start: bytes) -> str | None:
+    """The encoding that an XML declaration, ``@charset`` or ``<meta charset>`` names, in lower case.
+
+    A UTF-8 byte order mark wins over them, as it does in browsers (HTML standard, "BOM sniff").
+    """
+    if start.startswith(codecs.BOM_UTF8):
+        return "utf-8"
+    for declaration in _DECLARATIONS:
+        if (match := declaration.match(start)) is not None:
+            return match[1].decode("ascii", "replace").lower()
+    return None
 
 
-def is_asset(path: str) -> bool:
-    """Whether the name is one of a file that pages refer to: of a known kind, and no page itself."""
-    return _bare(path) not in {DEFAULT, "text/html"}
+def _key(key: object) -> str:
+    if isinstance(key, str) and key.strip(".") and not set(key) & set("/\\*?") and key.isprintable():
+        return key.lower()
+    raise SettingsError(f"media_types has the key {key!r}; give an extension such as '.usdz', or a whole file name")
 
 
-def may_have_variants(path: str) -> bool:
-    """Whether it is worth looking for a sibling in another coding: for all but what is known to gain nothing."""
-    return _bare(path) == DEFAULT or compressible(path)
+def _value(key: str, value: object) -> str:
+    if isinstance(value, str):
+        media_type, semicolon, parameters = value.strip().partition(";")
+        if _MEDIA_TYPE.fullmatch(media_type.rstrip()) and _PARAMETERS.fullmatch(semicolon + parameters):
+            return media_type.rstrip().lower() + semicolon + parameters
+    raise SettingsError(f"media_types[{key!r}]={value!r} is no media type; give one such as 'model/vnd.usdz+zip'")
+
+
+#: The types where no mount has its own.
+STANDARD = MediaTypes()
+of = STANDARD.of
+compressible = STANDARD.compressible
+is_asset = STANDARD.is_asset
+may_have_variants = STANDARD.may_have_variants

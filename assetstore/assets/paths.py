@@ -1,4 +1,4 @@
-"""This module owns what a legal logical path is, and how one is spelled in a URL.
+"""Legal logical paths, and how one is written in a URL.
 
 A *logical path* is an asset's name for authors: ``css/app.css``, separated by ``/``, with no
 leading slash. Every path that comes from outside (a URL, a template, a listing) passes
@@ -9,31 +9,40 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
-from assetstore.errors import UnsafePath
+from assetstore.errors import SettingsError, UnsafePath
 
 #: Longest logical path in UTF-8 bytes: the length of an S3 key.
 MAX_PATH_BYTES = 1024
 
-#: Characters that no path may hold: controls, and the backslash (a separator on Windows and
-#: one that browsers turn into ``/``).
+#: The names beginning with a dot that are served unless a mount says otherwise (RFC 8615).
+WELL_KNOWN = frozenset({".well-known"})
+
+#: Characters that no path may hold: controls, and the backslash, which separates folders on
+#: Windows and which browsers turn into ``/``.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _DRIVE = re.compile(r"^[A-Za-z]:")
-#: What nearly every path is made of, and what breaks no rule but perhaps that of length.
+#: Matches nearly every path; breaks no rule but perhaps that of length.
 _ORDINARY = re.compile(r"[\w@+-][\w.@+-]*(/[\w@+-][\w.@+-]*)*", re.ASCII)
 
 
-def clean(path: str, *, hidden: bool = False) -> str:
+def clean(path: str, *, hidden: bool | frozenset[str] = WELL_KNOWN, longest: int = MAX_PATH_BYTES) -> str:
     """Return *path* unchanged if it is a legal logical path.
 
-    Nothing is normalised away: a path with an empty, ``.`` or ``..`` segment is refused, so one
-    file has one spelling. Names that begin with a dot are refused unless *hidden* is true.
+    Nothing is normalised: a path with an empty, ``.`` or ``..`` segment is refused, so one file has
+    one spelling.
+
+    Args:
+        path: the path, as decoded from a URL.
+        hidden: which names that begin with a dot are legal; ``True`` for all of them.
+        longest: length limit in UTF-8 bytes.
 
     Raises:
         UnsafePath: the message says which rule it breaks.
     """
-    if len(path) <= MAX_PATH_BYTES and _ORDINARY.fullmatch(path):
+    if len(path) <= longest and _ORDINARY.fullmatch(path):
         return path
     if not path:
         raise UnsafePath("an asset path cannot be empty; write it relative to the root, as 'css/app.css'")
@@ -43,20 +52,20 @@ def clean(path: str, *, hidden: bool = False) -> str:
         raise UnsafePath(f"asset path {path!r} holds a control character or a backslash")
     if _DRIVE.match(path):
         raise UnsafePath(f"asset path {path!r} names a drive; write it relative to the root")
-    if _utf8_length(path) > MAX_PATH_BYTES:
-        raise UnsafePath(f"asset path {path[:40]!r}… is longer than {MAX_PATH_BYTES} bytes")
+    if _utf8_length(path) > longest:
+        raise UnsafePath(f"asset path {path[:40]!r}… is longer than {longest} bytes")
     for segment in path.split("/"):
         _check_segment(segment, path, hidden)
     return path
 
 
-def _check_segment(segment: str, path: str, hidden: bool) -> None:
+def _check_segment(segment: str, path: str, hidden: bool | frozenset[str]) -> None:
     if not segment:
         raise UnsafePath(f"asset path {path!r} has an empty segment ('//' or a closing '/')")
     if segment in {".", ".."}:
         raise UnsafePath(f"asset path {path!r} has a {segment!r} segment, which could leave the root")
-    if segment.startswith(".") and not hidden:
-        raise UnsafePath(f"asset path {path!r} names a hidden file; dotfiles are never served")
+    if segment.startswith(".") and hidden is not True and (hidden is False or segment not in hidden):
+        raise UnsafePath(f"asset path {path!r} names a hidden file; serve it with hidden=({segment!r},)")
 
 
 def _utf8_length(path: str) -> int:
@@ -66,13 +75,26 @@ def _utf8_length(path: str) -> int:
         raise UnsafePath(f"asset path {path!r} is not valid Unicode") from None
 
 
-def is_clean(path: str) -> bool:
+def is_clean(path: str, *, hidden: bool | frozenset[str] = WELL_KNOWN) -> bool:
     """Whether *path* is a legal logical path."""
     try:
-        clean(path)
+        clean(path, hidden=hidden)
     except UnsafePath:
         return False
     return True
+
+
+def hidden_names(given: object) -> frozenset[str]:
+    """Read ``hidden=`` of a mount: these names, and ``.well-known``.
+
+    Raises:
+        SettingsError: it is no list of names, or one does not begin with a dot.
+    """
+    names = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given]
+    good = {name for name in names if isinstance(name, str) and name.startswith(".") and is_clean(name, hidden=True)}
+    if any(name not in good or "/" in name for name in names):
+        raise SettingsError(f"hidden={given!r} is no list of names with a leading dot; give one such as ('.foo',)")
+    return WELL_KNOWN | good
 
 
 def extension(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Cache policy says what the guide says, letter by letter; a mount's own headers are checked at wiring."""
+"""Cache policy is what is documented, letter by letter; a mount's own headers are checked at wiring."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.assets.cache_policy import HeaderRules, cache_control, shared_policy
+from assetstore.assets.cache_policy import HeaderRules, MaxAge, cache_control, cors_origins, shared_policy
 from assetstore.errors import SettingsError
 
 
@@ -107,3 +107,49 @@ def test_any_pattern_compiles_or_is_refused(pattern: str, path: str) -> None:
     except SettingsError:
         return
     rules.of(path)
+
+
+def test_a_plain_file_may_be_kept_for_a_while() -> None:
+    assert cache_control(immutable=False, public=True, max_age_seconds=60) == "max-age=60, public, must-revalidate"
+    assert cache_control(immutable=True, public=True, max_age_seconds=60) == "max-age=31536000, public, immutable"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(0, (0, 0), id="nothing"),
+        pytest.param(3600, (3600, 3600), id="everything"),
+        pytest.param({"*.png": 9}, (9, 0), id="one kind"),
+        pytest.param({"**": 5, "*.js": 0}, (5, 0), id="a later pattern wins"),
+        pytest.param({"*.js": 0, "**": 5}, (5, 5), id="whatever it matches"),
+    ],
+)
+def test_max_age_by_pattern(given: int | dict[str, int], expected: tuple[int, int]) -> None:
+    rules = MaxAge(given)
+    assert (rules.of("img/a.png"), rules.of("js/a.js")) == expected
+
+
+@pytest.mark.parametrize("given", [-1, 31_536_001, 1.5, True, "60", None, {"*": -1}, {"/a": 1}, {"": 1}, {3: 1}])
+def test_a_max_age_that_is_none_is_refused(given: object) -> None:
+    with pytest.raises(SettingsError, match="max_age"):
+        MaxAge(given)  # type: ignore[arg-type]
+
+
+def test_cors_origins() -> None:
+    assert cors_origins("*") is None
+    assert cors_origins(None) == frozenset()
+    assert cors_origins([]) == frozenset()
+    assert cors_origins(["https://app.example.com", "http://[::1]:8000"]) == {
+        "https://app.example.com",
+        "http://[::1]:8000",
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["https://app.example.com/"], ["app.example.com"], ["*"], [None, "*"], [""], True, 3,
+     ["https://APP.example.com"], ["https://a.b\r\nX: y"], ["https://a b"], b"*"],
+)  # fmt: skip
+def test_a_cors_value_that_is_none_is_refused(given: object) -> None:
+    with pytest.raises(SettingsError, match="https://app.example.com"):
+        cors_origins(given)

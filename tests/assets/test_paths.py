@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.assets import paths
-from assetstore.errors import UnsafePath
+from assetstore.errors import SettingsError, UnsafePath
 
 
 @pytest.mark.parametrize("path", ["app.css", "css/app.css", "a b/ü#?%.css", "a/…", "@scope/x+y,z.js", "日本/語.js"])
@@ -28,8 +28,32 @@ def test_an_unsafe_path_is_refused(path: str) -> None:
     assert not paths.is_clean(path)
 
 
-def test_a_hidden_file_is_legal_only_where_it_is_asked_for() -> None:
+def test_a_hidden_file_is_legal_only_where_it_was_named() -> None:
     assert paths.clean(".assetstore/current.json", hidden=True) == ".assetstore/current.json"
+    assert paths.is_clean(".foo/bar.txt", hidden=paths.hidden_names([".foo"]))
+    assert not paths.is_clean(".bar/foo.txt", hidden=paths.hidden_names([".foo"]))
+    assert not paths.is_clean(".well-known/x", hidden=False)
+
+
+def test_well_known_is_legal_and_what_is_hidden_below_it_is_not() -> None:
+    """RFC 8615."""
+    assert paths.is_clean(".well-known/security.txt")
+    assert paths.is_clean(".well-known/security.txt", hidden=paths.hidden_names(()))
+    assert not paths.is_clean(".well-known/.htpasswd")
+    assert not paths.is_clean(".well-known-not/x")
+
+
+@pytest.mark.parametrize("given", ["foo", ["foo"], [""], ["."], [".."], [".a/b"], [".a\\b"], 3, None, [3], [".\n"]])
+def test_hidden_names_that_are_none_are_refused(given: object) -> None:
+    with pytest.raises(SettingsError, match="leading dot"):
+        paths.hidden_names(given)
+
+
+def test_the_length_limit_is_in_bytes() -> None:
+    assert paths.clean("ü" * 512) == "ü" * 512
+    assert paths.clean("x" * 1089, longest=1089)
+    with pytest.raises(UnsafePath, match="longer than 1024 bytes"):
+        paths.clean("x" * 1025)
 
 
 def test_the_error_shows_the_right_spelling() -> None:
