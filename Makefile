@@ -1,24 +1,35 @@
-# Each target makes the virtual environment it needs by itself, and remakes it when pyproject.toml changes.
+# Each target makes the virtual environment it needs by itself, and remakes it when pyproject.toml or a pin changes.
 #
 #   make demo               a small site with assets on disk, in a bucket and on a CDN
 #   make test               every test; what a missing program would have proved is skipped and named
 #   make lint               ruff and mypy
 #   make coverage           every test, and which lines and branches none of them reaches
+#   make docs               the documentation site into site/; a dead link or an undocumented name is an error
+#   make docs-serve         the same at http://127.0.0.1:8000, rebuilt when a page is saved
+#   make build              wheel and source distribution into dist/, checked
+#   make test-core          the tests that need no program, no S3 server and no browser
+#   make test-lowest        those, with the lowest versions that pyproject.toml allows
+#   make test-localstack    the S3 tests against LocalStack, without Docker
 #   make bench              the measurements of benchmarks/
 #   make soak               the soak tests for SOAK_SECONDS each (120: ten minutes in all)
-#   make test-localstack    the S3 tests against LocalStack, without Docker
+#   make lock               newest versions into the pins in requirements/
 #   make clean              remove the environments and what the tools left
 #
-# PYTHON=python3.13 chooses the interpreter; ARGS="-k ranges" goes to pytest.
+# PYTHON=python3.13 chooses the interpreter; ARGS="-k ranges" goes to pytest; WORKERS=0 runs it in one process.
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 3
 SOAK_SECONDS ?= 120
+PARALLEL = -n $(WORKERS) --dist loadgroup
+# A variable, since a comma would part the arguments of a call.
+PACKAGE = -c requirements/dev.txt -e '.[all,s3fs]'
+CORE = -m 'not localstack and not soak and not machine'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage bench soak test-localstack servers clean
+.PHONY: help demo test lint coverage docs docs-serve build test-core test-lowest test-localstack bench soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -27,7 +38,7 @@ demo: $(VENV)/.demo
 	@$(VENV)/bin/python -m examples.demo $(ARGS)
 
 test: $(VENV)/.dev
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
@@ -35,7 +46,29 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/mypy
 
 coverage: $(VENV)/.dev
-	@$(VENV)/bin/python -m pytest --cov --cov-report=term-missing $(ARGS)
+	@$(VENV)/bin/python -m pytest $(PARALLEL) --cov --cov-report=term-missing $(ARGS)
+
+docs: .venv-docs/.ready
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+docs-serve: .venv-docs/.ready
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
+
+build: $(VENV)/.dev
+	@rm -rf dist
+	@$(VENV)/bin/python -m build --no-isolation >/dev/null
+	@$(VENV)/bin/python -m twine check --strict dist/*
+
+test-core: $(VENV)/.dev
+	@$(VENV)/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
+
+test-lowest: .venv-lowest/bin/python
+	@.venv-lowest/bin/python -m uv pip install -q --python .venv-lowest --resolution lowest-direct -e '.[all,s3fs]' --group dev
+	@.venv-lowest/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
+
+test-localstack: $(VENV)/.dev
+	@localstack/run --install
+	@$(VENV)/bin/python -m pytest -m localstack $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
@@ -43,30 +76,44 @@ bench: $(VENV)/.bench
 soak: $(VENV)/.dev
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(VENV)/bin/python -m pytest -m soak --timeout=0 $(ARGS)
 
-test-localstack: $(VENV)/.dev
-	@localstack/run --install
-	@$(VENV)/bin/python -m pytest -m localstack $(ARGS)
+lock: $(VENV)/bin/python
+	@$(VENV)/bin/python -m uv pip compile -q -U --universal --python-version 3.11 --no-annotate --no-header \
+		pyproject.toml --extra all --extra s3fs --group dev -o requirements/dev.txt
+	@$(VENV)/bin/python -m uv pip compile -q -U --universal --python-version 3.11 --no-annotate --no-header \
+		--group docs -o requirements/docs.txt
 
 # The S3 servers that the tests use where they are there, each in an environment of its own.
 servers: .venv-swift/.ready
 	@localstack/run --install
 
 clean:
-	rm -rf $(VENV) .venv-localstack .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-docs .venv-localstack .venv-lowest .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis dist site
 
-# .venv/.dev is the environment once the extra `dev` is in it; so for every other extra. Pip is told
-# to speak of errors only. s3fs allows few releases of boto3: asked for first, they are found at once;
-# asked for beside everything else, pip tries one release after another for minutes.
-$(VENV)/.%: pyproject.toml | $(VENV)/bin/python
-	@echo "installing assetstore[$*] into $(VENV) ..."
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[s3,s3fs]'
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[$*]'
+# $(1): an environment, $(2): what goes into it. uv takes seconds where pip takes a minute; it reads no pip.conf, so
+# where it finds nothing, pip is tried.
+install = $(1)/bin/python -m uv pip install -q --python $(1)/bin/python $(2) 2>/dev/null || \
+	$(1)/bin/python -m pip install -qq --disable-pip-version-check $(2)
+
+# .venv/.dev is the environment with the dependency group `dev` in it; so for `demo` and `bench`.
+$(VENV)/.%: pyproject.toml requirements/dev.txt | $(VENV)/bin/python
+	@echo "installing assetstore and what '$*' needs into $(VENV) ..."
+	@$(call install,$(VENV),$(PACKAGE) --group $*)
 	@touch $@
+
+.venv-docs/.ready: requirements/docs.txt
+	@$(MAKE) --no-print-directory VENV=.venv-docs .venv-docs/bin/python
+	@echo "installing MkDocs into .venv-docs ..."
+	@$(call install,.venv-docs,-r requirements/docs.txt)
+	@touch $@
+
+.venv-lowest/bin/python:
+	@$(MAKE) --no-print-directory VENV=.venv-lowest .venv-lowest/bin/python
 
 .venv-swift/.ready: localstack/swift-requirements.txt
 	@$(MAKE) --no-print-directory VENV=.venv-swift .venv-swift/bin/python
 	@echo "installing Swift into .venv-swift ..."
-	@.venv-swift/bin/python -m pip install -qq --disable-pip-version-check -r localstack/swift-requirements.txt
+	@$(call install,.venv-swift,-r localstack/swift-requirements.txt)
 	@touch $@
 
 define LOOK_AT_PYTHON
@@ -84,4 +131,4 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c "$$LOOK_AT_PYTHON"
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 	@# Debian's pip cannot resolve what the newest one can; without a network it has to do.
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip || true
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip uv 2>/dev/null || true

@@ -1,4 +1,4 @@
-"""This module owns what every test may ask for; the servers and programs stand in ``support/servers``."""
+"""Fixtures of every test, and how tests are spread over processes; servers and programs are in ``support/servers``."""
 
 from __future__ import annotations
 
@@ -34,11 +34,57 @@ ASSET_TREE = (
 )
 
 
+#: Files whose tests take longest, so that no worker is left alone with one of them at the end.
+LONGEST = (
+    "publish/test_publish_s3.py",
+    "http/test_as_static_files.py",
+    "http/test_strangers.py",
+    "faults/test_soak.py",
+    "http/test_servers.py",
+    "browser/",
+    "examples/test_demo.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one group run in one process of pytest-xdist (``--dist loadgroup``), the longest groups first.
+
+    LocalStack and Swift start once a run. Tests that share a fixture of module scope stay together, so that what it
+    starts is started once; any other test runs wherever there is room.
+    """
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_start_order)
+
+
+def _group(item: pytest.Item) -> str | None:
+    if item.get_closest_marker("localstack"):
+        return "localstack"
+    if "swift" in item.nodeid.lower() or "swift_server" in getattr(item, "fixturenames", ()):
+        return "swift"
+    definitions = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    shared = sorted(name for name, found in definitions.items() if any(each.scope == "module" for each in found))
+    if not shared:
+        return None
+    params = getattr(item, "callspec", None)
+    values = [str(params.indices[name]) for name in shared if name in params.indices] if params else []
+    return "-".join([item.location[0], *values])
+
+
+def _start_order(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    if group and group.args[0] in {"localstack", "swift"}:
+        return 0
+    return 1 if item.location[0].removeprefix("tests/").startswith(LONGEST) else 2
+
+
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """As pytest has it, without what threads say that a store of an earlier test has left behind.
+    """pytest's own, without the records of threads that belong to the store of an earlier test.
 
-    They end when that store is collected, which may be a little later.
+    Such a thread ends when its store is collected, which may be later.
     """
     earlier = {each for each in threading.enumerate() if each.name.startswith("assetstore-")}
 
@@ -63,7 +109,7 @@ def asset_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_this_machine() -> Iterator[None]:
-    """Neither the credentials nor the settings of whoever runs the tests reach them."""
+    """No credentials and no settings of the environment reach a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("AWS_", "ASSETS_", "STATIC_X_", "IMPORT_MAP"))]:
             patch.delenv(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,8 +61,8 @@ def test_an_interpreter_that_will_not_do_says_what_to_do(change: str, said: str,
     assert not (tmp_path / "venv").exists()
 
 
-def test_ci_runs_the_command_that_the_readme_names() -> None:
-    script = (PROJECT / ".ci/run").read_text().splitlines()
-    assert script[-1] == "CI=true make test"
-    assert "make lint" in script
-    assert "make test" in (PROJECT / "README.md").read_text()
+def test_ci_runs_targets_of_the_makefile_alone() -> None:
+    script = (PROJECT / ".ci/run").read_text()
+    targets = set(re.findall(r"\bmake ([\w./-]+)", script))
+    assert targets >= {"coverage", "lint", "docs", "build", "servers"}
+    assert make("-n", *sorted(targets)).returncode == 0
