@@ -194,7 +194,7 @@ def test_what_is_no_full_url_is_refused(base: str, entries: Mapping[str, Entry])
 
 
 def test_a_host_that_does_not_answer_is_an_error_and_no_fault(entries: Mapping[str, Entry], free_port: object) -> None:
-    with pytest.raises(BackendUnavailable, match="does not response"):
+    with pytest.raises(BackendUnavailable, match="does not answer"):
         check(f"http://127.0.0.1:{free_port()}/", entries)  # type: ignore[operator]
 
 

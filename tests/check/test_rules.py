@@ -48,7 +48,7 @@ def test_the_status_decides_what_to_change(given: int, says: str) -> None:
 
 def test_no_answer_tells_why() -> None:
     found = rules.status(CdnResponse("https://cdn.example.com/x", 0, {}, error="timed out"))
-    assert found.saw == "no response: timed out"
+    assert found.saw == "no answer: timed out"
 
 
 @pytest.mark.parametrize(
