@@ -23,7 +23,7 @@ from assetstore.names.manifest import Entry, Manifest
 from assetstore.publish.layout import Layout, encoded_sizes
 from assetstore.publish.pool import WorkerPool
 from assetstore.references import js as scripts
-from assetstore.references.js import is_read
+from assetstore.references.js import MAX_BYTES, is_module
 
 #: The fingerprint of one version, whose ``sha256`` is known.
 Name = Callable[[FileStat], str | None]
@@ -100,7 +100,7 @@ def naming(
 def _entry(backend: Backend, stat: FileStat, name: Name) -> Entry:
     opened = backend.open(stat.path)
     sha256, sha384 = hashlib.sha256(), hashlib.sha384()
-    module = bytearray() if is_read(opened.stat) else None
+    module = bytearray() if is_module(stat.path) and opened.stat.size <= MAX_BYTES else None
     try:
         for chunk in opened.chunks(0, opened.stat.size):
             sha256.update(chunk)

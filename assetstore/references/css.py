@@ -1,9 +1,7 @@
-"""This module owns how a style sheet is read for references, and how they are replaced in it.
+"""References in a style sheet: a linear tokenizer of CSS Syntax Level 3, and their replacement.
 
-The tokens come from tinycss2, which follows CSS Syntax Level 3; nothing is matched in the raw
-text. A token tells its line and column but not its end, so the end is looked for from there, and
-accepted only when tinycss2 reads that slice as the very same token. Everything outside the
-replaced spans stays as it was, byte by byte.
+It reads the tokens that matter (strings, ``url()``, functions, at-rules, brackets) and skips the
+rest. Any bytes are accepted. Everything outside of the replaced URLs stays as it was, byte by byte.
 """
 
 from __future__ import annotations
@@ -11,181 +9,196 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
-from typing import Any
+from itertools import islice
+from typing import TypeAlias
 
-from assetstore.errors import SettingsError
-from assetstore.references.reference import Place, Reference
+from assetstore.references.reference import MAX_REFERENCES, Positions, Reference, run
 
-#: A line break of CSS Syntax section 3.3, before its normalisation.
-_LINE_BREAK = re.compile(r"\r\n|[\r\n\f]")
-_QUOTED = re.compile(r"""(["'])(?P<url>(?:\\(?:\r\n|.)|(?!\1)[^\\])*)\1?""", re.DOTALL)
-_UNQUOTED = re.compile(r"[^(]*\([ \t\r\n\f]*(?P<url>(?:\\.|[^\\)])*?)[ \t\r\n\f]*(?:\)|\Z)", re.DOTALL)
+#: Larger style sheets are not read, but served as they are.
+MAX_BYTES = 8 * 1024 * 1024
+
+_ESCAPE = rb"\\(?:[0-9A-Fa-f]{1,6}(?:\r\n|[ \t\r\n\f])?|[^\r\n\f0-9A-Fa-f])"
+# No match reads more than 400 KB, which takes 5 to 10 ms: the interpreter lock is held for as long.
+#: The next token that matters; names that call no function and other punctuation are skipped.
+_TOKENS = rb"""
+    (?: [^-\w\x80-\xff"'()\[\]{}/@\\%b<\#]{1,4096}+ | \#?[-\w\x80-\xff]{1,4096}+(?![-\w\x80-\xff\\(]) ){0,100}+
+    (?: (?P<name>[@\#]?(?:[-\w\x80-\xff]{1,4096}+|%b){1,100}+)(?P<call>\(?)
+      | (?P<comment>/\*)
+      | (?P<mark>["'()\[\]{};])
+      | <!-- | [\s\S]
+    )?
+"""
+_TOKEN = re.compile(_TOKENS % (b"", _ESCAPE), re.VERBOSE)
+#: The same in the prelude of an at-rule, which may end with ``;``.
+_TOKEN_OF_PRELUDE = re.compile(_TOKENS % (b";", _ESCAPE), re.VERBOSE)
+_FUNCTION = re.compile(rb"((?:[-\w\x80-\xff]{1,4096}+|%b){1,100}+)\(" % _ESCAPE)
+_IN_STRING = {
+    ord('"'): re.compile(rb"""(?:[^"\\\r\n\f]{1,4096}+|\\(?:\r\n|[\s\S])){0,100}+"""),
+    ord("'"): re.compile(rb"""(?:[^'\\\r\n\f]{1,4096}+|\\(?:\r\n|[\s\S])){0,100}+"""),
+}
+_IN_URL = re.compile(rb"(?:[^\"'()\\ \t\r\n\f\x00-\x08\x0b\x0e-\x1f\x7f]{1,4096}+|%b){0,100}+" % _ESCAPE)
+_IN_BAD_URL = re.compile(rb"(?:[^)\\]{1,4096}+|\\[\s\S]?){0,100}+")
+_BLANKS = re.compile(rb"[ \t\r\n\f]{0,4096}+")
+_UNESCAPE = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})(?:\r\n|[ \t\r\n\f])?|(\r\n|[\s\S])|\Z)|\0")
+_SOURCE_MAP = re.compile(rb"[#@][ \t]*+sourceMappingURL=[ \t]*+(\S++)\s*+")
 _DATA = re.compile(r"\s*data:", re.IGNORECASE)
-_SOURCE_MAP = re.compile(r"[#@][ \t]*sourceMappingURL=[ \t]*(\S+)\s*")
-#: What has to be escaped so that a URL may stand in quotes of either kind and without any.
+#: What is escaped so that a URL may stand in quotes of either kind, and without any.
 _SPECIAL = re.compile(r"""["'()\\\x00-\x20\x7f]""")
-_IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
+
 _URL_FUNCTIONS = frozenset({"url", "src"})
-_BLOCKS = frozenset({"{} block", "[] block", "() block"})
-_BLANK = frozenset({"whitespace", "comment"})
-_BOM = "\ufeff"
+_IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
+_CLOSES = {0x28: 0x29, 0x5B: 0x5D, 0x7B: 0x7D}
+#: An open bracket is what closes it, with this bit where nothing in it is followed, or is an image-set().
+_IGNORED, _IMAGES = 0x80, 0x01
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A reference of a style sheet, and the half-open span of characters that spells its URL."""
+class Located:
+    """A reference of a style sheet, and the half-open span of bytes that spells its URL."""
 
     reference: Reference
     start: int
     stop: int
 
 
-def require() -> None:
-    """Find out now, not at the first style sheet, whether the parser is installed.
-
-    Raises:
-        SettingsError: it is not; the message says how to install it.
-    """
-    _tinycss2()
-
-
-@cache
-def _tinycss2() -> ModuleType:
-    try:
-        import tinycss2
-    except ImportError as error:
-        raise SettingsError(
-            "reading style sheets for references needs tinycss2; install it with: pip install 'assetstore[css]'"
-        ) from error
-    module: ModuleType = tinycss2
-    return module
-
-
-def decode(data: bytes) -> str:
-    """The text of a style sheet, from which :func:`encode` gives back exactly the same bytes."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def encode(text: str) -> bytes:
-    """The bytes of :func:`decode`'s text."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def scan(text: str) -> list[Found]:
-    """Every reference that a browser would follow from the style sheet *text*, in order.
+def scan(data: bytes) -> list[Located]:
+    """Every reference that a browser would follow from the style sheet *data*, in order. Never raises.
 
     These are ``url()``, ``src()`` and the strings of ``image-set()`` in declarations, ``@import``
     in all its forms, and the source map comment. Not followed, so not found: what stands in other
     comments, in the conditions of ``@supports`` and the like, and in ``@namespace``. ``data:``
     URLs carry their bytes themselves and are left out.
     """
-    return sorted(_Scanner(text).found(), key=lambda each: each.start)
+    positions = Positions(data, breaks=b"\r\n\f")
+    found = (each for each in _references(data) if not _DATA.match(each[1]))
+    return [
+        Located(Reference(kind, url, positions.at(at)), start, stop)
+        for kind, url, at, start, stop in islice(found, MAX_REFERENCES)
+    ]
 
 
-def rewrite(text: str, found: Iterable[Found], replacement: Callable[[Reference], str | None]) -> str:
-    """*text* with the URL of each *found* reference replaced by what *replacement* gives; ``None`` keeps it."""
+def rewrite(data: bytes, found: Iterable[Located], replacement: Callable[[Reference], str | None]) -> bytes:
+    """*data* with the URL of each *found* reference replaced by what *replacement* gives; ``None`` keeps it."""
     parts, end = [], 0
     for each in found:
         if (url := replacement(each.reference)) is None:
             continue
         in_comment = each.reference.kind == "source-map"
-        parts += [text[end : each.start], url if in_comment else _SPECIAL.sub(_escaped, url)]
+        written = url if in_comment else _SPECIAL.sub(lambda match: f"\\{ord(match[0]):x} ", url)
+        parts += [data[end : each.start], written.encode()]
         end = each.stop
-    return "".join([*parts, text[end:]])
+    return b"".join([*parts, data[end:]])
 
 
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\{ord(match[0]):x} "
+_Found: TypeAlias = tuple[str, str, int, int, int]
 
 
-class _Scanner:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._skipped = len(_BOM) if text.startswith(_BOM) else 0
-        breaks = _LINE_BREAK.finditer(text, self._skipped)
-        self._line_starts = [self._skipped, *(each.end() for each in breaks)]
-
-    def found(self) -> Iterator[Found]:
-        pending = [(_tinycss2().parse_component_value_list(self._text[self._skipped :]), True)]
-        while pending:
-            tokens, top = pending.pop()
-            for token, is_import in _followed(tokens, top=top):
-                yield from self._references(token, is_import)
-                inner = getattr(token, "arguments", None) if token.type == "function" else _block_of(token)
-                if inner:
-                    pending.append((inner, False))
-
-    def _references(self, token: Any, is_import: bool) -> Iterator[Found]:
-        match token.type:
-            case "url":
-                yield from self._url(token, "import" if is_import else "url")
-            case "string" if is_import:
-                yield from self._string(token, "import")
-            case "comment":
-                yield from self._source_map(token)
-            case "function" if (name := token.lower_name) in _URL_FUNCTIONS:
-                first = next((each for each in token.arguments if each.type not in _BLANK), None)
-                if first is not None and first.type == "string":
-                    yield from self._string(first, "import" if is_import else name)
-            case "function" if token.lower_name in _IMAGE_SETS:
-                for each in token.arguments:
-                    if each.type == "string":
-                        yield from self._string(each, "image-set")
-
-    def _url(self, token: Any, kind: str) -> Iterator[Found]:
-        yield from self._spelled(token, kind, _UNQUOTED)
-
-    def _string(self, token: Any, kind: str) -> Iterator[Found]:
-        yield from self._spelled(token, kind, _QUOTED)
-
-    def _spelled(self, token: Any, kind: str, spelling: re.Pattern[str]) -> Iterator[Found]:
-        if _DATA.match(token.value):
-            return
-        match = spelling.match(self._text, self._offset(token))
-        if match and _reads_as(match[0], token):
-            yield self._at(token, kind, token.value, match.span("url"))
-
-    def _source_map(self, token: Any) -> Iterator[Found]:
-        if match := _SOURCE_MAP.fullmatch(token.value):
-            start = self._offset(token) + len("/*")
-            yield self._at(token, "source-map", match[1], (start + match.start(1), start + match.end(1)))
-
-    def _at(self, token: Any, kind: str, url: str, span: tuple[int, int]) -> Found:
-        return Found(Reference(kind, url, Place(token.source_line, token.source_column)), *span)
-
-    def _offset(self, token: Any) -> int:
-        line_start = self._line_starts[int(token.source_line) - 1]
-        return line_start + int(token.source_column) - 1
+def _references(data: bytes) -> Iterator[_Found]:
+    """Kind, URL, offset of the token, and span of the URL, of each reference."""
+    brackets = bytearray()
+    # The prelude of an at-rule (CSS Syntax section 9.1) fetches nothing, but for the first value of an @import.
+    prelude = False
+    pos, size = 3 if data.startswith(b"\xef\xbb\xbf") else 0, len(data)
+    while pos < size:
+        token = (_TOKEN_OF_PRELUDE if prelude else _TOKEN).match(data, pos)
+        assert token is not None  # it matches anything
+        pos = token.end()
+        ignored = bool(brackets) and brackets[-1] >= _IGNORED
+        followed = not (prelude or ignored)
+        if mark := token["mark"]:
+            first, at = mark[0], pos - 1
+            if first in _IN_STRING:
+                stop, pos, whole = _string(data, pos)
+                if whole and followed and brackets and brackets[-1] == _IMAGES:
+                    yield "image-set", _value(data[at + 1 : stop]), at, at + 1, stop
+            elif first in _CLOSES:
+                if first == 0x7B and not ignored:
+                    prelude, followed = False, True
+                brackets.append(_CLOSES[first] | (0 if followed else _IGNORED))
+            elif first == 0x3B:
+                prelude = prelude and ignored
+            elif brackets and first == (0x29 if brackets[-1] == _IMAGES else brackets[-1] & ~_IGNORED):
+                prelude = brackets.pop() >= _IGNORED and prelude
+        elif token["comment"]:
+            stop = data.find(b"*/", pos)
+            stop = size if stop < 0 else stop
+            if followed and (match := _SOURCE_MAP.fullmatch(data, pos, stop)):
+                yield "source-map", match[1].decode(errors="replace"), pos - 2, *match.span(1)
+            pos = min(size, stop + 2)
+        elif written := token["name"]:
+            name, called = _value(written).lower(), bool(token["call"])
+            if followed and name.startswith("@"):
+                prelude, followed = True, False
+                if name == "@import" and not (brackets or called) and (found := _imported(data, pos)):
+                    yield found
+            if called:
+                found, end = _url(data, name, token.start("name"), pos)
+                if found and followed:
+                    yield found
+                if end is None:
+                    images = followed and name in _IMAGE_SETS
+                    brackets.append(_IMAGES if images else 0x29 if followed else 0x29 | _IGNORED)
+                else:
+                    pos = end
 
 
-def _reads_as(text: str, token: Any) -> bool:
-    read = [each for each in _tinycss2().parse_component_value_list(text) if each.type != "error"]
-    return len(read) == 1 and read[0].type == token.type and read[0].value == token.value
+def _imported(data: bytes, pos: int) -> _Found | None:
+    """The reference of an ``@import`` whose prelude begins at *pos*."""
+    pos = _skip(data, pos)
+    if data[pos : pos + 1] in (b'"', b"'"):
+        stop, _, whole = _string(data, pos + 1)
+        return ("import", _value(data[pos + 1 : stop]), pos, pos + 1, stop) if whole else None
+    if (function := _FUNCTION.match(data, pos)) is None:
+        return None
+    found, _ = _url(data, _value(function[1]).lower(), pos, function.end())
+    return ("import", *found[1:]) if found else None
 
 
-def _followed(tokens: Iterable[Any], *, top: bool) -> Iterator[tuple[Any, bool]]:
-    """The tokens that may carry a reference, each with whether ``@import`` stands before it.
-
-    The prelude of an at-rule (CSS Syntax section 9.1) fetches nothing, but for the first value of
-    an ``@import``, which counts only outside every block.
-    """
-    remaining = iter(tokens)
-    for token in remaining:
-        if token.type != "at-keyword":
-            yield token, False
-            continue
-        awaits_url = top and token.lower_value == "import"
-        for each in remaining:
-            if each.type == "{} block":
-                yield each, False
-            elif awaits_url and each.type not in _BLANK:
-                awaits_url = False
-                yield each, True
-            if each.type == "{} block" or (each.type == "literal" and each.value == ";"):
-                break
+def _url(data: bytes, name: str, at: int, pos: int) -> tuple[_Found | None, int | None]:
+    """The URL that the function *name* has as its argument at *pos*; and the end of a url token, which is no function."""
+    if name not in _URL_FUNCTIONS:
+        return None, None
+    begin = run(_BLANKS, data, pos) if name == "url" else _skip(data, pos)
+    if data[begin : begin + 1] in (b'"', b"'"):
+        stop, _, whole = _string(data, begin + 1)
+        return (name, _value(data[begin + 1 : stop]), begin, begin + 1, stop) if whole else None, None
+    if name != "url":
+        return None, None
+    stop = run(_IN_URL, data, begin)
+    end = run(_BLANKS, data, stop)
+    if end == len(data) or data[end] == 0x29:
+        return ("url", _value(data[begin:stop]), at, begin, stop), end + 1
+    return None, run(_IN_BAD_URL, data, end) + 1
 
 
-def _block_of(token: Any) -> list[Any] | None:
-    return token.content if token.type in _BLOCKS else None
+def _string(data: bytes, pos: int) -> tuple[int, int, bool]:
+    """Where the string whose first character is at *pos* stops, where its token ends, and whether it is no bad one."""
+    quote = data[pos - 1]
+    stop = run(_IN_STRING[quote], data, pos)
+    if stop >= len(data) - 1 and data[stop : stop + 1] in (b"", b"\\"):
+        return stop, len(data), True
+    closed = data[stop] == quote
+    return stop, stop + closed, closed
+
+
+def _skip(data: bytes, pos: int) -> int:
+    """Where the blanks and comments at *pos* end."""
+    while data.startswith(b"/*", pos := run(_BLANKS, data, pos)):
+        stop = data.find(b"*/", pos + 2)
+        pos = len(data) if stop < 0 else stop + 2
+    return pos
+
+
+def _value(raw: bytes) -> str:
+    """The text of a name, string or URL, its escapes undone (CSS Syntax section 4.3.7)."""
+    text = raw.decode(errors="replace")
+    return _UNESCAPE.sub(_unescaped, text) if "\\" in text or "\0" in text else text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if match[1]:
+        code_point = int(match[1], 16)
+        return "\ufffd" if not 0 < code_point < 0x110000 or 0xD800 <= code_point < 0xE000 else chr(code_point)
+    if match[0] == "\0":
+        return "\ufffd"
+    return "" if match[2] in {None, "\n", "\r", "\r\n", "\f"} else match[2]

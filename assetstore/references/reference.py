@@ -21,9 +21,13 @@ _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
 
 
+#: How many references of one file are read; the largest real style sheets and bundles have some hundreds.
+MAX_REFERENCES = 20_000
+
+
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a file something stands, for people: both count from one, columns in characters."""
+class Position:
+    """Line and column of a reference in its file: both from one, columns in characters."""
 
     line: int
     column: int
@@ -32,18 +36,49 @@ class Place:
         return f"{self.line}:{self.column}"
 
 
+class Positions:
+    """Positions for offsets of bytes in a file. Ascending offsets cost one pass over the file together."""
+
+    def __init__(self, data: bytes, *, breaks: bytes = b"\r\n") -> None:
+        self._data = data
+        #: The characters that end a line, ``\\r\\n`` as one.
+        self._breaks = breaks
+        self._offset = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+        self._line, self._column = 1, 1
+
+    def at(self, offset: int) -> Position:
+        """The position of the byte at *offset*, which is no less than the one before."""
+        between = self._data[self._offset : offset]
+        ends = [between.rfind(each) for each in self._breaks]
+        if (end := max(ends)) >= 0:
+            counts = sum(between.count(each) for each in self._breaks)
+            self._line += counts - between.count(b"\r\n")
+            self._column = 1
+            between = between[end + 1 :]
+        self._column += len(between.decode(errors="replace"))
+        self._offset = offset
+        return Position(self._line, self._column)
+
+
+def run(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
+    """Where repeated matches of *pattern* from *pos* on end; the pattern matches the empty string too."""
+    while (end := pattern.match(data, pos).end()) > pos:  # type: ignore[union-attr]
+        pos = end
+    return pos
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One reference as written, escapes undone: ``kind`` is the syntax that carries it."""
 
     kind: str
     url: str
-    #: ``0:0`` where a manifest tells of it, which has no places.
-    place: Place = Place(0, 0)
+    #: ``0:0`` for a reference that was read from a manifest, which has no positions.
+    position: Position = Position(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Meaning:
     """What a reference means inside its mount: a logical path, and ``?query#fragment`` as written."""
 
     path: str
@@ -64,7 +99,7 @@ def is_relative(url: str) -> bool:
     return bool(url) and url[0] not in "/\\#?" and not _SCHEME.match(url)
 
 
-def target(owner: str, url: str) -> Target:
+def target(owner: str, url: str) -> Meaning:
     """Which asset a relative *url* inside the file *owner* means.
 
     Raises:
@@ -76,7 +111,7 @@ def target(owner: str, url: str) -> Target:
     joined = posixpath.normpath(posixpath.join(posixpath.dirname(owner), path))
     if posixpath.basename(path) in {"", ".", ".."} or not is_clean(joined):
         raise OutsideMount(f"{url!r} in {owner!r} leaves the mount or names no file")
-    return Target(joined, suffix)
+    return Meaning(joined, suffix)
 
 
 def relative(owner: str, path: str) -> str:

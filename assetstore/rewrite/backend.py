@@ -17,7 +17,7 @@ from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFi
 from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.fingerprint import Fingerprinter
-from assetstore.references import css as stylesheets
+from assetstore.references.css import MAX_BYTES as MAX_SHEET_BYTES
 from assetstore.rewrite import graph as sheets
 from assetstore.rewrite.graph import Look, Source
 from assetstore.util.background import DeferredCache, on_event_loop
@@ -25,8 +25,6 @@ from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
-#: Larger style sheets are passed through as they are, so that no file can exhaust memory.
-MAX_SHEET_BYTES = 4 * 1024 * 1024
 #: How many sources are remembered, and how many faults are remembered as said.
 MAX_SOURCES = 500
 
@@ -316,7 +314,6 @@ def rewritten(backend: Backend, fingerprinter: Fingerprinter | None, references:
         )
     if fingerprinter is None:
         raise SettingsError(f"references={references!r} writes fingerprints, and fingerprint=False makes none")
-    stylesheets.require()
     return RewrittenBackend(backend, fingerprinter, strict=references == "strict")
 
 

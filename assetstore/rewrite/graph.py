@@ -18,8 +18,8 @@ from assetstore.assets.paths import extension
 from assetstore.backends.base import FileStat
 from assetstore.names import fingerprint as fingerprints
 from assetstore.references import css as stylesheets
-from assetstore.references.css import Found
-from assetstore.references.reference import OutsideMount, Reference, Target, is_relative, relative, target
+from assetstore.references.css import Located
+from assetstore.references.reference import Meaning, OutsideMount, Reference, is_relative, relative, target
 
 #: Gives the facts of a path, ``None`` where nothing is there.
 Look = Callable[[str], FileStat | None]
@@ -36,21 +36,20 @@ class Source:
 
     #: The facts of the version that was read.
     stat: FileStat
-    text: str
-    found: tuple[Found, ...]
+    data: bytes
+    found: tuple[Located, ...]
 
     @classmethod
     def read(cls, stat: FileStat, data: bytes) -> Source:
         """Scan the bytes of one version."""
-        text = stylesheets.decode(data)
-        return cls(stat, text, tuple(each for each in stylesheets.scan(text) if is_relative(each.reference.url)))
+        return cls(stat, data, tuple(each for each in stylesheets.scan(data) if is_relative(each.reference.url)))
 
-    def targets(self) -> Iterator[tuple[Reference, Target | None]]:
+    def targets(self) -> Iterator[tuple[Reference, Meaning | None]]:
         """Each relative reference with what it means; ``None`` where it leaves the mount."""
         for each in self.found:
             yield each.reference, self.meaning(each.reference)
 
-    def meaning(self, reference: Reference) -> Target | None:
+    def meaning(self, reference: Reference) -> Meaning | None:
         """What *reference* means; ``None`` where it leaves the mount."""
         try:
             return target(self.stat.path, reference.url)
@@ -67,7 +66,7 @@ class Source:
                 return None
             return relative(self.stat.path, fingerprints.add(meant.path, fingerprint)) + meant.suffix
 
-        return stylesheets.encode(stylesheets.rewrite(self.text, self.found, replacement))
+        return stylesheets.rewrite(self.data, self.found, replacement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ def _next(sources: Mapping[str, Source], path: str) -> set[str]:
 def broken(source: Source, look: Look) -> Iterator[tuple[str, str]]:
     """What *source* refers to in vain: file, line and column of each, and what is wrong with it."""
     for reference, meant in source.targets():
-        where, said = f"{source.stat.path}:{reference.place}", f"{reference.kind} of {reference.url!r}"
+        where, said = f"{source.stat.path}:{reference.position}", f"{reference.kind} of {reference.url!r}"
         if meant is None:
             yield where, f"{said} leads out of the mount"
         elif look(meant.path) is None:

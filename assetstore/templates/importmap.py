@@ -75,8 +75,6 @@ class ImportMaps:
     """Resolves the import map setting, for each page that asks."""
 
     def __init__(self, setting: ImportMap, names: PageNames) -> None:
-        if setting.entries:
-            scripts.require()
         self._setting = setting
         self._names = names
         self._graph = ModuleGraph()

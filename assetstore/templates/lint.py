@@ -56,7 +56,7 @@ def _imports(maps: ImportMaps, module: Module, imports: list[Import]) -> Iterato
     for each in imports:
         message = _fault(maps, each)
         if message is not None:
-            yield Finding(f"{module.path}:{each.reference.place}", message)
+            yield Finding(f"{module.path}:{each.reference.position}", message)
 
 
 def _fault(maps: ImportMaps, found: Import) -> str | None:
@@ -98,7 +98,7 @@ def _circles(walked: list[tuple[Module, list[Import]]]) -> Iterator[Finding]:
             elif following.module in trail:
                 circle = [*trail[trail.index(following.module) :], following.module]
                 said = "modules import each other in a circle: " + " → ".join(each.path for each in circle)
-                yield Finding(f"{module.path}:{following.reference.place}", said, fault=False)
+                yield Finding(f"{module.path}:{following.reference.position}", said, fault=False)
             elif following.module in imports and following.module not in done:
                 trail.append(following.module)
                 pending.append((following.module, iter(imports[following.module])))

@@ -14,7 +14,7 @@ from assetstore.backends.base import FileStat
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import Asset
 from assetstore.references import js as scripts
-from assetstore.references.js import is_read
+from assetstore.references.js import MAX_BYTES, is_module
 from assetstore.references.reference import OutsideMount, Reference, is_relative, target
 from assetstore.util.background import DeferredCache
 
@@ -71,7 +71,7 @@ class ModuleGraph:
         return [_meaning(module, each, lookup) for each in references if each.kind != "source-map"]
 
     def _scanned(self, module: Module, asset: Asset) -> tuple[Reference, ...]:
-        if asset.stat is None or not is_read(asset.stat):
+        if asset.stat is None or not is_module(module.path) or asset.stat.size > MAX_BYTES:
             return ()
         return self._scans.get(_Version(module.mount, asset.stat)) or ()
 

@@ -13,7 +13,6 @@ NEEDED = {
     "moto": "the S3 server",
     "uvicorn": "serving",
     "jinja2": "the page",
-    "tinycss2": "its style sheet",
 }
 
 

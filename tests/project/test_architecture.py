@@ -22,7 +22,7 @@ PARTS: dict[str, set[str]] = {
     "backends/http": {"urllib3"},
     "backends/s3": {"aiohttp", "anyio", "boto3", "botocore", "multidict", "mypy_boto3_s3", "yarl"},
     "backends/remote": {"anyio"},
-    "references": {"tinycss2", "tree_sitter", "tree_sitter_javascript"},
+    "references": set(),
     "names": {"anyio"},
     "rewrite": {"anyio"},
     "mounts": set(),

@@ -1,23 +1,25 @@
-"""Style sheets are read by a tokenizer, and nothing but the references changes."""
+"""Style sheets are read as CSS Syntax Level 3 says, whatever bytes they hold, and nothing but the references changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import thread_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.references import css as stylesheets
-from assetstore.references.reference import Place, Reference
+from assetstore.references.reference import MAX_REFERENCES, Position, Reference
 
 
 def urls(css: str) -> list[tuple[str, str]]:
-    return [(each.reference.kind, each.reference.url) for each in stylesheets.scan(css)]
+    return [(each.reference.kind, each.reference.url) for each in stylesheets.scan(css.encode())]
 
 
 def rewrite(css: str, replacement: Callable[[Reference], str | None]) -> str:
-    return stylesheets.rewrite(css, stylesheets.scan(css), replacement)
+    data = css.encode()
+    return stylesheets.rewrite(data, stylesheets.scan(data), replacement).decode()
 
 
 FOUND = [
@@ -84,13 +86,13 @@ def test_a_replaced_url_is_read_back_as_given(css: str, expected: list[tuple[str
 
 def test_line_and_column_are_those_of_the_file() -> None:
     css = "/* é */\r\na { }\n\n\tb { c: url(x.png) }\f d { e: url('y.png') }"
-    assert [each.reference.place for each in stylesheets.scan(css)] == [Place(4, 9), Place(5, 13)]
+    assert [each.reference.position for each in stylesheets.scan(css.encode())] == [Position(4, 9), Position(5, 13)]
 
 
 def test_everything_outside_the_spans_stays_byte_for_byte() -> None:
     data = b"\xef\xbb\xbf@charset 'x';\r\na{b:url( x.png )}\r\xff\xfe/* url(x.png) */\f\x00c{d:url('x.png')}"
-    text = stylesheets.decode(data)
-    assert stylesheets.encode(rewrite(text, lambda reference: "y-1.png")) == (
+    found = stylesheets.scan(data)
+    assert stylesheets.rewrite(data, found, lambda reference: "y-1.png") == (
         b"\xef\xbb\xbf@charset 'x';\r\na{b:url( y-1.png )}\r\xff\xfe/* url(x.png) */\f\x00c{d:url('y-1.png')}"
     )
 
@@ -135,7 +137,7 @@ fragments = st.sampled_from(
 @given(st.lists(fragments | st.text(max_size=4), max_size=30).map("".join))
 def test_no_text_breaks_the_reading_and_unreplaced_it_is_unchanged(css: str) -> None:
     assert rewrite(css, lambda reference: None) == css
-    found = stylesheets.scan(css)
+    found = stylesheets.scan(css.encode())
     assert all(one.stop <= other.start for one, other in zip(found, found[1:], strict=False)), "spans overlap"
 
 
@@ -148,6 +150,75 @@ def test_a_rewritten_text_refers_to_what_it_was_rewritten_to(css: str) -> None:
     assert urls(rewrite(css, lambda reference: name(reference.kind))) == expected
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_survive_decoding(data: bytes) -> None:
-    assert stylesheets.encode(stylesheets.decode(data)) == data
+@given(st.binary(max_size=200) | st.lists(fragments.map(str.encode) | st.binary(max_size=3), max_size=30).map(b"".join))
+def test_any_bytes_are_read_and_stay_as_they_are(data: bytes) -> None:
+    found = stylesheets.scan(data)
+    assert stylesheets.rewrite(data, found, lambda reference: None) == data
+
+
+@pytest.mark.parametrize(
+    ("css", "expected"),
+    [
+        pytest.param("a{b:1url(x.png)}", [], id="a number with a unit"),
+        pytest.param("a{b:#url(x.png)}", [], id="a hash"),
+        pytest.param("a{b:-url(x.png)}", [], id="another name"),
+        pytest.param("a{b:1.url(x.png)}", [("url", "x.png")], id="a number, a point, and a url"),
+        pytest.param("<!--url(x.png)", [("url", "x.png")], id="after a comment of HTML"),
+        pytest.param("a{@b url(x.png)}c{d:url(y.png)}", [("url", "y.png")], id="a prelude that its block ends"),
+        pytest.param("@b{;}c{d:url(x.png)}", [("url", "x.png")], id="after a block without declarations"),
+        pytest.param("@b(;)url(x.png);c{d:url(y.png)}", [("url", "y.png")], id="a semicolon within a prelude"),
+        pytest.param("a{b:c(;}d{e:url(x.png)}", [("url", "x.png")], id="in a function that does not end"),
+        pytest.param("a{b:url(x\\\ny.png)}c{d:url(z.png)}", [("url", "z.png")], id="a broken escape"),
+        pytest.param("a{b:url('x\ny.png')}c{d:url(z.png)}", [], id="a string that a line break ends"),
+        pytest.param(
+            "@import url(x;y.css);a{b:url(z.png)}", [("import", "x;y.css"), ("url", "z.png")], id="a semicolon in a url"
+        ),
+        pytest.param("@import sup('x.css');", [], id="import of another function"),
+        pytest.param("a{b:url(caf\u00e9.png)}", [("url", "caf\u00e9.png")], id="a letter beyond ASCII"),
+        pytest.param("a{b:url(\\d800 x.png)}", [("url", "\ufffdx.png")], id="an escape of half a pair"),
+        pytest.param("a{b:url(\\ffffff x.png)}", [("url", "\ufffdx.png")], id="an escape beyond Unicode"),
+    ],
+)
+def test_tokens_end_where_the_standard_says(css: str, expected: list[tuple[str, str]]) -> None:
+    assert urls(css) == expected
+
+
+def test_a_byte_that_is_no_utf_8_breaks_nothing() -> None:
+    data = b"/* Jos\xe9 */a{b:url(caf\xe9.png);c:url(x.png)}"
+    found = stylesheets.scan(data)
+    assert [each.reference.url for each in found] == ["caf\ufffd.png", "x.png"]
+    assert stylesheets.rewrite(data, found, lambda each: "y" if each.url == "x.png" else None) == data.replace(
+        b"x.png", b"y"
+    )
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"1",
+        b"(",
+        b"a{",
+        b"url(",
+        b"url( ",
+        b"'",
+        b"/*",
+        b"/**/",
+        b"@import ",
+        b"@import/*",
+        b"\\a",
+        b"url(x)",
+        b"src(/*",
+        b"-a ",
+    ],
+)
+def test_hostile_text_is_read_in_linear_time(piece: bytes) -> None:
+    def cost(size: int) -> float:
+        began = thread_time()
+        stylesheets.scan(b"a{b:" + piece * (size // len(piece)))
+        return thread_time() - began
+
+    assert min(cost(400_000) for _ in range(2)) < 8 * min(cost(100_000) for _ in range(3)) + 0.05
+
+
+def test_the_number_of_references_is_limited() -> None:
+    assert len(stylesheets.scan(b"url(x)" * (MAX_REFERENCES + 5))) == MAX_REFERENCES

@@ -10,29 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.assets.paths import is_clean, to_url
-from assetstore.references.reference import OutsideMount, Target, is_relative, relative, target
+from assetstore.references.reference import Meaning, OutsideMount, is_relative, relative, target
 
 
 @pytest.mark.parametrize(
     ("owner", "url", "expected"),
     [
-        pytest.param("css/app.css", "logo.png", Target("css/logo.png"), id="a sibling"),
-        pytest.param("css/app.css", "./logo.png", Target("css/logo.png"), id="a sibling, dotted"),
-        pytest.param("css/app.css", "../img/a.png", Target("img/a.png"), id="a cousin"),
-        pytest.param("app.css", "img/a.png", Target("img/a.png"), id="from the root"),
-        pytest.param("css/app.css", "f.eot?#iefix", Target("css/f.eot", "?#iefix"), id="query and fragment are kept"),
-        pytest.param("css/app.css", "f.svg#a?b", Target("css/f.svg", "#a?b"), id="a fragment may hold a question mark"),
+        pytest.param("css/app.css", "logo.png", Meaning("css/logo.png"), id="a sibling"),
+        pytest.param("css/app.css", "./logo.png", Meaning("css/logo.png"), id="a sibling, dotted"),
+        pytest.param("css/app.css", "../img/a.png", Meaning("img/a.png"), id="a cousin"),
+        pytest.param("app.css", "img/a.png", Meaning("img/a.png"), id="from the root"),
+        pytest.param("css/app.css", "f.eot?#iefix", Meaning("css/f.eot", "?#iefix"), id="query and fragment are kept"),
         pytest.param(
-            "css/app.css", "f.svg?x#y", Target("css/f.svg", "?x#y"), id="a query ends where the fragment begins"
+            "css/app.css", "f.svg#a?b", Meaning("css/f.svg", "#a?b"), id="a fragment may hold a question mark"
         ),
-        pytest.param("css/app.css", "my%20logo%2B.png", Target("css/my logo+.png"), id="percent signs are undone"),
-        pytest.param("css/app.css", "  a.png\n", Target("css/a.png"), id="blanks around it are stripped"),
-        pytest.param("css/app.css", "a\n.png", Target("css/a.png"), id="line breaks within are removed"),
-        pytest.param("css/app.css", "database.png", Target("css/database.png"), id="data is only a name here"),
-        pytest.param("css/app.css", "httpd.png", Target("css/httpd.png"), id="http is only a name here"),
+        pytest.param(
+            "css/app.css", "f.svg?x#y", Meaning("css/f.svg", "?x#y"), id="a query ends where the fragment begins"
+        ),
+        pytest.param("css/app.css", "my%20logo%2B.png", Meaning("css/my logo+.png"), id="percent signs are undone"),
+        pytest.param("css/app.css", "  a.png\n", Meaning("css/a.png"), id="blanks around it are stripped"),
+        pytest.param("css/app.css", "a\n.png", Meaning("css/a.png"), id="line breaks within are removed"),
+        pytest.param("css/app.css", "database.png", Meaning("css/database.png"), id="data is only a name here"),
+        pytest.param("css/app.css", "httpd.png", Meaning("css/httpd.png"), id="http is only a name here"),
     ],
 )
-def test_a_relative_url_means_one_asset(owner: str, url: str, expected: Target) -> None:
+def test_a_relative_url_means_one_asset(owner: str, url: str, expected: Meaning) -> None:
     assert is_relative(url)
     assert target(owner, url) == expected
 
@@ -69,7 +71,7 @@ logical_paths = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=4
 
 @given(owner=logical_paths, path=logical_paths)
 def test_relative_and_target_are_a_pair(owner: str, path: str) -> None:
-    assert target(owner, relative(owner, path)) == Target(path)
+    assert target(owner, relative(owner, path)) == Meaning(path)
 
 
 @given(owner=logical_paths, path=logical_paths)

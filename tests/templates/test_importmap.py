@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +16,9 @@ from typing import Any
 import pytest
 
 from assetstore import AssetStore
-from assetstore.errors import AssetNotFound, MountNotFound, SettingsError
+from assetstore.errors import AssetNotFound, MountNotFound
 from assetstore.names import manifest as manifests
 from assetstore.names.base import STAT_SECONDS
-from assetstore.references import js as scripts
 from assetstore.templates.importmap import LIST_SECONDS, MAP_SECONDS
 
 FILES = {
@@ -266,17 +264,6 @@ def test_settling_computes_everything(root: Path) -> None:
         return value(assets)
 
     assert len(asyncio.run(ask())["integrity"]) == 2
-
-
-def test_without_a_lexer_pins_still_work_and_entries_say_what_to_install(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("assetstore.references.js.available", lambda: False)
-    assert list(value(store(root, {"app": "js/app.js"}))["imports"]) == ["app"]
-    monkeypatch.setitem(sys.modules, "tree_sitter_javascript", None)
-    scripts._grammar.cache_clear()
-    with pytest.raises(SettingsError, match=r"assetstore\[js\]"):
-        store(root, {"entries": ["js/app.js"]})
 
 
 def test_a_server_that_has_only_a_manifest_gives_the_same_map(

@@ -67,8 +67,3 @@ def test_an_import_keeps_its_suffix_and_one_that_leaves_the_mount_means_nothing(
 def test_the_graph_is_bounded(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "MAX_MODULES", 3)
     assert len(reached(mount)) == 3
-
-
-def test_without_a_lexer_there_are_no_imports(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assetstore.references.js.available", lambda: False)
-    assert reached(mount) == ["js/app.js"]
