@@ -82,12 +82,13 @@ lock: $(VENV)/bin/python
 	@$(VENV)/bin/python -m uv pip compile -q -U --universal --python-version 3.11 --no-annotate --no-header \
 		--group docs -o requirements/docs.txt
 
-# The S3 servers that the tests use where they are there, each in an environment of its own.
-servers: .venv-swift/.ready
+# The storage servers that the tests use where they are there, each in an environment of its own. The one of Google
+# Cloud Storage is a binary in a package of the group `dev`.
+servers: .venv-swift/.ready .venv-azurite/.ready
 	@localstack/run --install
 
 clean:
-	rm -rf $(VENV) .venv-docs .venv-localstack .venv-lowest .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .venv-azurite .venv-docs .venv-localstack .venv-lowest .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis dist site
 
 # $(1): an environment, $(2): what goes into it. uv takes seconds where pip takes a minute; it reads no pip.conf, so
@@ -114,6 +115,14 @@ $(VENV)/.%: pyproject.toml requirements/dev.txt | $(VENV)/bin/python
 	@$(MAKE) --no-print-directory VENV=.venv-swift .venv-swift/bin/python
 	@echo "installing Swift into .venv-swift ..."
 	@$(call install,.venv-swift,-r localstack/swift-requirements.txt)
+	@touch $@
+
+.venv-azurite/.ready: localstack/azurite/package.json localstack/azurite/package-lock.json
+	@command -v npm >/dev/null || { echo "Azurite needs npm; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
+	@echo "installing Azurite into .venv-azurite ..."
+	@mkdir -p .venv-azurite
+	@cp localstack/azurite/package*.json .venv-azurite/
+	@cd .venv-azurite && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 define LOOK_AT_PYTHON

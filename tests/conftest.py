@@ -15,6 +15,7 @@ pytest_plugins = [
     "servers.programs",
     "servers.processes",
     "servers.s3",
+    "servers.emulators",
     "servers.fault_proxy",
     "servers.threads",
     "servers.edges",
@@ -111,7 +112,13 @@ def asset_tree(tmp_path: Path) -> Path:
 def _no_settings_of_this_machine() -> Iterator[None]:
     """No credentials and no settings of the environment reach a test."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "ASSETS_", "STATIC_X_", "IMPORT_MAP"))]:
+        for name in [
+            name
+            for name in os.environ
+            if name.startswith(
+                ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_HOST", "ASSETS_", "STATIC_X_", "IMPORT_MAP")
+            )
+        ]:
             patch.delenv(name)
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -35,9 +35,35 @@ def _cdn(url: str, options: Mapping[str, Any]) -> Backend:
     return open_url(url, options)
 
 
+def _gcs(url: str, options: Mapping[str, Any]) -> Backend:
+    try:
+        from assetstore.backends.gcs.backend import open_url
+    except ImportError as error:
+        raise SettingsError(f"root {url!r} needs google-cloud-storage; run: pip install 'assetstore[gcs]'") from error
+    return open_url(url, options)
+
+
+def _azure(url: str, options: Mapping[str, Any]) -> Backend:
+    try:
+        from assetstore.backends.azure.backend import open_url
+    except ImportError as error:
+        raise SettingsError(f"root {url!r} needs azure-storage-blob; run: pip install 'assetstore[azure]'") from error
+    return open_url(url, options)
+
+
 #: How the schemes with a backend of their own are opened; every other scheme is fsspec's.
 #: Each opener imports its library itself, so that nothing is imported that is not used.
-OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {"s3": _s3, "s3a": _s3, "http": _cdn, "https": _cdn}
+OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {
+    "s3": _s3,
+    "s3a": _s3,
+    "gs": _gcs,
+    "gcs": _gcs,
+    "az": _azure,
+    "abfs": _azure,
+    "abfss": _azure,
+    "http": _cdn,
+    "https": _cdn,
+}
 
 
 def open_backend(

@@ -1,4 +1,7 @@
-"""The plan of a publish: for each object, whether it is written and why."""
+"""This module owns the plan of a publish: for each object, whether it is written and why.
+
+A plan is made from what the assets are now (the survey) and what stands in the target.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from enum import Enum
 
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import Entry, StoredObject
-from assetstore.publish.inventory import Inventory
+from assetstore.publish.inventory import Target
 from assetstore.publish.layout import Stage
-from assetstore.publish.pool import WorkerPool
-from assetstore.publish.releases import ReleaseState
+from assetstore.publish.pool import Crew
+from assetstore.publish.releases import Record
 
 #: How many clashing names a message lists.
 NAMED_IN_MESSAGE = 5
@@ -58,20 +61,20 @@ class Plan:
 
     rows: tuple[Row, ...]
     entries: Mapping[str, Entry]
-    #: The release record that the plan was made from; ``None`` on a first publish.
-    state: ReleaseState | None
+    #: The ledger that the plan was made from; ``None`` on a first publish.
+    record: Record | None
     #: Fingerprinted paths of earlier releases that the target still has.
     retained: frozenset[str]
 
     @property
     def stale(self) -> list[str]:
         """Encoded siblings under plain names that an earlier publish left and this one does not refresh."""
-        if self.state is None:
+        if self.record is None:
             return []
         fresh = {row.stored.path for row in self.rows}
         return [
             each.path
-            for entry in self.state.current.entries.values()
+            for entry in self.record.current.entries.values()
             for each in entry.stored
             if each.path not in fresh and not entry.immutable(each) and each.path != entry.path
         ]
@@ -79,9 +82,9 @@ class Plan:
     @property
     def changes(self) -> bool:
         """Whether there is anything to do: an object to write, or an asset that came, went or was renamed."""
-        if self.state is None or any(row.writes for row in self.rows):
+        if self.record is None or any(row.writes for row in self.rows):
             return True
-        return _names(self.state.current.entries) != _names(self.entries)
+        return _names(self.record.current.entries) != _names(self.entries)
 
     def writes(self, stage: Stage) -> list[Row]:
         """What is written in one stage."""
@@ -92,7 +95,7 @@ def _names(entries: Mapping[str, Entry]) -> set[tuple[str, str | None, str]]:
     return {(each.path, each.fingerprint, each.sha256) for each in entries.values()}
 
 
-def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, force: bool = False) -> Plan:
+def make(entries: Sequence[Entry], target: Target, crew: Crew, *, force: bool = False) -> Plan:
     """Decide for every object of *entries* whether it is written.
 
     Raises:
@@ -101,33 +104,33 @@ def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, fo
     """
     wanted = [each for entry in entries for each in entry.stored]
     _refuse_doubles(wanted)
-    _refuse_pending_deletes(wanted, inventory.state)
-    present = inventory.present(wanted, pool)
-    before = {} if inventory.state is None else inventory.state.current.entries
+    _refuse_condemned(wanted, target.record)
+    standing = target.standing(wanted, crew)
+    before = {} if target.record is None else target.record.current.entries
     rows: list[Row] = []
     for entry in entries:
         for each in entry.stored:
-            reason = _reason(each, present.get(each.path), force)
-            listed = inventory.listing.get(each.path)
+            reason = _reason(each, standing.get(each.path), force)
+            listed = target.listing.get(each.path)
             seen = each if listed is None or listed.validator is None else replace(each, validator=listed.validator)
             rows.append(Row(seen, entry, reason))
     _refuse_clashes(rows, before)
     return Plan(
         tuple(rows),
         {each.path: each for each in entries},
-        inventory.state,
-        inventory.retained({row.stored.path for row in rows}),
+        target.record,
+        target.retained({row.stored.path for row in rows}),
     )
 
 
-def _reason(wanted: StoredObject, present: StoredObject | None, force: bool) -> Reason:
-    if present is None:
+def _reason(wanted: StoredObject, standing: StoredObject | None, force: bool) -> Reason:
+    if standing is None:
         return Reason.MISSING
-    if (present.sha256, present.size) != (wanted.sha256, wanted.size):
+    if (standing.sha256, standing.size) != (wanted.sha256, wanted.size):
         return Reason.CHANGED
     if force:
         return Reason.FORCED
-    return Reason.SAME if present.headers == wanted.headers else Reason.HEADER_DRIFT
+    return Reason.SAME if standing.headers == wanted.headers else Reason.HEADER_DRIFT
 
 
 def _refuse_doubles(wanted: Sequence[StoredObject]) -> None:
@@ -137,11 +140,11 @@ def _refuse_doubles(wanted: Sequence[StoredObject]) -> None:
         raise PublishConflict(f"two assets would both be stored as {_listed(twice)}; rename one of them")
 
 
-def _refuse_pending_deletes(wanted: Sequence[StoredObject], state: ReleaseState | None) -> None:
-    pending_deletes = [each.path for each in wanted if state is not None and each.path in state.pending_deletes]
-    if pending_deletes:
+def _refuse_condemned(wanted: Sequence[StoredObject], record: Record | None) -> None:
+    condemned = [each.path for each in wanted if record is not None and each.path in record.condemned]
+    if condemned:
         raise PublishConflict(
-            f"a prune is deleting {_listed(pending_deletes)}, or broke off while it did; "
+            f"a prune is deleting {_listed(condemned)}, or broke off while it did; "
             "run 'assetstore prune --yes' to its end, then publish again"
         )
 

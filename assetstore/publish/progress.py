@@ -1,4 +1,7 @@
-"""The progress of a publish: silent, as plain lines, or as a bar in a terminal."""
+"""This module owns how the progress of a publish is told: not at all, or in plain lines.
+
+A bar for terminals stands in :mod:`assetstore.publish.progress`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ LINE_SECONDS = 5.0
 
 
 class Progress(Protocol):
-    """Receives each stage and each file that is finished."""
+    """Is told of each stage and of each file that is finished."""
 
     def begin(self, stage: str, files: int, size: int) -> None:
         """A stage with *files* files begins; *size* is their bytes, 0 where they are not known."""
@@ -66,7 +69,7 @@ class Lines:
 
 
 def bytes_text(size: float) -> str:
-    """*size* bytes as text: ``3.2 MB``; decimal units, as storage is billed."""
+    """*size* bytes for people: ``3.2 MB``; decimal units, as storage is billed."""
     if size < 1000:
         return f"{int(size)} B"
     for unit in ("kB", "MB", "GB"):

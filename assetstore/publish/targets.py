@@ -1,4 +1,4 @@
-"""The target that each mount is published to."""
+"""This module owns where each mount is published to."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from assetstore import __version__
+from assetstore.cli.commands import COMMANDS
 from assetstore.cli.main import main, parser
 
 PROJECT = Path(__file__).parents[1]
@@ -17,7 +18,8 @@ PROJECT = Path(__file__).parents[1]
 
 def test_every_command_is_named_by_help() -> None:
     said = parser().format_help()
-    for name in ("serve", "url", "importmap", "publish", "releases", "rollback", "prune", "check"):
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
         assert re.search(rf"^    {name}\b", said, re.MULTILINE), name
 
 

@@ -21,6 +21,8 @@ PARTS: dict[str, set[str]] = {
     "backends/fsspec": {"fsspec"},
     "backends/http": {"urllib3"},
     "backends/s3": {"aiohttp", "anyio", "boto3", "botocore", "multidict", "mypy_boto3_s3", "yarl"},
+    "backends/gcs": {"google", "requests"},
+    "backends/azure": {"azure", "requests"},
     "backends/remote": {"anyio"},
     "references": set(),
     "names": {"anyio"},

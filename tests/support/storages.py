@@ -234,6 +234,51 @@ def s3fs(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
             sync(backend._fs.loop, backend._fs._s3.close)
 
 
+@contextlib.contextmanager
+def gcs(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
+    """A bucket of fake-gcs-server."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.storage import Client
+
+    endpoint: str = request.getfixturevalue("gcs_endpoint")
+    client = Client("testing", AnonymousCredentials(), client_options={"api_endpoint": endpoint})
+    bucket = client.create_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
+
+    def put(path: str, data: bytes) -> None:
+        bucket.blob(f"pre/{path}").upload_from_string(data, "text/plain")
+
+    for path, data in files.items():
+        put(path, data)
+    backend = open_backend(f"gs://{bucket.name}/pre", {"token": "anon", "endpoint": endpoint})
+    yield Storage(backend, put, lambda path: bucket.blob(f"pre/{path}").delete())
+    backend.close()  # type: ignore[attr-defined]
+    client.close()
+
+
+@contextlib.contextmanager
+def azure(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
+    """A container of Azurite."""
+    from azure.storage.blob import BlobServiceClient
+
+    from servers.emulators import ACCOUNT, KEY
+
+    url: str = request.getfixturevalue("azure_url")
+    service = BlobServiceClient(url, {"account_name": ACCOUNT, "account_key": KEY})
+    container = service.create_container(f"container-{uuid.uuid4().hex[:12]}")
+
+    def put(path: str, data: bytes) -> None:
+        container.upload_blob(f"pre/{path}", data, overwrite=True)
+
+    for path, data in files.items():
+        put(path, data)
+    options = {"account_url": url, "account_name": ACCOUNT, "account_key": KEY}
+    backend = open_backend(f"az://{container.container_name}/pre", options)
+    yield Storage(backend, put, lambda path: container.delete_blob(f"pre/{path}"))
+    backend.close()  # type: ignore[attr-defined]
+    container.close()
+    service.close()
+
+
 _HERE = {
     "local": local,
     "memory": memory,
@@ -244,6 +289,8 @@ _HERE = {
     "s3 by aiohttp": partial(_through_a_reader, reader="aiohttp"),
     "s3 by threads": partial(_through_a_reader, reader="threads"),
     "s3fs": s3fs,
+    "gcs": gcs,
+    "azure": azure,
     "s3 on Swift": partial(s3_over_a_socket, server="swift"),
     "s3 on Swift by aiohttp": partial(_through_a_reader, server="swift", reader="aiohttp"),
 }

@@ -25,7 +25,7 @@ def stat_of(path: str, headers: Mapping[str, str]) -> FileStat:
         mtime_ns(headers.get("last-modified", "")),
         strong(headers.get("etag", "")),
         sha256=_sha256(headers),
-        published_fingerprint=_hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
+        published_fingerprint=hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
         coding=_coding(headers.get("content-encoding", "")),
     )
 
@@ -51,7 +51,7 @@ def mtime_ns(value: str) -> int | None:
 
 
 def _sha256(headers: Mapping[str, str]) -> str | None:
-    if recorded := _hex64(headers.get(f"x-amz-meta-{SHA256_KEY}", "")):
+    if recorded := hex64(headers.get(f"x-amz-meta-{SHA256_KEY}", "")):
         return recorded
     checksum = headers.get("x-amz-checksum-sha256", "")
     if not checksum:
@@ -64,7 +64,7 @@ def _sha256(headers: Mapping[str, str]) -> str | None:
     return digest.hex() if len(digest) == 32 else None
 
 
-def _hex64(value: str) -> str | None:
+def hex64(value: str) -> str | None:
     return value if value and _HEX64.fullmatch(value) else None
 
 

@@ -28,6 +28,8 @@ PLACES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "localstack": (str(PROJECT / ".venv-localstack/.ready"),),
     "swift": (str(PROJECT / ".venv-swift/.ready"),),
+    "azurite": (str(PROJECT / ".venv-azurite/node_modules/azurite/dist/src/blob/main.js"),),
+    "node": ("node", "nodejs"),
 }
 
 #: What to type to get one that is not a Debian package of the same name.
@@ -37,6 +39,8 @@ HOW_TO_GET = {
     "mod_xsendfile": "apt-get install libapache2-mod-xsendfile",
     "localstack": "localstack/run --install",
     "swift": "make servers",
+    "azurite": "make servers",
+    "node": "apt-get install nodejs",
 }
 
 

@@ -1,0 +1,141 @@
+"""The azure-storage-blob client of one mount: its options, credentials, pool and limits."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import BlobServiceClient, ContainerClient
+from requests import Session
+from requests.adapters import HTTPAdapter
+
+from assetstore.backends.objects import PIECE_BYTES
+from assetstore.backends.options import parse
+from assetstore.errors import SettingsError
+
+#: The names that adlfs users know, and ours for the same thing.
+_ALIASES = {"account_host": "account_url"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureOptions:
+    """The ``storage_options`` of an Azure mount. What is ``None`` comes from the environment."""
+
+    #: A connection string; else ``AZURE_STORAGE_CONNECTION_STRING``.
+    connection_string: str | None = field(default=None, repr=False)
+    #: The storage account; else ``AZURE_STORAGE_ACCOUNT_NAME``, else ``AZURE_STORAGE_ACCOUNT``.
+    account_name: str | None = None
+    #: The blob service's URL, for an emulator or a private endpoint; else that of *account_name*.
+    account_url: str | None = None
+    #: One of the account's keys; else ``AZURE_STORAGE_ACCOUNT_KEY``, else ``AZURE_STORAGE_KEY``.
+    account_key: str | None = field(default=None, repr=False)
+    #: A shared access signature; else ``AZURE_STORAGE_SAS_TOKEN``.
+    sas_token: str | None = field(default=None, repr=False)
+    #: A credential of ``azure.identity`` or ``azure.core``. With none at all: ``DefaultAzureCredential``.
+    credential: Any = field(default=None, repr=False)
+    #: Send no credentials: a container with anonymous read access.
+    anon: bool = False
+    #: Open connections to the container at once.
+    max_connections: int = 64
+    connect_timeout_seconds: float = 2.0
+    read_timeout_seconds: float = 5.0
+    #: How long one write may wait for the storage.
+    write_timeout_seconds: float = 60.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> AzureOptions:
+        """The options by our names or those of adlfs.
+
+        Raises:
+            SettingsError: an option is unknown or has an impossible value.
+        """
+        return parse(cls, options, _ALIASES, "Azure Blob Storage")
+
+
+class AzureClient:
+    """One pooled client for a container, made when it is first needed.
+
+    Raises:
+        SettingsError: the options and the environment name no account, or credentials that cannot be used.
+    """
+
+    def __init__(self, container: str, options: AzureOptions) -> None:
+        self.options = options
+        self._container = container
+        self._lock = threading.Lock()
+        self._made: ContainerClient | None = self._make()
+
+    def container(self) -> ContainerClient:
+        """The container; no request is sent."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def close(self) -> None:
+        """Close idle connections; the next use makes a new client."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            made.close()
+
+    def _make(self) -> ContainerClient:
+        options = self.options
+        session = Session()
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.max_connections, max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        settings: dict[str, Any] = {
+            "transport": RequestsTransport(session=session, session_owner=True),
+            "retry_total": 0,  # retries are the mount's own
+            "connection_timeout": options.connect_timeout_seconds,
+            "read_timeout": options.read_timeout_seconds,
+            "max_single_get_size": PIECE_BYTES,
+            "max_chunk_get_size": PIECE_BYTES,
+            "max_single_put_size": 8 * 1024 * 1024,
+            "max_block_size": 8 * 1024 * 1024,
+            "logging_enable": False,
+        }
+        try:
+            return self._service(settings).get_container_client(self._container)
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"storage_options of Azure cannot be used: {error}") from error
+
+    def _service(self, settings: dict[str, Any]) -> BlobServiceClient:
+        options, environment = self.options, os.environ.get
+        own = options.account_url or options.account_name or options.account_key or options.sas_token or options.anon
+        connection = options.connection_string or (None if own else environment("AZURE_STORAGE_CONNECTION_STRING"))
+        if connection:
+            return BlobServiceClient.from_connection_string(connection, **settings)
+        name = options.account_name or environment("AZURE_STORAGE_ACCOUNT_NAME") or environment("AZURE_STORAGE_ACCOUNT")
+        if not options.account_url and not name:
+            raise SettingsError(
+                "an Azure root needs a storage account; write az://container@account.blob.core.windows.net/prefix, "
+                "give storage_options={'account_name': ...}, or set AZURE_STORAGE_CONNECTION_STRING"
+            )
+        url = options.account_url or f"https://{name}.blob.core.windows.net"
+        return BlobServiceClient(url, credential=self._credential(name), **settings)
+
+    def _credential(self, account_name: str | None) -> Any:
+        options, environment = self.options, os.environ.get
+        if options.anon:
+            return None
+        if options.credential is not None:
+            return options.credential
+        key = options.account_key or environment("AZURE_STORAGE_ACCOUNT_KEY") or environment("AZURE_STORAGE_KEY")
+        if key:
+            return {"account_name": account_name, "account_key": key} if account_name else key
+        if sas := options.sas_token or environment("AZURE_STORAGE_SAS_TOKEN"):
+            return sas
+        try:
+            from azure.identity import DefaultAzureCredential
+        except ImportError as error:
+            raise SettingsError(
+                "there are no Azure credentials; give storage_options account_key, sas_token, credential or "
+                "anon=True, or run: pip install 'assetstore[azure]'"
+            ) from error
+        return DefaultAzureCredential()

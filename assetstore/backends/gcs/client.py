@@ -1,0 +1,137 @@
+"""The google-cloud-storage client of one mount: its options, credentials, pool and limits."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import google.auth
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.exceptions import DefaultCredentialsError
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud.storage import Bucket, Client
+from google.oauth2 import service_account
+from requests.adapters import HTTPAdapter
+
+from assetstore.backends.options import parse
+from assetstore.errors import SettingsError
+
+_SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
+#: The names that gcsfs users know, and ours for the same thing.
+_ALIASES = {"endpoint_url": "endpoint", "requester_pays": "user_project"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GCSOptions:
+    """The ``storage_options`` of a Google Cloud Storage mount. What is ``None`` comes from the environment."""
+
+    #: The Google Cloud project; only needed where credentials name none.
+    project: str | None = None
+    #: ``"anon"`` for a public bucket, the path of a service account's JSON file, its content as a mapping, or
+    #: a ``google.auth.credentials.Credentials``. ``None``: Application Default Credentials.
+    token: Any = field(default=None, repr=False)
+    #: An emulator or another endpoint; else ``STORAGE_EMULATOR_HOST``, else Google's own.
+    endpoint: str | None = None
+    #: The project that is billed for requests to a requester-pays bucket.
+    user_project: str | None = None
+    #: Open connections to the bucket at once.
+    max_connections: int = 64
+    connect_timeout_seconds: float = 2.0
+    read_timeout_seconds: float = 5.0
+    #: How long one write may wait for the storage, which may take its time to finish a large object.
+    write_timeout_seconds: float = 60.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> GCSOptions:
+        """The options by our names or those of gcsfs.
+
+        Raises:
+            SettingsError: an option is unknown or has an impossible value.
+        """
+        return parse(cls, options, _ALIASES, "Google Cloud Storage")
+
+    def credentials(self) -> Credentials:
+        """The credentials that these options name.
+
+        Raises:
+            SettingsError: there are none, or they cannot be read.
+        """
+        emulated = self.endpoint or os.environ.get("STORAGE_EMULATOR_HOST")
+        try:
+            if self.token == "anon" or (self.token is None and emulated):
+                return AnonymousCredentials()  # type: ignore[no-untyped-call]
+            if isinstance(self.token, Credentials):
+                return self.token
+            if isinstance(self.token, Mapping):
+                return service_account.Credentials.from_service_account_info(dict(self.token), scopes=_SCOPES)  # type: ignore[no-untyped-call,no-any-return]
+            if isinstance(self.token, str | os.PathLike):
+                return service_account.Credentials.from_service_account_file(os.fspath(self.token), scopes=_SCOPES)  # type: ignore[no-untyped-call,no-any-return]
+            if self.token is not None:
+                raise SettingsError(
+                    f"storage_options['token'] is of type {type(self.token).__name__}; give 'anon', the path of a "
+                    "service account's JSON file, its content, or google.auth credentials"
+                )
+            found, _ = google.auth.default(scopes=_SCOPES)
+            return found
+        except DefaultCredentialsError as error:
+            if self.token is not None:
+                raise SettingsError(f"storage_options['token'] names no usable service account: {error}") from error
+            raise SettingsError(
+                "there are no Google credentials; set GOOGLE_APPLICATION_CREDENTIALS, run "
+                "`gcloud auth application-default login`, or give storage_options={'token': 'anon'} for a public bucket"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"storage_options['token'] names no usable service account: {error}") from error
+
+
+class GCSClient:
+    """One pooled client for a mount, made when it is first needed.
+
+    Args:
+        bucket: the bucket's name.
+    """
+
+    def __init__(self, bucket: str, options: GCSOptions) -> None:
+        self.options = options
+        self._bucket = bucket
+        self._credentials = options.credentials()
+        self._lock = threading.Lock()
+        self._made: Bucket | None = None
+
+    @property
+    def read_timeout(self) -> tuple[float, float]:
+        """Seconds to connect, and between two arrivals of bytes."""
+        return self.options.connect_timeout_seconds, self.options.read_timeout_seconds
+
+    @property
+    def write_timeout(self) -> tuple[float, float]:
+        """The same for writing."""
+        return self.options.connect_timeout_seconds, self.options.write_timeout_seconds
+
+    def bucket(self) -> Bucket:
+        """The bucket; no request is sent."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def close(self) -> None:
+        """Close idle connections; the next use makes a new client."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            made.client.close()
+
+    def _make(self) -> Bucket:
+        options = self.options
+        # AuthorizedSession lets requests pool ten connections only.
+        session = AuthorizedSession(self._credentials)  # type: ignore[no-untyped-call]
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.max_connections, max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        endpoint = {"api_endpoint": options.endpoint} if options.endpoint else None
+        client = Client(project=options.project, credentials=self._credentials, client_options=endpoint, _http=session)
+        return client.bucket(self._bucket, user_project=options.user_project)

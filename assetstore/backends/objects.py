@@ -1,0 +1,175 @@
+"""What every object storage has: keys beneath a prefix, pinned ranges, user metadata, a checked upload."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from assetstore.assets import paths
+from assetstore.backends.base import FileStat, OpenFile, WriteOptions
+from assetstore.backends.http.headers import FINGERPRINT_KEY, SHA256_KEY, hex64
+from assetstore.errors import AssetNotFound, BodyTruncated, SettingsError, UnsafePath
+
+_log = logging.getLogger("assetstore")
+
+#: Bytes of one ranged request: each costs a round trip, and is held in memory.
+PIECE_BYTES = 4 * 1024 * 1024
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class KeyPrefix:
+    """Maps logical paths to keys beneath *prefix* and back.
+
+    Args:
+        label: the URL that operators see in messages.
+        prefix: without slashes at its ends; empty for the whole bucket.
+        max_key_bytes: the longest key that the storage accepts, in UTF-8 bytes.
+    """
+
+    def __init__(self, label: str, prefix: str, max_key_bytes: int = 1024) -> None:
+        self.label = label
+        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._max_key_bytes = max_key_bytes
+        self._unstored: set[str] = set()
+
+    def key(self, path: str) -> str:
+        """The key of *path*.
+
+        Raises:
+            AssetNotFound: no object can have that key.
+        """
+        try:
+            key = self.prefix + paths.clean(path, hidden=True)
+        except UnsafePath:
+            raise AssetNotFound(path, self.label) from None
+        if len(key.encode()) > self._max_key_bytes:
+            raise AssetNotFound(path, self.label, f"with its prefix it is longer than {self._max_key_bytes} bytes")
+        return key
+
+    def path(self, key: str) -> str | None:
+        """The logical path of *key*; ``None`` for what is no asset, such as hidden names and folders' markers."""
+        path = key.removeprefix(self.prefix)
+        return path if key.startswith(self.prefix) and paths.is_clean(path) else None
+
+    def cannot_store(self, header: str) -> None:
+        """Log once that the storage has no field for *header*, so that something else has to send it."""
+        if header not in self._unstored:
+            self._unstored.add(header)
+            _log.warning("%s cannot store the header %s with its objects; let the CDN add it", self.label, header)
+
+
+class PinnedFile:
+    """One version of an object, read by ranged requests that are pinned to it; an :class:`OpenFile`.
+
+    Args:
+        read: the bytes ``start`` to ``stop`` (half-open) of that very version, in one request.
+    """
+
+    def __init__(self, stat: FileStat, read: Callable[[int, int], bytes]) -> None:
+        self.stat = stat
+        self._read = read
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        while start < stop:
+            end = min(start + PIECE_BYTES, stop)
+            piece = self._read(start, end)
+            if len(piece) != end - start:
+                path = self.stat.path
+                raise BodyTruncated(f"{path!r} gave {len(piece)} bytes from {start} on, not {end - start}", path=path)
+            yield piece
+            start = end
+
+    def close(self) -> None:
+        """No connection is held between two pieces."""
+
+
+class SourceReader(io.RawIOBase):
+    """A file that a client library uploads from: *source*, whose digest is compared before its last byte is given.
+
+    Args:
+        path: for messages.
+        sha256: the expected digest in hex; ``None`` compares only the length.
+    """
+
+    def __init__(self, path: str, source: OpenFile, sha256: str | None) -> None:
+        self._path = path
+        self._source = source
+        self._sha256 = sha256
+        self._digest = hashlib.sha256()
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """The next *size* bytes, all that are left for ``-1``.
+
+        Raises:
+            BodyTruncated: the source ended early, or has other bytes than the digest names.
+        """
+        whole = self._source.stat.size
+        stop = whole if size is None or size < 0 else min(self._at + size, whole)
+        if stop == self._at:
+            return b""
+        data = b"".join(self._source.chunks(self._at, stop))
+        self._digest.update(data)
+        if len(data) != stop - self._at:
+            raise BodyTruncated(f"{self._path!r} came with {self._at + len(data)} bytes of {whole}", path=self._path)
+        self._at = stop
+        if stop == whole and self._sha256 not in {None, self._digest.hexdigest()}:
+            raise BodyTruncated(f"the bytes of {self._path!r} are not those of SHA-256 {self._sha256}", path=self._path)
+        return data
+
+
+def stat_of_object(
+    path: str,
+    *,
+    size: int,
+    modified: datetime | None,
+    validator: str | None,
+    coding: str | None,
+    metadata: Mapping[str, str],
+) -> FileStat:
+    """The facts of an object, as a client library reports them.
+
+    Args:
+        metadata: user metadata by lower-case name, with hyphens.
+    """
+    return FileStat(
+        path,
+        size,
+        None if modified is None else (modified - _EPOCH) // _MICROSECOND * 1000,
+        validator,
+        sha256=hex64(metadata.get(SHA256_KEY, "")),
+        published_fingerprint=hex64(metadata.get(FINGERPRINT_KEY, "")),
+        coding=coding or None,
+    )
+
+
+def stored_metadata(options: WriteOptions) -> dict[str, str]:
+    """The user metadata of a written object, its digest included."""
+    return {**({SHA256_KEY: options.sha256} if options.sha256 else {}), **options.metadata}
+
+
+def split_url(url: str, example: str) -> tuple[str, str]:
+    """Bucket and prefix of ``scheme://bucket/prefix``.
+
+    Raises:
+        SettingsError: it names no bucket, or has a ``.`` or ``..`` segment; the message shows *example*.
+    """
+    bucket, _, prefix = url.partition("://")[2].partition("/")
+    if not bucket:
+        raise SettingsError(f"root {url!r} names no bucket; write {example}")
+    if any(segment in {".", ".."} for segment in prefix.split("/")):
+        raise SettingsError(f"root {url!r} has a '.' or '..' segment, which is part of the name in a bucket")
+    return bucket, prefix

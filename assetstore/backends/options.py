@@ -1,0 +1,45 @@
+"""``storage_options`` as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from assetstore.errors import SettingsError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Options = TypeVar("Options", bound=DataclassInstance)
+else:
+    Options = TypeVar("Options")
+
+
+def parse(cls: type[Options], options: Mapping[str, Any], aliases: Mapping[str, str], service: str) -> Options:
+    """*options* as an instance of the dataclass *cls*.
+
+    Args:
+        aliases: other names of its fields, as fsspec's own filesystems spell them.
+        service: what a message calls the storage: ``S3``.
+
+    Raises:
+        SettingsError: an option is unknown, or given under two names, or a limit is not above zero.
+    """
+    known = {each.name: each for each in fields(cls)}
+    given: dict[str, Any] = {}
+    for name, value in options.items():
+        real = aliases.get(name, name)
+        if real not in known:
+            raise SettingsError(f"storage_options of {service} know no {name!r}; they are: {', '.join(sorted(known))}")
+        if real in given:
+            raise SettingsError(f"storage_options give {real!r} twice, once as {name!r}; give it once")
+        default = known[real].default
+        if default is not MISSING and type(default) in {int, float} and not (_is_number(value) and value > 0):
+            raise SettingsError(f"storage_options[{name!r}] is {value!r}; it must be a number above zero")
+        given[real] = value
+    return cls(**given)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
