@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from assetstore.assets import paths
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
-from assetstore.backends.http.headers import FINGERPRINT_KEY, SHA256_KEY, hex64
 from assetstore.errors import AssetNotFound, BodyTruncated, SettingsError, UnsafePath
 
 _log = logging.getLogger("assetstore")
 
 #: Bytes of one ranged request: each costs a round trip, and is held in memory.
 PIECE_BYTES = 4 * 1024 * 1024
+#: User metadata that a publish stores with an object.
+FINGERPRINT_KEY = "assetstore-fingerprint"
+SHA256_KEY = "assetstore-sha256"
+_HEX64 = re.compile(r"[0-9a-f]{64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -154,6 +158,11 @@ def stat_of_object(
         published_fingerprint=hex64(metadata.get(FINGERPRINT_KEY, "")),
         coding=coding or None,
     )
+
+
+def hex64(value: str) -> str | None:
+    """*value* if it is a SHA-256 in 64 lower-case hex digits."""
+    return value if value and _HEX64.fullmatch(value) else None
 
 
 def stored_metadata(options: WriteOptions) -> dict[str, str]:

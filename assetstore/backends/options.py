@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from assetstore.errors import SettingsError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    Options = TypeVar("Options", bound=DataclassInstance)
-else:
-    Options = TypeVar("Options")
+Options = TypeVar("Options")
 
 
 def parse(cls: type[Options], options: Mapping[str, Any], aliases: Mapping[str, str], service: str) -> Options:
@@ -26,7 +21,7 @@ def parse(cls: type[Options], options: Mapping[str, Any], aliases: Mapping[str, 
     Raises:
         SettingsError: an option is unknown, or given under two names, or a limit is not above zero.
     """
-    known = {each.name: each for each in fields(cls)}
+    known = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
     given: dict[str, Any] = {}
     for name, value in options.items():
         real = aliases.get(name, name)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
 
 from assetstore.backends.base import FileStat
+from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY, hex64
 from assetstore.util.dates import parse_storage_date
-
-#: User metadata that a publish stores with an object.
-FINGERPRINT_KEY = "assetstore-fingerprint"
-SHA256_KEY = "assetstore-sha256"
-
-_HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
 def stat_of(path: str, headers: Mapping[str, str]) -> FileStat:
@@ -62,10 +56,6 @@ def _sha256(headers: Mapping[str, str]) -> str | None:
     except Base64Error:
         return None
     return digest.hex() if len(digest) == 32 else None
-
-
-def hex64(value: str) -> str | None:
-    return value if value and _HEX64.fullmatch(value) else None
 
 
 def _coding(value: str) -> str | None:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
-from assetstore.backends.http.headers import FINGERPRINT_KEY, SHA256_KEY, strong
+from assetstore.backends.http.headers import strong
+from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY
 from assetstore.backends.s3.client import Place
 from assetstore.backends.s3.errors import is_not_implemented
 from assetstore.errors import (
