@@ -17,7 +17,7 @@ from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
 from assetstore.http.cache import Memory
 from assetstore.http.middleware import from_memory
-from assetstore.http.routes import AssetNames, AssetRoute, in_front_of, root_file
+from assetstore.http.routes import AssetDispatcher, AssetNames, MountApplication, in_front_of, root_file
 from assetstore.http.rsgi import RsgiDoor
 from assetstore.http.sendfile import offload_of
 from assetstore.monitoring import Health, status_routes
@@ -53,7 +53,7 @@ class AssetStore:
         self._mounts = MountTable()
         self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
         self._memory = Memory(self.settings.ASSETS_MEMORY_BYTES)
-        self._route = AssetRoute(self._namer, offload_of(self.settings), self._memory)
+        self._dispatcher = AssetDispatcher(self._namer, offload_of(self.settings), self._memory)
         self._root_files: list[BaseRoute] = []
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)
@@ -162,7 +162,15 @@ class AssetStore:
     @property
     def routes(self) -> list[BaseRoute]:
         """Starlette routes that serve every mount and every root file."""
-        return [self._route, *self._root_files]
+        return [*self._dispatcher.routes(), *self._root_files]
+
+    def __getitem__(self, name: str) -> MountApplication:
+        """The mount called *name* as an ASGI application: ``app.mount("/static", assets["assets"])``.
+
+        Raises:
+            MountNotFound: no mount has that name; the message names the ones that exist.
+        """
+        return MountApplication(self._dispatcher, self._mounts.named(name))
 
     def names(self, root_path: str) -> BaseRoute:
         """A route that only resolves names, for a store whose routes stand inside ``Mount(root_path)``.
@@ -174,7 +182,7 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        return from_memory(self._memory, in_front_of(app, self.routes))
+        return from_memory(self._memory, in_front_of(app, self._dispatcher, self._root_files))
 
     def rsgi(self, app: ASGIApp) -> RsgiDoor:
         """:meth:`wrap` for granian's own interface, RSGI, with :meth:`lifespan` around it."""

@@ -1,29 +1,38 @@
-"""This module owns the Starlette door: a route that answers for every mount, and its names.
+"""Starlette routes of a store: one for each mount and path prefix, with names for ``url_for``.
 
-One route stands for the whole store, so the longest prefix wins wherever the mounts were added,
-and ``request.url_for``, ``app.url_path_for`` and a template's ``url_for`` find the mounts by name.
+Which mount answers is decided by the longest prefix, whatever the order in which mounts were added. A
+mount at ``/`` answers for the files it has, and leaves the rest to the application.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import URL, URLPath
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, NoMatchFound, Route
+from starlette.routing import BaseRoute, Match, NoMatchFound, Route, Router, compile_path
+from starlette.routing import Mount as StarletteMount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore.assets import media_types, paths
+from assetstore.errors import AssetNotFound, AssetStoreError, SettingsError
 from assetstore.http.cache import Memory
 from assetstore.http.handler import AssetHandler
 from assetstore.http.middleware import from_memory
+from assetstore.http.response_headers import ALLOW
 from assetstore.http.sendfile import Offload
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.url_for import Namer
+from assetstore.mounts.urls import NO_HOST
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Learning
+
+_log = logging.getLogger("assetstore")
 
 #: How long a redirect from the root of the domain may be kept, in seconds: a day.
 REDIRECT_SECONDS = 86_400
@@ -32,8 +41,8 @@ REDIRECT_SECONDS = 86_400
 class AssetURL(URLPath):
     """A mount's URL as Starlette's ``url_for`` gives it: path-only, or absolute on a CDN.
 
-    Starlette would put the request's scheme and host before any path; behind a proxy that ends
-    TLS they are the wrong ones, so a path stays a path here.
+    Starlette would put the request's scheme and host before any path; behind a proxy that ends TLS
+    they are the wrong ones, so a path stays a path here.
     """
 
     def __new__(cls, url: str) -> AssetURL:
@@ -52,119 +61,331 @@ class AssetURL(URLPath):
 class AssetNames(BaseRoute):
     """Resolves the mounts' names, and matches no request.
 
-    For stores whose routes stand inside a ``Mount``: put this beside it with the Mount's path,
-    since Starlette makes a Mount's own names absolute.
+    For stores whose routes are inside a ``Mount``: put this before it with the Mount's path, since
+    Starlette makes a Mount's own names absolute.
     """
 
-    def __init__(self, namer: Namer, root_path: str = "") -> None:
-        self._namer = namer
+    def __init__(self, urls: Namer, root_path: str = "") -> None:
+        self._urls = urls
         self._root_path = root_path
+        # Tools that list routes read these three.
+        self.path = f"{root_path}/{{file:path}}"
+        self.name: str | None = None
+        self.methods: set[str] = set()
 
     @property
     def mounts(self) -> MountTable:
         """The mounts whose names it resolves, for tools that are given an application."""
-        return self._namer.mounts
+        return self._urls.mounts
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.NONE, {}
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        file = _file_of(path_params)
-        if name not in self._namer.mounts.names or file is None:
-            raise NoMatchFound(name, path_params)
-        return AssetURL(self._namer.url_for(name, file, root_path=self._root_path))
+        return AssetURL(self._urls.url_for(name, self._file(name, path_params), root_path=self._root_path))
+
+    def _file(self, name: str, path_params: Mapping[str, Any]) -> str:
+        """``file=``, or ``path=`` as Starlette's StaticFiles takes it, with or without a leading slash."""
+        if name in self._urls.mounts.names:
+            match path_params:
+                case {"file": str(file)} if len(path_params) == 1:
+                    return file
+                case {"path": str(path)} if len(path_params) == 1:
+                    return path.lstrip("/")
+        raise NoMatchFound(name, dict(path_params))
 
 
-def _file_of(path_params: Mapping[str, Any]) -> str | None:
-    """``file=``, or ``path=`` as Starlette's StaticFiles takes it, with or without a leading slash."""
-    match path_params:
-        case {"file": str(file)} if len(path_params) == 1:
-            return file
-        case {"path": str(path)} if len(path_params) == 1:
-            return path.lstrip("/")
-    return None
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That a mount answers a request, or may."""
+
+    mount: Mount
+    prefix: str
+    #: The path inside the mount.
+    file: str
+    #: ``FULL``, or ``PARTIAL`` where the mount answers only if no other route does.
+    match: Match = Match.FULL
+    #: Whether storage has to be read to know that the file exists.
+    unsure: bool = False
 
 
-class AssetRoute(AssetNames):
-    """Answers every request that is for a mount."""
+class AssetDispatcher:
+    """Which mount answers a request, and the ASGI application of each."""
 
-    def __init__(self, namer: Namer, offload: Offload | None, memory: Memory) -> None:
-        super().__init__(namer)
+    def __init__(self, urls: Namer, offload: Offload | None, memory: Memory) -> None:
+        self.urls = urls
         self._memory = memory
         self._offload = offload
         self._handlers: dict[Mount, ASGIApp] = {}
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = self.find(scope)
-        if found is None:
-            return Match.NONE, {}
-        mount, file = found
-        return Match.FULL, {"endpoint": self._handler(mount), "path_params": {"file": file}}
+    def routes(self) -> list[BaseRoute]:
+        """A route for each prefix of each mount. The first one also answers for mounts that are added later."""
+        mounts = tuple(self.urls.mounts)
+        places: list[tuple[Mount | None, str]] = [(each, prefix) for each in mounts for prefix in each.url.prefixes]
+        return [
+            AssetRoute(self, mount, prefix, len(mounts) if number == 0 else None)
+            for number, (mount, prefix) in enumerate(places or [(None, "/")])
+        ]
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await scope["endpoint"](scope, receive, send)
-
-    def find(self, scope: Scope) -> tuple[Mount, str] | None:
-        """The mount that answers this request, and the path inside it."""
-        if scope["type"] != "http":
-            return None
-        for mount, prefix, file in self._namer.mounts.at(_host(scope), _route_path(scope)):
-            if prefix != "/" or self._claims(mount, file, scope):
-                return mount, file
-        return None
-
-    def _handler(self, mount: Mount) -> ASGIApp:
+    def handler(self, mount: Mount) -> ASGIApp:
+        """The ASGI application of *mount*, which gets the path as ``scope["path_params"]["file"]``."""
         handler = self._handlers.get(mount)
         if handler is None:
             handler = from_memory(self._memory, AssetHandler(mount, self._offload, self._memory))
             self._handlers[mount] = handler
         return handler
 
-    def _claims(self, mount: Mount, file: str, scope: Scope) -> bool:
-        """Whether a mount at ``/`` answers: for what can only be an asset, and what no other route wants."""
-        if fingerprints.split(file)[1] is not None:
-            return True
-        path = file or mount.defaults.get("file", "")
-        if not paths.is_clean(path):
-            return False
-        if "router" not in scope:  # nobody else can be asked, so only what is there is ours
-            return mount.resolver.find(path) is not None
-        if not _may_be_asset(mount, path):
-            return False
-        others = getattr(scope["router"], "routes", ())
-        return not any(route is not self and route.matches(scope)[0] is Match.FULL for route in others)
+    def claim(self, scope: Scope, path: str) -> Claim | None:
+        """The mount that answers for *path*, the request's path below the routes."""
+        for mount, prefix, file in self.urls.mounts.at(_host(scope), path):
+            if prefix != "/":
+                return Claim(mount, prefix, file)
+            claim = _claim_at_root(mount, file)
+            if claim is not None:
+                return claim
+        return None
+
+    def answer(self, claim: Claim, otherwise: ASGIApp) -> ASGIApp:
+        """The ASGI application for *claim*; *otherwise* answers where an unsure one turns out to be a missing file."""
+        handler = self.handler(claim.mount)
+        if not claim.unsure:
+            return handler
+
+        async def look_first(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await claim.mount.reader.stat(claim.file)
+            except AssetNotFound:
+                await otherwise(scope, receive, send)
+                return
+            except AssetStoreError:  # the handler reports it, with its status
+                pass
+            await handler(scope, receive, send)
+
+        return look_first
 
 
-def _may_be_asset(mount: Mount, path: str) -> bool:
-    """Whether *path* is there, is not known yet, or is missing and looks like no page.
+def _claim_at_root(mount: Mount, file: str) -> Claim | None:
+    """Whether a mount at ``/`` answers for *file*: what it has, and what looks like an asset if no one else wants it.
 
-    A CDN that pulls from the root must not keep the 404 of a style sheet that is about to be
-    deployed, so that one is ours; that of a page is the application's.
+    A CDN that pulls from the root must not keep the application's 404 page for a style sheet that is
+    about to be deployed: that one is ours, with ``no-store``. The 404 of a page is the application's.
     """
-    if media_types.is_asset(path) or mount.resolver.find(path) is not None:
-        return True
-    return isinstance(mount.resolver, Learning) and not mount.resolver.knows(path)
+    if fingerprints.split(file)[1] is not None:
+        return Claim(mount, "/", file)
+    path = file or mount.defaults.get("file", "")
+    if not paths.is_clean(path):
+        return None
+    if mount.resolver.find(path) is not None:
+        return Claim(mount, "/", file)
+    if isinstance(mount.resolver, Learning) and not mount.resolver.knows(path):
+        return Claim(mount, "/", file, unsure=True)
+    return Claim(mount, "/", file, Match.PARTIAL) if media_types.is_asset(path) else None
+
+
+class AssetRoute(AssetNames, StarletteMount):
+    """Answers for one mount at one prefix.
+
+    A ``Mount``, since that is the one kind of route that FastAPI's ``include_router`` copies with its
+    class; its path is ``/assets/{file:path}`` all the same, which is what monitoring agents report.
+
+    Args:
+        dispatcher: the store's mounts and their handlers.
+        mount: the mount; ``None`` for a store that has none yet.
+        prefix: one of the mount's path prefixes.
+        known: how many mounts had routes when this one was made, for the route that also answers for later ones.
+    """
+
+    def __init__(self, dispatcher: AssetDispatcher, mount: Mount | None, prefix: str, known: int | None) -> None:
+        StarletteMount.__init__(self, prefix, app=self._call, name=None if mount is None else mount.name)
+        AssetNames.__init__(self, dispatcher.urls)
+        self.name = None if mount is None else mount.name
+        self.path = self._own_path = f"{prefix}{{file:path}}"
+        self.path_regex, self.path_format, self.param_convertors = compile_path(self.path)
+        self.methods = set(ALLOW.split(", "))
+        self._dispatcher = dispatcher
+        self._mount = mount
+        self._prefix = prefix
+        self._known = known
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path, below = _route_path(scope), self._below
+        if below:
+            if not path.startswith(f"{below}/"):
+                return Match.NONE, {}
+            path = path[len(below) :]
+        late = self._known is not None and self._known < len(self.mounts)
+        if not late and not path.startswith(self._prefix):
+            return Match.NONE, {}
+        claim = self._dispatcher.claim(scope, path)
+        if claim is None or not self._is_ours(claim, late):
+            return Match.NONE, {}
+        match, otherwise = claim.match, None
+        if claim.prefix == "/":
+            routes = _routes_after(self, scope)
+            if claim.match is Match.FULL and any(_names_exactly(route, scope) for route in routes or ()):
+                return Match.NONE, {}
+            if claim.unsure:
+                match, otherwise = (Match.PARTIAL, None) if routes is None else (match, _rest(scope, routes))
+        self._warn_of_names(claim.mount, scope)
+        answer = self._dispatcher.answer(claim, otherwise or self._dispatcher.handler(claim.mount))
+        params = {**scope.get("path_params", {}), "file": claim.file}
+        # Sentry's FastAPI integration takes the name of a transaction from "route", which FastAPI sets for its own.
+        return match, {"endpoint": answer, "path_params": params, "route": self}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._call(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        return AssetURL(self._urls.url_for(name, self._file(name, path_params), root_path=self._below))
+
+    @staticmethod
+    async def _call(scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["endpoint"](scope, receive, send)
+
+    @property
+    def _below(self) -> str:
+        """The prefix of the FastAPI router that this route was included with."""
+        return self.path.removesuffix(self._own_path)
+
+    def _is_ours(self, claim: Claim, late: bool) -> bool:
+        if claim.mount is self._mount:
+            return claim.prefix == self._prefix
+        return late and claim.mount in list(self.mounts)[self._known :]
+
+    def _warn_of_names(self, mount: Mount, scope: Scope) -> None:
+        below = _mount_path(scope)
+        if below and mount.url.absolute and not self._urls.below:
+            _warn_once(
+                f"the routes of mount {mount.label} are inside a Starlette Mount at {below!r}, which makes request.url_for "
+                f"put that path before {mount.url.base!r}; add assets.names({below!r}) before the Mount"
+            )
+
+
+class MountApplication:
+    """One mount as an ASGI application, for ``app.mount("/static", assets["assets"])``.
+
+    ``request.url_for("assets", file="css/app.css")`` finds it there by the mount's name.
+    """
+
+    def __init__(self, dispatcher: AssetDispatcher, mount: Mount) -> None:
+        self._dispatcher = dispatcher
+        self._mount = mount
+        #: What Starlette's ``Mount`` asks for names, and monitoring agents for the path below it.
+        self.routes: list[BaseRoute] = [_MountedNames(dispatcher.urls, mount, self)]
+        self._no_http = Router()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._no_http(scope, receive, send)
+            return
+        place = _mount_path(scope)
+        if place and f"{place}/" not in self._mount.url.prefixes:
+            _warn_once(
+                f"mount {self._mount.label} is served at '{place}/', and its URLs say {self._mount.url.base!r}; "
+                f"give static() url='{place}/'"
+            )
+        params = {**scope.get("path_params", {}), "file": _route_path(scope)[1:]}
+        await self._dispatcher.handler(self._mount)({**scope, "path_params": params}, receive, send)
+
+
+class _MountedNames(AssetNames):
+    """The route below ``app.mount``: gives the URLs of one mount relative to where it was mounted."""
+
+    def __init__(self, urls: Namer, mount: Mount, endpoint: ASGIApp) -> None:
+        super().__init__(urls)
+        self._mount = mount
+        self._endpoint = endpoint
+        self.name = mount.name
+        self.methods = set(ALLOW.split(", "))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL, {"endpoint": self._endpoint}) if scope.get("type", "http") == "http" else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._endpoint(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        file = self._file(name, path_params)
+        if name != self.name:
+            raise NoMatchFound(name, path_params)
+        if self._mount.url.absolute or self._mount.hosts is not NO_HOST:
+            raise SettingsError(
+                f"request.url_for({name!r}) goes through app.mount(), which cannot give the URLs of another host that "
+                f"mount {self._mount.label} has; add assets.names('') to the routes before it, or call assets.url_for"
+            )
+        return URLPath("/" + self._urls.url_for(name, file).removeprefix(self._mount.url.base))
 
 
 def _route_path(scope: Scope) -> str:
     """The path below the root path, which servers put before it (ASGI HTTP specification, ``root_path``)."""
     path: str = scope["path"]
-    rest = path.removeprefix(scope.get("root_path", ""))
+    root_path: str = scope.get("root_path", "")
+    if not root_path or not path.startswith(root_path):
+        return path
+    rest = path[len(root_path) :]
     return rest if rest.startswith("/") else path
 
 
+def _mount_path(scope: Scope) -> str:
+    """The path of the Starlette mounts that the request came through; ``""`` for none."""
+    outer = scope.get("app_root_path")
+    return "" if outer is None else str(scope.get("root_path", "")).removeprefix(outer).rstrip("/")
+
+
 def _host(scope: Scope) -> str:
+    """The Host header without the dot that ends a fully qualified name (RFC 3986 section 3.2.2)."""
     for name, value in scope["headers"]:
         if name == b"host":
-            return str(value.decode("latin-1"))
+            host, colon, port = str(value.decode("latin-1")).partition(":")
+            return f"{host.removesuffix('.')}{colon}{port}"
     return ""
 
 
+def _routes_after(route: BaseRoute, scope: Scope) -> list[BaseRoute] | None:
+    """The routes behind *route* in the application's router; ``None`` where it is in another one."""
+    routes: Sequence[BaseRoute] = getattr(scope.get("router"), "routes", ())
+    for index, each in enumerate(routes):
+        if each is route:
+            return list(routes[index + 1 :])
+    return None
+
+
+def _names_exactly(route: BaseRoute, scope: Scope) -> bool:
+    """Whether *route* is for this path alone, which makes it more particular than a mount of everything."""
+    return isinstance(route, Route) and not route.param_convertors and route.matches(scope)[0] is Match.FULL
+
+
+def _rest(scope: Scope, routes: list[BaseRoute]) -> ASGIApp:
+    """The application's router, with the routes behind ours alone."""
+    router = copy.copy(scope["router"])
+    router.routes = routes
+    params = scope.get("path_params", {})
+
+    async def go_on(scope: Scope, receive: Receive, send: Send) -> None:
+        for name in ("endpoint", "route"):
+            scope.pop(name, None)
+        scope["path_params"] = params
+        await router.app(scope, receive, send)
+
+    return go_on
+
+
+_warned: set[str] = set()
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned and len(_warned) < 100:
+        _warned.add(message)
+        _log.warning("%s", message)
+
+
 def root_file(file: str, mount: Mount) -> Route:
-    """A 301 from the root of the domain to *file* in *mount* (guide section 10).
+    """A 301 from the root of the domain to *file* in *mount*.
 
     It leads to the origin's own path, not to a CDN's: a CDN that pulls ``/favicon.ico`` from here
-    would be sent round to itself.
+    would be redirected to itself.
     """
     target = mount.url.origin + paths.to_url(paths.clean(file))
 
@@ -175,15 +396,30 @@ def root_file(file: str, mount: Mount) -> Route:
     return Route(f"/{file}", redirect, methods=["GET"], include_in_schema=False, name=f"root:{file}")
 
 
-def in_front_of(app: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
-    """*app* with *routes* in front of it, which are asked before its middleware is entered."""
+def in_front_of(app: ASGIApp, dispatcher: AssetDispatcher, root_files: Sequence[BaseRoute]) -> ASGIApp:
+    """*app* with the store's assets and root files in front of it, before its middleware."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        for route in routes:
-            match, child = route.matches(scope)
-            if match is not Match.NONE:
-                await route.handle({**scope, **child}, receive, send)
+        if scope["type"] == "http":
+            claim = dispatcher.claim(scope, _route_path(scope))
+            if claim is not None and claim.match is Match.FULL:
+                child = {**scope, "path_params": {"file": claim.file}}
+                await dispatcher.answer(claim, _with(app, scope))(child, receive, send)
                 return
+            for route in root_files:
+                match, further = route.matches(scope)
+                if match is not Match.NONE:
+                    await route.handle({**scope, **further}, receive, send)
+                    return
         await app(scope, receive, send)
 
     return answer
+
+
+def _with(app: ASGIApp, scope: Scope) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """*app*, called with the server's own *scope*."""
+
+    async def call(_: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return call

@@ -1,4 +1,4 @@
-"""The Starlette door: names through every router, the right mount for each request (guide sections 3, 10 and 12)."""
+"""Starlette routes: names through every router, and the right mount for each request."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from starlette.routing import BaseRoute, Mount, NoMatchFound, Route
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocketDisconnect
 
 from assetstore import AssetStore
+from assetstore.errors import MountNotFound, SettingsError
 
 if TYPE_CHECKING:
     from servers.s3 import S3Bucket
@@ -138,7 +140,7 @@ def test_a_host_keeps_its_mount_to_itself(asset_tree: Path, client: Client) -> N
 def test_origin_pull_is_answered_at_the_cdns_path_and_at_the_origins(
     asset_tree: Path, client: Client, url: str
 ) -> None:
-    """Guide section 12.2: the CDN asks the origin for the very path that the browser asked it for."""
+    """The CDN requests from the origin the very path that the browser requested."""
     store = AssetStore()
     store.static(url, root=asset_tree, name="assets")
     app = Starlette(routes=[*store.routes, Route("/", lambda request: PlainTextResponse("home"))])
@@ -161,7 +163,6 @@ def test_a_mount_at_the_root_shadows_no_other_route(asset_tree: Path, client: Cl
 
 
 def test_root_files_are_redirected_into_the_mount(asset_tree: Path, client: Client) -> None:
-    """Guide section 10."""
     store = store_of(asset_tree)
     store.root_files("favicon.ico", "robots.txt")
     served = client(Starlette(routes=store.routes), root_path="/below")
@@ -225,3 +226,105 @@ def test_a_bucket_at_the_root_is_asked_for_names_not_known_yet_and_other_routes_
         assert client.get("/robots.txt").text == "one from the bucket"
         assert client.get("/about").text == "the page"
         assert client.get("/nothing").status_code == 404
+
+
+def test_routes_can_be_listed(asset_tree: Path) -> None:
+    store = store_of(asset_tree)
+    store.static("https://cdn.example.com/media/", root=asset_tree, name="media", origin_path="/media/")
+    store.static("/", root=asset_tree)
+    store.root_files("favicon.ico")
+    app = Starlette(routes=[store.names("/sub"), *store.routes])
+    assert [(route.path, route.name) for route in app.routes] == [  # type: ignore[attr-defined]
+        ("/sub/{file:path}", None),
+        ("/assets/{file:path}", "assets"),
+        ("/media/{file:path}", "media"),
+        ("/{file:path}", None),
+        ("/favicon.ico", "root:favicon.ico"),
+    ]
+    assert all(route.methods == {"GET", "HEAD", "OPTIONS"} for route in app.routes[1:-1])  # type: ignore[attr-defined]
+
+
+def test_the_longest_prefix_wins_whatever_the_order(asset_tree: Path, tmp_path: Path, client: Client) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.txt").write_text("inner")
+    store = store_of(asset_tree)
+    store.static("/assets/inner/", root=tmp_path / "inner", name="inner")
+    app = Starlette(routes=store.routes)
+    assert client(app).get("/assets/inner/a.txt").text == "inner"
+    assert client(app).get("/assets/favicon.ico").status_code == 200
+
+
+def test_a_mount_has_a_name_below_the_mount_that_holds_it(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree, "/static/")
+    app = Starlette(routes=[page()])
+    app.mount("/static", store["assets"])
+    assert client(app).get("/").text == "http://testserver/static/favicon.ico"
+    assert app.url_path_for("assets", path="/favicon.ico") == "/static/favicon.ico"
+    with pytest.raises(NoMatchFound):
+        app.url_path_for("other", file="favicon.ico")
+    named = Starlette(routes=[Mount("/static", store["assets"], name="static")])
+    assert named.url_path_for("static:assets", file="favicon.ico") == "/static/favicon.ico"
+
+
+def test_a_mounted_application_honours_the_root_path(asset_tree: Path, client: Client) -> None:
+    app = Starlette(routes=[Mount("/static", store_of(asset_tree, "/static/")["assets"]), page()])
+    served = client(app, root_path="/below")
+    assert served.get("/below/static/favicon.ico").status_code == 200
+    assert served.get("/below/").text == "http://testserver/below/static/favicon.ico"
+
+
+def test_a_mount_that_does_not_exist_is_no_application(asset_tree: Path) -> None:
+    with pytest.raises(MountNotFound, match="assets"):
+        store_of(asset_tree)["asset"]
+
+
+def test_a_mount_served_elsewhere_than_its_urls_say_is_reported_once(
+    asset_tree: Path, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = client(Starlette(routes=[Mount("/elsewhere", store_of(asset_tree)["assets"])]))
+    for _ in range(2):
+        assert served.get("/elsewhere/favicon.ico").status_code == 200
+    assert [record.message for record in caplog.records] == [
+        "mount 'assets' is served at '/elsewhere/', and its URLs say '/assets/'; give static() url='/elsewhere/'"
+    ]
+
+
+def test_urls_of_another_host_cannot_go_through_a_mount(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree, "https://cdn.example.com/")
+    app = Starlette(routes=[Mount("/static", store["assets"]), page()])
+    with pytest.raises(SettingsError, match=r"assets\.names\(''\)"):
+        client(app).get("/")
+    right = Starlette(routes=[store.names(""), Mount("/static", store["assets"]), page()])
+    assert client(right).get("/").text == "https://cdn.example.com/favicon.ico"
+
+
+def test_routes_with_another_hosts_urls_inside_a_mount_are_reported_once(
+    asset_tree: Path, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = client(
+        Starlette(routes=[Mount("/inside", routes=store_of(asset_tree, "https://cdn.example.com/").routes)])
+    )
+    for _ in range(2):
+        assert served.get("/inside/assets/favicon.ico").status_code == 200
+    (warning,) = caplog.records
+    assert "assets.names('/inside')" in warning.message
+
+
+def test_a_websocket_is_none_of_ours(asset_tree: Path, client: Client) -> None:
+    store = store_of(asset_tree)
+    for app in (Starlette(routes=store.routes), store["assets"]):
+        with pytest.raises(WebSocketDisconnect), client(app).websocket_connect("/assets/favicon.ico"):
+            pass
+
+
+def test_a_bucket_at_the_root_is_read_before_a_catch_all_gets_the_request(moto_bucket: S3Bucket) -> None:
+    """While its names are not known yet."""
+    moto_bucket.put({"app.js": b"js"})
+    options = {name: value for name, value in moto_bucket.server.options.items() if value is not None}
+    store = AssetStore({})
+    store.static("/", root=moto_bucket.url, storage_options=options, name="assets", index="lazy")
+    everything = Route("/{path:path}", lambda request: PlainTextResponse(f"page for {request.path_params['path']}"))
+    for app in (Starlette(routes=[*store.routes, everything]), store.wrap(Starlette(routes=[everything]))):
+        with TestClient(app) as client:
+            assert client.get("/app.js").text == "js"
+            assert client.get("/about").text == "page for about"
