@@ -1,4 +1,4 @@
-"""This module owns the proof that a release arrives through a CDN as it was published (guide section 12.3)."""
+"""Check that a release arrives through a CDN as it was published: status, bytes, headers, ranges, compression."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 import assetstore.check.probes as probes
 from assetstore.assets import paths
 from assetstore.backends.base import WritableBackend
-from assetstore.check.client import Client
+from assetstore.check.client import CdnClient
 from assetstore.check.probes import Expect
-from assetstore.check.rules import Finding, Report
+from assetstore.check.rules import CheckResult, Report
 from assetstore.errors import BackendUnavailable, PublishError, SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry
-from assetstore.publish.layout import Recipe
-from assetstore.publish.pool import Crew
-from assetstore.publish.scan import survey
+from assetstore.publish.layout import Layout
+from assetstore.publish.pool import WorkerPool
+from assetstore.publish.scan import scan
 
-#: Files that are asked for at once.
+#: Files that are requested at once.
 WORKERS = 4
 #: What is expected unless told otherwise: a public bucket behind the CDN.
 A_BUCKET = Expect()
@@ -35,7 +35,7 @@ def check(
     place: WritableBackend | None = None,
     workers: int = WORKERS,
 ) -> Report:
-    """Ask for the files of a release through the CDN's own host, and judge every answer.
+    """Ask for the files of a release through the CDN's own host, and judge every response.
 
     *base* is the URL below which they stand, *sample* how many files are asked for (all where it
     is ``None``). With *place*, a file is written there for a moment, to see whether a missing name
@@ -47,11 +47,11 @@ def check(
         BackendUnavailable: the host does not answer at all.
     """
     if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
-        raise SettingsError(f"{base!r} is no URL that can be asked; a good one is 'https://cdn.example.com/'")
+        raise SettingsError(f"{base!r} is no URL that can be requested; a good one is 'https://cdn.example.com/'")
     chosen = choose(list(entries.values()), sample)
     if not chosen:
         raise PublishError("the release has no files; there is nothing to check")
-    client = Client(base)
+    client = CdnClient(base)
     try:
         first = client.get(paths.to_url(chosen[0].path))
         if first.status == 0:
@@ -63,10 +63,10 @@ def check(
 
 
 def _findings(
-    client: Client, chosen: Sequence[Entry], expect: Expect, place: WritableBackend | None, workers: int
-) -> Sequence[Finding]:
-    findings: list[Finding] = []
-    for _, found in Crew(workers).run(chosen, lambda entry: probes.file(client, entry, expect)):
+    client: CdnClient, chosen: Sequence[Entry], expect: Expect, place: WritableBackend | None, workers: int
+) -> Sequence[CheckResult]:
+    findings: list[CheckResult] = []
+    for _, found in WorkerPool(workers).run(chosen, lambda entry: probes.file(client, entry, expect)):
         findings += found
     findings += probes.configuration(client, chosen[0])
     if place is not None:
@@ -91,4 +91,4 @@ def live_entries(mount: Mount) -> Mapping[str, Entry]:
         PublishError: it has no files.
         BackendError: its storage failed.
     """
-    return {entry.path: entry for entry in survey(mount, Recipe.of(mount), None, Crew())}
+    return {entry.path: entry for entry in scan(mount, Layout.of(mount), None, WorkerPool())}

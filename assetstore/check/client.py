@@ -1,4 +1,4 @@
-"""This module owns asking a CDN as a browser does, over connections that are kept."""
+"""Requests to a CDN, one kept connection for each thread."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 #: A body up to this size is kept, so that ranges and codings can be compared with it.
 KEPT_BYTES = 4 * 1024 * 1024
-#: How long one answer may take.
+#: How long one response may take.
 TIMEOUT_SECONDS = 30.0
 
 _CHUNK = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One response. No answer at all has status 0 and says why in ``error``."""
+class CdnResponse:
+    """One response. No response at all has status 0 and says why in ``error``."""
 
     url: str
     status: int
@@ -42,7 +42,7 @@ class Answer:
         return {name: value.strip('"') for name, _, value in parts if name}
 
 
-class Client:
+class CdnClient:
     """Fetches from one host. Each thread has a connection of its own."""
 
     def __init__(self, base: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -56,8 +56,8 @@ class Client:
         #: How many requests were made.
         self.requests = 0
 
-    def get(self, url_path: str, **headers: str) -> Answer:
-        """Ask for a percent-encoded path below the base; header names are written with underscores."""
+    def get(self, url_path: str, **headers: str) -> CdnResponse:
+        """Request a percent-encoded path below the base; header names are written with underscores."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         with self._lock:
             self.requests += 1
@@ -69,7 +69,7 @@ class Client:
             return self._get(url_path, given)
         except (OSError, http.client.HTTPException) as error:
             self._forget()
-            return Answer(self.base + url_path, 0, {}, error=str(error) or type(error).__name__)
+            return CdnResponse(self.base + url_path, 0, {}, error=str(error) or type(error).__name__)
 
     def close(self) -> None:
         """Close every connection."""
@@ -77,7 +77,7 @@ class Client:
             while self._open:
                 self._open.pop().close()
 
-    def _get(self, url_path: str, headers: Mapping[str, str]) -> Answer:
+    def _get(self, url_path: str, headers: Mapping[str, str]) -> CdnResponse:
         connection = self._connection()
         connection.request("GET", self._path + url_path, headers={"User-Agent": "assetstore-check", **headers})
         response = connection.getresponse()
@@ -91,7 +91,7 @@ class Client:
             if size <= KEPT_BYTES:
                 kept += chunk
         body = bytes(kept) if size <= KEPT_BYTES else None
-        return Answer(self.base + url_path, response.status, found, size, digest.hexdigest(), body)
+        return CdnResponse(self.base + url_path, response.status, found, size, digest.hexdigest(), body)
 
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)

@@ -1,4 +1,4 @@
-"""This module owns what is asked for each file, and in which order."""
+"""The requests that are made for each file, and in which order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import assetstore.check.rules as judges
 from assetstore.assets import paths
 from assetstore.assets.compression import CODINGS
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions
-from assetstore.check.client import Answer, Client
-from assetstore.check.rules import Finding, Item
+from assetstore.check import rules
+from assetstore.check.client import CdnClient, CdnResponse
+from assetstore.check.rules import CheckResult, Item
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.manifest import Entry
 
@@ -32,7 +32,7 @@ class Expect:
     application: bool = False
 
 
-def file(client: Client, entry: Entry, expect: Expect) -> list[Finding]:
+def file(client: CdnClient, entry: Entry, expect: Expect) -> list[CheckResult]:
     """Everything about one file, under both its names."""
     found = list(plain(client, entry, expect))
     if entry.fingerprint is not None:
@@ -40,58 +40,58 @@ def file(client: Client, entry: Entry, expect: Expect) -> list[Finding]:
     return found
 
 
-def fingerprinted(client: Client, entry: Entry, expect: Expect) -> Iterator[Finding]:
+def fingerprinted(client: CdnClient, entry: Entry, expect: Expect) -> Iterator[CheckResult]:
     """A file under its fingerprinted name."""
     url_path = paths.to_url(entry.fingerprinted_path)
-    if judges.worth_compressing(entry):
+    if rules.worth_compressing(entry):
         # Asked first: a cache that ignores Vary then gives these bytes to the client below.
         for coding in CODINGS:
-            encoded = client.get(url_path, Accept_Encoding=coding, Origin=judges.ORIGIN)
+            encoded = client.get(url_path, Accept_Encoding=coding, Origin=rules.ORIGIN)
             if encoded.status == 200:
-                yield from judges.compression(encoded, entry, coding)
-    whole = client.get(url_path, Accept_Encoding="identity", Origin=judges.ORIGIN)
-    yield judges.status(whole)
+                yield from rules.compression(encoded, entry, coding)
+    whole = client.get(url_path, Accept_Encoding="identity", Origin=rules.ORIGIN)
+    yield rules.status(whole)
     if whole.status != 200:
         return
     yield from _body(whole, entry)
-    yield judges.immutable(whole)
+    yield rules.immutable(whole)
     yield from _cross_origin(whole, entry, expect)
     etag = whole.header("etag")
-    yield judges.etag(whole, client.get(url_path, Accept_Encoding="identity", If_None_Match=etag) if etag else None)
+    yield rules.etag(whole, client.get(url_path, Accept_Encoding="identity", If_None_Match=etag) if etag else None)
     if whole.size > 0:
         start, stop = whole.size // 2, min(whole.size, whole.size // 2 + 100)
         part = client.get(url_path, Accept_Encoding="identity", Range=f"bytes={start}-{stop - 1}")
-        yield judges.ranges(part, start, stop, whole)
+        yield rules.ranges(part, start, stop, whole)
 
 
-def plain(client: Client, entry: Entry, expect: Expect) -> Iterator[Finding]:
+def plain(client: CdnClient, entry: Entry, expect: Expect) -> Iterator[CheckResult]:
     """A file under its plain name."""
     url_path = paths.to_url(entry.path)
-    whole = client.get(url_path, Accept_Encoding="identity", Origin=judges.ORIGIN)
-    yield judges.status(whole)
+    whole = client.get(url_path, Accept_Encoding="identity", Origin=rules.ORIGIN)
+    yield rules.status(whole)
     if whole.status != 200:
         return
     yield from _body(whole, entry)
-    yield judges.plain(whole)
+    yield rules.plain(whole)
     yield from _cross_origin(whole, entry, expect)
     since = whole.header("last-modified")
     again = client.get(url_path, Accept_Encoding="identity", If_Modified_Since=since) if since else None
-    yield judges.modified(whole, again)
+    yield rules.modified(whole, again)
 
 
-def _body(whole: Answer, entry: Entry) -> Iterator[Finding]:
-    yield judges.content(whole, entry)
-    yield judges.content_type(whole, entry)
+def _body(whole: CdnResponse, entry: Entry) -> Iterator[CheckResult]:
+    yield rules.content(whole, entry)
+    yield rules.content_type(whole, entry)
 
 
-def _cross_origin(whole: Answer, entry: Entry, expect: Expect) -> Iterator[Finding]:
+def _cross_origin(whole: CdnResponse, entry: Entry, expect: Expect) -> Iterator[CheckResult]:
     if expect.public:
-        yield judges.cors(whole, entry)
+        yield rules.cors(whole, entry)
     if expect.public and expect.application:
-        yield judges.isolation(whole)
+        yield rules.isolation(whole)
 
 
-def configuration(client: Client, like: Entry) -> Iterator[Finding]:
+def configuration(client: CdnClient, like: Entry) -> Iterator[CheckResult]:
     """What is the same for every file, so that one is enough."""
     yield missing(client, like)
     url_path = paths.to_url(like.fingerprinted_path)
@@ -99,23 +99,23 @@ def configuration(client: Client, like: Entry) -> Iterator[Finding]:
     if first.status != 200:
         return
     again = client.get(url_path, Accept_Encoding="identity")
-    if like.fingerprint is not None and (found := judges.kept(again)) is not None:
+    if like.fingerprint is not None and (found := rules.kept(again)) is not None:
         yield found
     # A query that nobody asked with makes a URL that no cache has yet.
     unseen = f"{url_path}?assetstore-check={secrets.token_hex(8)}"
     conditional = client.get(unseen, Accept_Encoding="identity", If_None_Match=first.header("etag") or "*")
-    yield judges.mixed(conditional, client.get(unseen, Accept_Encoding="identity"))
+    yield rules.mixed(conditional, client.get(unseen, Accept_Encoding="identity"))
 
 
-def missing(client: Client, like: Entry) -> Finding:
+def missing(client: CdnClient, like: Entry) -> CheckResult:
     """A name that does not exist, spelled as the names of such files are."""
     url_path = paths.to_url(fingerprints.add(_unheard_of(like), secrets.token_hex(32)))
     first = client.get(url_path)
     time.sleep(SECOND_LOOK_SECONDS)
-    return judges.missing(first, client.get(url_path))
+    return rules.missing(first, client.get(url_path))
 
 
-def appearing(client: Client, like: Entry, place: WritableBackend) -> Finding:
+def appearing(client: CdnClient, like: Entry, place: WritableBackend) -> CheckResult:
     """A name that is asked for, then written to *place*: a cache that kept the 404 does not show it.
 
     The file is removed again. This sees what no header tells.
@@ -132,10 +132,10 @@ def appearing(client: Client, like: Entry, place: WritableBackend) -> Finding:
     return _appeared(first, then)
 
 
-def _appeared(first: Answer, then: Answer) -> Finding:
+def _appeared(first: CdnResponse, then: CdnResponse) -> CheckResult:
     if first.status != 404 or then.status == 200:
-        return Finding(Item.MISSING, first.url)
-    return Finding(
+        return CheckResult(Item.MISSING, first.url)
+    return CheckResult(
         Item.MISSING,
         first.url,
         f"still status {then.status} {APPEAR_SECONDS:.0f} s after the file was there",

@@ -1,4 +1,4 @@
-"""This module owns ``assetstore check``: asks a CDN for the files of a release, and says what to change."""
+"""``assetstore check``: requests the files of a release from a CDN, and says what to change."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ from assetstore.backends.base import WritableBackend
 from assetstore.check import WORKERS, check, live_entries
 from assetstore.check.probes import Expect
 from assetstore.check.rules import Item, Report
-from assetstore.cli.options import Subparsers, add_storage_option, mounts_of, say_json, say_table, storage_options
+from assetstore.cli.options import (
+    Commands,
+    add_command,
+    add_storage_option,
+    mounts_of,
+    print_json,
+    print_table,
+    storage_options,
+)
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry, Manifest
 from assetstore.names.manifest_file import ManifestFile
 from assetstore.names.published import ManifestResolver
-from assetstore.publish.releases import Ledger
+from assetstore.publish.releases import Releases
 from assetstore.publish.targets import open_target
 
 #: How many faults of one kind are printed for people; JSON has them all.
 SHOWN = 3
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser("check", help="prove a release through its CDN", description=__doc__)
+def add_parsers(commands: Commands) -> None:
+    what = "request the files of a release through its CDN, and say for each fault what to change"
+    parser = add_command(commands, "check", run, what)
     parser.add_argument("where", metavar="URL|RELEASE", help="the CDN's URL, or a release's id (with --to and --app)")
     parser.add_argument("--app", metavar="MODULE:ATTR", help="where the AssetStore or application is")
     parser.add_argument("--mount", metavar="NAME", help="the mount, where the application has several")
@@ -39,7 +48,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="files at once (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
-    return parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         place=subject.place if args.write else None,
         workers=args.workers,
     )
-    say_json(_facts(report)) if args.json else _say(report)
+    print_json(_report_json(report)) if args.json else _print(report)
     return 1 if report.faults else 0
 
 
@@ -101,8 +109,8 @@ def _manifest(
     if args.manifest is not None:
         return ManifestFile(args.manifest, storage_options(args.storage_option) or None).read()[0]
     if target is not None:
-        books = Ledger(target)
-        return books.manifest(release) if release else books.require().current
+        releases = Releases(target)
+        return releases.manifest(release) if release else releases.require().current
     if release:
         raise SettingsError(
             f"{release!r} is no URL; to check a release by its id, say with --to where it was published"
@@ -117,13 +125,13 @@ def _base(mount: Mount | None) -> str:
     return mount.url.base
 
 
-def _say(report: Report) -> None:
+def _print(report: Report) -> None:
     rows = [("", "looked at", "faults")]
     for item in Item:
         looked, faults = report.counts(item)
         if looked:
             rows.append((item.value, str(looked), str(faults) if faults else "-"))
-    say_table(rows, frozenset({1, 2}))
+    print_table(rows, frozenset({1, 2}))
     for item in Item:
         faults_of = [each for each in report.faults if each.item is item]
         for each in faults_of[:SHOWN]:
@@ -138,7 +146,7 @@ def _say(report: Report) -> None:
     )
 
 
-def _facts(report: Report) -> dict[str, object]:
+def _report_json(report: Report) -> dict[str, object]:
     counts = {item.name.lower(): report.counts(item) for item in Item}
     return {
         "base": report.base,

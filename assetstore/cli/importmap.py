@@ -1,4 +1,4 @@
-"""This module owns ``assetstore importmap``: prints the import map, or what is wrong with it."""
+"""``assetstore importmap``: the import map as JSON, or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from assetstore.cli.options import Subparsers, load
+from assetstore.cli.options import Commands, add_app_option, add_command, load
 from assetstore.errors import SettingsError
 from assetstore.store import AssetStore
 from assetstore.templates.lint import inspect
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser("importmap", help="print the import map, or check it", description=__doc__)
-    parser.add_argument("--app", required=True, metavar="MODULE:ATTR", help="where the AssetStore is, as 'shop:assets'")
+def add_parsers(commands: Commands) -> None:
+    parser = add_command(commands, "importmap", run, "print the import map, or check it")
+    add_app_option(parser)
     parser.add_argument("--output", metavar="FILE", help="write the JSON into a file")
     parser.add_argument("--csp-hash", action="store_true", help="print the script-src source that allows the map")
     parser.add_argument(
         "--check", action="store_true", help="print what is wrong, with file and line; exit 1 if anything"
     )
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

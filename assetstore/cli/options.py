@@ -1,4 +1,4 @@
-"""This module owns the arguments that the publishing commands share, and how they tell what they do."""
+"""Arguments that several commands share, what they name, and how results are printed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import SettingsError
@@ -31,7 +31,7 @@ def add_app_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load(spelled: str) -> object:
-    """The object that ``module:attribute`` names; the current directory is looked in first.
+    """The object that ``module:attribute`` names; the current directory is searched first.
 
     Raises:
         SettingsError: there is no such module or attribute, or the module cannot be imported.
@@ -72,19 +72,18 @@ def _routes(app: object) -> Iterator[object]:
 
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
-    Subparsers = Any
+    Commands = Any
 
 
-class Command(Protocol):
-    """One command: a module with these two functions."""
-
-    def add_parser(self, subparsers: Subparsers) -> argparse.ArgumentParser:
-        """Add the command's own parser and return it."""
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Do it; returns the exit code. Raises only AssetStoreError on purpose."""
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    """Add the command *name*. *run* does it, returns the exit code, and raises only ``AssetStoreError`` on purpose."""
+    parser = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def add_storage_option(parser: argparse._ActionsContainer) -> None:
@@ -117,13 +116,11 @@ def storage_options(given: Sequence[str]) -> dict[str, Any]:
     return options
 
 
-def parser_for(subparsers: Subparsers, name: str, doc: str | None, what: str) -> argparse.ArgumentParser:
-    """A command's parser with ``--to``, ``--storage-option`` and ``--json``."""
-    parser = subparsers.add_parser(name, help=what, description=doc)
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--to``, ``--storage-option`` and ``--json``."""
     parser.add_argument("--to", required=True, metavar="TARGET", help="s3://bucket/prefix, a directory, an fsspec URL")
     add_storage_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
-    return parser
 
 
 def target_of(args: argparse.Namespace) -> WritableBackend:
@@ -156,13 +153,13 @@ def progress_on(stream: TextIO) -> Progress:
     return Lines(stream)
 
 
-def say_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
     print()
 
 
-def say_table(rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset()) -> None:
+def print_table(rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset()) -> None:
     """Aligned columns; those in *right* end at one place. The last column is never padded."""
     table = list(rows)
     if not table:

@@ -1,4 +1,4 @@
-"""This module owns ``assetstore publish``: brings an application's assets to a bucket or a directory."""
+"""``assetstore publish``: the assets of an application to a bucket or a directory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from typing import Any
 
 from assetstore.assets import compression as compress
 from assetstore.backends.base import WritableBackend
-from assetstore.cli.options import Subparsers, mounts_of, parser_for, progress_on, say_json, say_table, storage_options
+from assetstore.cli.options import (
+    Commands,
+    add_app_option,
+    add_command,
+    add_target_options,
+    mounts_of,
+    print_json,
+    print_table,
+    progress_on,
+    storage_options,
+)
 from assetstore.errors import PublishError, SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names import manifest as manifests
 from assetstore.publish import Published, publish
-from assetstore.publish.dry_run import Recorder
+from assetstore.publish.dry_run import DryRunBackend
 from assetstore.publish.pool import WORKERS
 from assetstore.publish.progress import bytes_text
 from assetstore.publish.targets import destinations
@@ -25,9 +35,10 @@ _CODINGS = {coding: coding for coding in compress.SUFFIXES} | {
 }
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = parser_for(subparsers, "publish", __doc__, "bring an application's assets to a bucket or a directory")
-    parser.add_argument("--app", required=True, metavar="MODULE:ATTR", help="where the AssetStore or application is")
+def add_parsers(commands: Commands) -> None:
+    parser = add_command(commands, "publish", run, "bring an application's assets to a bucket or a directory")
+    add_target_options(parser)
+    add_app_option(parser)
     parser.add_argument("--mount", action="append", default=[], metavar="NAME", help="publish only these mounts")
     parser.add_argument("--siblings", default="", metavar="br,zst,gz", help="store encoded siblings beside each file")
     parser.add_argument("--encoding", default="", metavar="br", help="store the files themselves in this coding")
@@ -37,7 +48,6 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="write everything again")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
     parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="uploads at once (%(default)s)")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,20 +58,20 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(
             "--manifest would be written once for each mount; choose one with --mount, or write {mount} in it"
         )
-    told: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for mount, target in pairs:
-        into: WritableBackend = Recorder(target) if args.dry_run else target
+        into: WritableBackend = DryRunBackend(target) if args.dry_run else target
         progress = progress_on(sys.stderr)
         done = publish(
             mount, into, siblings=siblings, coding=coding, force=args.force, workers=args.workers, progress=progress
         )
         if args.manifest and not args.dry_run:
             _ship(done, args.manifest.replace("{mount}", mount.name or ""))
-        told.append(_facts(done, mount, target, dry_run=args.dry_run))
+        results.append(_result_json(done, mount, target, dry_run=args.dry_run))
         if not args.json:
-            _say(done, target, dry_run=args.dry_run)
+            _print(done, target, dry_run=args.dry_run)
     if args.json:
-        say_json({"published": told})
+        print_json({"published": results})
     return 0
 
 
@@ -79,10 +89,12 @@ def _ship(done: Published, path: str) -> None:
         raise PublishError(f"published, but the manifest cannot be written to {path}: {error}") from error
 
 
-def _say(done: Published, target: WritableBackend, *, dry_run: bool) -> None:
+def _print(done: Published, target: WritableBackend, *, dry_run: bool) -> None:
     if dry_run:
         writes = [row for row in done.plan.rows if row.writes]
-        say_table(((row.reason.value, bytes_text(row.stored.size), row.stored.path) for row in writes), frozenset({1}))
+        print_table(
+            ((row.reason.value, bytes_text(row.stored.size), row.stored.path) for row in writes), frozenset({1})
+        )
     counts = f"{done.new} new ({bytes_text(done.size)}), {done.same} same, in {done.seconds:.1f} s"
     if not done.released:
         print(f"nothing changed in {target.label}: release {done.manifest.release} stays; {counts}")
@@ -92,7 +104,7 @@ def _say(done: Published, target: WritableBackend, *, dry_run: bool) -> None:
         print(f"release {done.manifest.release} is live in {target.label}; {counts}")
 
 
-def _facts(done: Published, mount: Mount, target: WritableBackend, *, dry_run: bool) -> dict[str, Any]:
+def _result_json(done: Published, mount: Mount, target: WritableBackend, *, dry_run: bool) -> dict[str, Any]:
     return {
         "mount": mount.name,
         "target": target.label,

@@ -1,44 +1,70 @@
-"""This module owns ``assetstore releases``: lists the releases that a target keeps."""
+"""``assetstore releases``, ``rollback`` and ``prune``: what a target holds beside the live release."""
 
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+import sys
+from datetime import UTC, datetime, timedelta
 
-from assetstore.cli.options import Subparsers, parser_for, say_json, say_table, target_of
+from assetstore.cli.options import (
+    Commands,
+    add_command,
+    add_target_options,
+    print_json,
+    print_table,
+    progress_on,
+    target_of,
+)
 from assetstore.publish.progress import bytes_text
-from assetstore.publish.prune import Holding, holdings
-from assetstore.publish.releases import Ledger
+from assetstore.publish.prune import MAX_DELETES, Holding, Keep, PrunePlan, age, apply, check_limit, holdings, plan
+from assetstore.publish.releases import Releases
+from assetstore.publish.rollback import PREVIOUS, rollback
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    return parser_for(subparsers, "releases", __doc__, "list the releases that a target keeps")
+def add_parsers(commands: Commands) -> None:
+    listing = add_command(commands, "releases", list_releases, "list the releases that a target keeps")
+    add_target_options(listing)
+
+    back = add_command(commands, "rollback", roll_back, "make an earlier release the live one again")
+    add_target_options(back)
+    back.add_argument("release", metavar="ID", help=f"a release's id, or '{PREVIOUS}'")
+
+    pruning = add_command(
+        commands, "prune", prune, "delete what no kept release needs; prints its plan unless --yes is given"
+    )
+    add_target_options(pruning)
+    pruning.add_argument("--keep", type=int, default=5, metavar="N", help="keep the last N releases (%(default)s)")
+    pruning.add_argument("--younger-than", default="", metavar="AGE", help="keep every release younger, as 30d or 12h")
+    pruning.add_argument(
+        "--max-deletes", default=MAX_DELETES, metavar="N|P%%", help="refuse to delete more than this (%(default)s)"
+    )
+    pruning.add_argument("--yes", action="store_true", help="delete; without it the plan is only printed")
 
 
-def run(args: argparse.Namespace) -> int:
-    books = Ledger(target_of(args))
-    found = holdings(books, books.require())
+def list_releases(args: argparse.Namespace) -> int:
+    releases = Releases(target_of(args))
+    found = holdings(releases, releases.require())
     if args.json:
-        say_json({"releases": [_facts(each) for each in found]})
+        print_json({"releases": [_holding_json(each) for each in found]})
         return 0
     head = ("", "release", "published (UTC)", "by", "files", "bytes", "only here", "bytes only here")
-    say_table([head, *map(_row, reversed(found))], frozenset({4, 5, 6, 7}))
+    print_table([head, *map(_holding_row, reversed(found))], frozenset({4, 5, 6, 7}))
     return 0
 
 
-def _row(each: Holding) -> tuple[str, ...]:
+def _holding_row(each: Holding) -> tuple[str, ...]:
     note = each.note
     when = note.published_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     own = (str(each.own_objects), bytes_text(each.own_size))
     return ("live" if each.live else "", note.id, when, note.publisher, str(note.files), bytes_text(note.size), *own)
 
 
-def _facts(each: Holding) -> dict[str, object]:
+def _holding_json(each: Holding) -> dict[str, object]:
     note = each.note
     return {
         "release": note.id,
         "live": each.live,
-        "published_at": _iso(note.published_at),
+        "published_at": note.published_at.astimezone(UTC).isoformat(),
         "publisher": note.publisher,
         "files": note.files,
         "bytes": note.size,
@@ -47,5 +73,48 @@ def _facts(each: Holding) -> dict[str, object]:
     }
 
 
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat()
+def roll_back(args: argparse.Namespace) -> int:
+    target = target_of(args)
+    live = rollback(target, args.release)
+    if args.json:
+        print_json({"release": live.release, "files": len(live.entries)})
+    else:
+        print(f"release {live.release} is live in {target.label}; plain names stay as they are until the next publish")
+    return 0
+
+
+def prune(args: argparse.Namespace) -> int:
+    keep = Keep(args.keep, age(args.younger_than) if args.younger_than else timedelta(0))
+    target = target_of(args)
+    found = plan(target, keep, datetime.now(UTC))
+    if args.json:
+        print_json(_plan_json(found, done=args.yes))
+    else:
+        print_table(((each.reason, bytes_text(each.size), each.path) for each in found.deletes), frozenset({1}))
+    check_limit(found, args.max_deletes)
+    if args.yes:
+        apply(found, target, progress=progress_on(sys.stderr))
+    if not args.json:
+        print(_summary(found, done=args.yes))
+    return 0
+
+
+def _summary(found: PrunePlan, *, done: bool) -> str:
+    counts = f"{len(found.deletes)} of {found.objects} objects, {bytes_text(found.size)}"
+    releases = f"{len(found.dropped)} releases dropped, {len(found.kept)} kept"
+    ours = f"; {found.foreign} objects are not of any release and are left alone" if found.foreign else ""
+    if done:
+        return f"deleted {counts}; {releases}{ours}"
+    return f"would delete {counts}; {releases}{ours}; add --yes to do it"
+
+
+def _plan_json(found: PrunePlan, *, done: bool) -> dict[str, object]:
+    return {
+        "done": done,
+        "kept": [each.id for each in found.kept],
+        "dropped": [each.id for each in found.dropped],
+        "objects": found.objects,
+        "foreign": found.foreign,
+        "bytes": found.size,
+        "deletes": [{"path": each.path, "size": each.size, "reason": each.reason} for each in found.deletes],
+    }

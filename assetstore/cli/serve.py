@@ -1,23 +1,22 @@
-"""This module owns ``assetstore serve``: serves a directory, or any fsspec URL, as it is."""
+"""``assetstore serve``: a directory or an fsspec URL over HTTP, without an application."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from assetstore.cli.options import Subparsers, add_storage_option, storage_options
+from assetstore.cli.options import Commands, add_command, add_storage_option, storage_options
 from assetstore.errors import SettingsError
 from assetstore.servers import DOORS, open_door
 from assetstore.servers.app import Tree
 from assetstore.servers.listen import Listen
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser("serve", help="serve a directory or an fsspec URL")
+def add_parsers(commands: Commands) -> None:
+    parser = add_command(commands, "serve", run, "serve a directory or an fsspec URL")
     parser.add_argument("root", metavar="ROOT", help="a directory, or a URL such as s3://bucket/prefix")
     _add_tree_options(parser.add_argument_group("what is served"))
     _add_server_options(parser.add_argument_group("the server"))
-    return parser
 
 
 def _add_tree_options(group: argparse._ArgumentGroup) -> None:

@@ -1,4 +1,4 @@
-"""This module owns ``assetstore url``: prints the URL that an application gives an asset."""
+"""``assetstore url``: the URL that an application gives an asset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import time
 
 from assetstore.assets import paths
-from assetstore.cli.options import Subparsers, add_app_option, load, mounts_in
+from assetstore.cli.options import Commands, add_app_option, add_command, load, mounts_in
 from assetstore.errors import BackendTimeout
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import Learning
@@ -16,12 +16,11 @@ from assetstore.store import AssetStore
 PATIENCE_SECONDS = 60.0
 
 
-def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser("url", help="print an asset's URL")
+def add_parsers(commands: Commands) -> None:
+    parser = add_command(commands, "url", run, "print an asset's URL")
     parser.add_argument("name", metavar="NAME", help="the mount's name, as 'assets'")
     parser.add_argument("file", metavar="FILE", help="the asset's path below the mount's root, as 'css/app.css'")
     add_app_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""This module owns the story of a publish.
+"""Publish the assets of a mount to a bucket or a directory.
 
-1. find what stands in the target: one read of its ledger, one listing
-2. survey the assets: their bytes' digests, and the names that they get
+1. read the target: its release record, and one listing
+2. scan the assets: digests of their bytes, and their names
 3. plan: what is written, and why
 4. apply, stage by stage; nothing at all where nothing changed
 """
@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from assetstore.backends.base import WritableBackend
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Manifest
-from assetstore.publish.inventory import Target
-from assetstore.publish.layout import Recipe
+from assetstore.publish.inventory import Inventory
+from assetstore.publish.layout import Layout
 from assetstore.publish.plan import Plan, make
-from assetstore.publish.pool import WORKERS, Crew
+from assetstore.publish.pool import WORKERS, WorkerPool
 from assetstore.publish.progress import Progress, Silent
-from assetstore.publish.releases import Ledger
-from assetstore.publish.scan import survey
+from assetstore.publish.releases import Releases
+from assetstore.publish.scan import scan
 from assetstore.publish.upload import Work, apply
 
 _log = logging.getLogger("assetstore")
@@ -72,19 +72,19 @@ def publish(
 
     Raises:
         SettingsError: a coding that is not known.
-        ManifestError: the target's ledger is not ours, or of a newer format.
+        ManifestError: the target's release record is not ours, or of a newer format.
         PublishConflict: somebody else published meanwhile, or a name is taken by other bytes.
         PublishError: it could not finish; the message says how to resume.
         BackendError: the mount's storage, or the target, failed before anything was written.
     """
     began = time.monotonic()
-    recipe = Recipe.of(mount, siblings, coding)
-    crew, progress = Crew(workers), progress or Silent()
-    record = Ledger(target).read()
-    found = Target.of(target, record)
-    live = None if record is None else record.current
-    entries = list(survey(mount, recipe, live, crew, encode_all=force))
-    plan = make(entries, found, crew, force=force)
+    layout = Layout.of(mount, siblings, coding)
+    pool, progress = WorkerPool(workers), progress or Silent()
+    state = Releases(target).read()
+    found = Inventory.of(target, state)
+    live = None if state is None else state.current
+    entries = list(scan(mount, layout, live, pool, encode_all=force))
+    plan = make(entries, found, pool, force=force)
     if live is not None and not plan.changes:
         return Published(plan, live, False, time.monotonic() - began)
     if stale := plan.stale:
@@ -95,6 +95,6 @@ def publish(
             target.label,
             stale[0],
         )
-    work = Work(mount.backend, found, recipe, crew, progress)
+    work = Work(mount.backend, found, layout, pool, progress)
     manifest = apply(plan, work, mount.name, datetime.now(UTC))
     return Published(plan, manifest, True, time.monotonic() - began)

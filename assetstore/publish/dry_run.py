@@ -1,4 +1,4 @@
-"""This module owns the dry run: a backend that reads the real one and only notes what it is told to write."""
+"""A backend for dry runs: reads the real one, and only records what would be written and deleted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WritableBackend, WriteOptions
 
 
-class Recorder:
-    """Stands before a writable backend; reading goes through, writing and deleting is only noted."""
+class DryRunBackend:
+    """In front of a writable backend: reads pass through, writes and deletes are only recorded."""
 
-    #: Nobody else writes to a dry run.
+    #: No other publisher writes to a dry run.
     conditional_creates = conditional_replaces = True
 
     def __init__(self, backend: WritableBackend) -> None:

@@ -1,4 +1,4 @@
-"""This module owns which objects an asset becomes in a target, and the headers that each is stored with.
+"""The objects that an asset becomes in a target, and the headers that each is stored with.
 
 An asset has a fingerprinted name, which never changes, and its plain name, which is revalidated.
 Each may be stored in one chosen content coding, or have siblings (``app.css.br``) for a server
@@ -47,7 +47,7 @@ class Rendition:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Layout:
     """What becomes of each asset of one mount."""
 
     public: bool = True
@@ -60,8 +60,8 @@ class Recipe:
     coding: str | None = None
 
     @classmethod
-    def of(cls, mount: Mount, siblings: tuple[str, ...] = (), coding: str | None = None) -> Recipe:
-        """The recipe of a mount.
+    def of(cls, mount: Mount, siblings: tuple[str, ...] = (), coding: str | None = None) -> Layout:
+        """The layout of a mount.
 
         Raises:
             SettingsError: a coding that is not known, or both kinds at once.
@@ -128,13 +128,13 @@ def _digest(*facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def smaller_renditions(backend: Backend, entry: Entry, known: Entry | None, recipe: Recipe) -> Mapping[str, Rendition]:
+def encoded_sizes(backend: Backend, entry: Entry, known: Entry | None, layout: Layout) -> Mapping[str, Rendition]:
     """The codings in which *entry* is smaller than its own bytes.
 
     What the live release's manifest knows of the same bytes is taken from there, so that an
     unchanged asset is never encoded again.
     """
-    codings = recipe.codings_for(entry.path, entry.size)
+    codings = layout.codings_for(entry.path, entry.size)
     found = _remembered(entry, known)
     if not all(coding in found for coding in codings):
         data = read_bytes(backend, entry.path)

@@ -1,7 +1,4 @@
-"""This module owns the plan of a publish: for each object, whether it is written and why.
-
-A plan is made from what the assets are now (the survey) and what stands in the target.
-"""
+"""The plan of a publish: for each object, whether it is written and why."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from enum import Enum
 
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import Entry, StoredObject
-from assetstore.publish.inventory import Target
+from assetstore.publish.inventory import Inventory
 from assetstore.publish.layout import Stage
-from assetstore.publish.pool import Crew
-from assetstore.publish.releases import Record
+from assetstore.publish.pool import WorkerPool
+from assetstore.publish.releases import ReleaseState
 
 #: How many clashing names a message lists.
 NAMED_IN_MESSAGE = 5
@@ -61,20 +58,20 @@ class Plan:
 
     rows: tuple[Row, ...]
     entries: Mapping[str, Entry]
-    #: The ledger that the plan was made from; ``None`` on a first publish.
-    record: Record | None
+    #: The release record that the plan was made from; ``None`` on a first publish.
+    state: ReleaseState | None
     #: Fingerprinted paths of earlier releases that the target still has.
     retained: frozenset[str]
 
     @property
     def stale(self) -> list[str]:
         """Encoded siblings under plain names that an earlier publish left and this one does not refresh."""
-        if self.record is None:
+        if self.state is None:
             return []
         fresh = {row.stored.path for row in self.rows}
         return [
             each.path
-            for entry in self.record.current.entries.values()
+            for entry in self.state.current.entries.values()
             for each in entry.stored
             if each.path not in fresh and not entry.immutable(each) and each.path != entry.path
         ]
@@ -82,9 +79,9 @@ class Plan:
     @property
     def changes(self) -> bool:
         """Whether there is anything to do: an object to write, or an asset that came, went or was renamed."""
-        if self.record is None or any(row.writes for row in self.rows):
+        if self.state is None or any(row.writes for row in self.rows):
             return True
-        return _names(self.record.current.entries) != _names(self.entries)
+        return _names(self.state.current.entries) != _names(self.entries)
 
     def writes(self, stage: Stage) -> list[Row]:
         """What is written in one stage."""
@@ -95,7 +92,7 @@ def _names(entries: Mapping[str, Entry]) -> set[tuple[str, str | None, str]]:
     return {(each.path, each.fingerprint, each.sha256) for each in entries.values()}
 
 
-def make(entries: Sequence[Entry], target: Target, crew: Crew, *, force: bool = False) -> Plan:
+def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, force: bool = False) -> Plan:
     """Decide for every object of *entries* whether it is written.
 
     Raises:
@@ -104,33 +101,33 @@ def make(entries: Sequence[Entry], target: Target, crew: Crew, *, force: bool = 
     """
     wanted = [each for entry in entries for each in entry.stored]
     _refuse_doubles(wanted)
-    _refuse_condemned(wanted, target.record)
-    standing = target.standing(wanted, crew)
-    before = {} if target.record is None else target.record.current.entries
+    _refuse_pending_deletes(wanted, inventory.state)
+    present = inventory.present(wanted, pool)
+    before = {} if inventory.state is None else inventory.state.current.entries
     rows: list[Row] = []
     for entry in entries:
         for each in entry.stored:
-            reason = _reason(each, standing.get(each.path), force)
-            listed = target.listing.get(each.path)
+            reason = _reason(each, present.get(each.path), force)
+            listed = inventory.listing.get(each.path)
             seen = each if listed is None or listed.validator is None else replace(each, validator=listed.validator)
             rows.append(Row(seen, entry, reason))
     _refuse_clashes(rows, before)
     return Plan(
         tuple(rows),
         {each.path: each for each in entries},
-        target.record,
-        target.retained({row.stored.path for row in rows}),
+        inventory.state,
+        inventory.retained({row.stored.path for row in rows}),
     )
 
 
-def _reason(wanted: StoredObject, standing: StoredObject | None, force: bool) -> Reason:
-    if standing is None:
+def _reason(wanted: StoredObject, present: StoredObject | None, force: bool) -> Reason:
+    if present is None:
         return Reason.MISSING
-    if (standing.sha256, standing.size) != (wanted.sha256, wanted.size):
+    if (present.sha256, present.size) != (wanted.sha256, wanted.size):
         return Reason.CHANGED
     if force:
         return Reason.FORCED
-    return Reason.SAME if standing.headers == wanted.headers else Reason.HEADER_DRIFT
+    return Reason.SAME if present.headers == wanted.headers else Reason.HEADER_DRIFT
 
 
 def _refuse_doubles(wanted: Sequence[StoredObject]) -> None:
@@ -140,11 +137,11 @@ def _refuse_doubles(wanted: Sequence[StoredObject]) -> None:
         raise PublishConflict(f"two assets would both be stored as {_listed(twice)}; rename one of them")
 
 
-def _refuse_condemned(wanted: Sequence[StoredObject], record: Record | None) -> None:
-    condemned = [each.path for each in wanted if record is not None and each.path in record.condemned]
-    if condemned:
+def _refuse_pending_deletes(wanted: Sequence[StoredObject], state: ReleaseState | None) -> None:
+    pending_deletes = [each.path for each in wanted if state is not None and each.path in state.pending_deletes]
+    if pending_deletes:
         raise PublishConflict(
-            f"a prune is deleting {_listed(condemned)}, or broke off while it did; "
+            f"a prune is deleting {_listed(pending_deletes)}, or broke off while it did; "
             "run 'assetstore prune --yes' to its end, then publish again"
         )
 

@@ -1,4 +1,4 @@
-"""This module owns doing many small jobs at once: in a bounded number of threads, slower when storage asks for it."""
+"""Worker threads with a concurrency limit that follows the storage's throttling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assetstore.errors import BackendThrottled
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-#: Jobs at once, unless told otherwise.
+#: Jobs at once.
 WORKERS = 16
 #: How often one job is tried while the storage says to slow down, and the waits between.
 ATTEMPTS = 8
@@ -23,8 +23,8 @@ FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 20.0
 
 
-class Crew:
-    """Threads that work through jobs.
+class WorkerPool:
+    """A bounded number of threads that work through jobs.
 
     At most *workers* jobs run and as many again wait, however many there are. When the storage
     throttles, the number that may run is halved and the job is tried again after a wait; each
@@ -33,7 +33,7 @@ class Crew:
 
     def __init__(self, workers: int = WORKERS, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.workers = max(1, workers)
-        self.pace = Pace(self.workers)
+        self.limit = ConcurrencyLimit(self.workers)
         self._sleep = sleep
 
     def run(self, jobs: Iterable[Job], work: Callable[[Job], Result]) -> Iterator[tuple[Job, Result]]:
@@ -67,20 +67,20 @@ class Crew:
     def _do(self, work: Callable[[Job], Result], job: Job) -> Result:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self.pace:
+                with self.limit:
                     result = work(job)
             except BackendThrottled as error:
-                self.pace.slower()
+                self.limit.slower()
                 if attempt == ATTEMPTS:
                     raise
                 self._sleep(_wait_seconds(attempt, error.retry_after_seconds))
             else:
-                self.pace.faster()
+                self.limit.faster()
                 return result
         raise AssertionError("the last attempt returns or raises")
 
 
-class Pace:
+class ConcurrencyLimit:
     """How many may work at once: halved by each throttling, one more for every round of successes."""
 
     def __init__(self, most: int) -> None:
@@ -105,12 +105,12 @@ class Pace:
             self._changed.notify()
 
     def slower(self) -> None:
-        """The storage asked for fewer requests."""
+        """Halve the limit: the storage asked for fewer requests."""
         with self._changed:
             self._limit = max(1.0, self._limit / 2)
 
     def faster(self) -> None:
-        """A job went well."""
+        """Raise the limit by one for each round of successes."""
         with self._changed:
             self._limit = min(float(self._most), self._limit + 1 / self._limit)
             self._changed.notify()

@@ -1,7 +1,4 @@
-"""This module owns how the progress of a publish is told: not at all, or in plain lines.
-
-A bar for terminals stands in :mod:`assetstore.publish.progress`.
-"""
+"""The progress of a publish: silent, as plain lines, or as a bar in a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ LINE_SECONDS = 5.0
 
 
 class Progress(Protocol):
-    """Is told of each stage and of each file that is finished."""
+    """Receives each stage and each file that is finished."""
 
     def begin(self, stage: str, files: int, size: int) -> None:
         """A stage with *files* files begins; *size* is their bytes, 0 where they are not known."""
@@ -69,7 +66,7 @@ class Lines:
 
 
 def bytes_text(size: float) -> str:
-    """*size* bytes for people: ``3.2 MB``; decimal units, as storage is billed."""
+    """*size* bytes as text: ``3.2 MB``; decimal units, as storage is billed."""
     if size < 1000:
         return f"{int(size)} B"
     for unit in ("kB", "MB", "GB"):

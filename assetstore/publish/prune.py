@@ -1,9 +1,9 @@
-"""This module owns deleting what no kept release names.
+"""Delete the objects that no kept release names.
 
-Only names that the ledger wrote are ever deleted: those of the releases that are dropped, and
-those that an unfinished publish noted before it broke off. The names are first written into the
-ledger as condemned, so that no publish relies on them while they go; then they are deleted; then
-the ledger forgets them. A prune that breaks off is finished by the next one.
+Only names from the release record are ever deleted: those of the releases that are dropped, and those
+that an unfinished publish announced. The names are first written into the record as pending deletes, so
+that no publish relies on them; then they are deleted; then they leave the record. A prune that is
+interrupted is finished by the next one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import AssetStoreError, PublishError, SettingsError
-from assetstore.publish.inventory import Target
-from assetstore.publish.pool import WORKERS, Crew
+from assetstore.publish.inventory import Inventory
+from assetstore.publish.pool import WORKERS, WorkerPool
 from assetstore.publish.progress import Progress, Silent
-from assetstore.publish.releases import Ledger, Record, ReleaseNote
+from assetstore.publish.releases import Releases, ReleaseState, ReleaseSummary
 
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
 _NO_TIME = timedelta(0)
@@ -37,13 +37,15 @@ class Keep:
         if self.count < 1:
             raise SettingsError(f"keep={self.count} would keep no release; give 1 or more")
 
-    def split(self, record: Record, now: datetime) -> tuple[tuple[ReleaseNote, ...], tuple[ReleaseNote, ...]]:
+    def split(
+        self, state: ReleaseState, now: datetime
+    ) -> tuple[tuple[ReleaseSummary, ...], tuple[ReleaseSummary, ...]]:
         """The releases that are kept, and those that are not; both oldest first."""
-        last = {each.id for each in record.releases[-self.count :]} | {record.current.release}
+        last = {each.id for each in state.releases[-self.count :]} | {state.current.release}
         # A release of a machine whose clock runs ahead counts as made just now.
-        young = {each.id for each in record.releases if max(now - each.published_at, _NO_TIME) < self.younger_than}
-        kept = tuple(each for each in record.releases if each.id in last | young)
-        return kept, tuple(each for each in record.releases if each.id not in last | young)
+        young = {each.id for each in state.releases if max(now - each.published_at, _NO_TIME) < self.younger_than}
+        kept = tuple(each for each in state.releases if each.id in last | young)
+        return kept, tuple(each for each in state.releases if each.id not in last | young)
 
 
 def age(text: str) -> timedelta:
@@ -62,31 +64,31 @@ def age(text: str) -> timedelta:
 class Holding:
     """One release, and what the target holds only because of it."""
 
-    note: ReleaseNote
+    note: ReleaseSummary
     live: bool
     #: Objects that no other kept release needs, and their bytes.
     own_objects: int
     own_size: int
 
 
-def holdings(books: Ledger, record: Record) -> list[Holding]:
+def holdings(releases: Releases, state: ReleaseState) -> list[Holding]:
     """Every kept release with what only it needs, oldest first.
 
     Raises:
         ManifestError: a kept release's manifest is missing or damaged.
     """
-    needed: dict[str, Mapping[str, int]] = {each.id: needs(books, record, each.id) for each in record.releases}
+    needed: dict[str, Mapping[str, int]] = {each.id: needs(releases, state, each.id) for each in state.releases}
     holders = Counter(name for names in needed.values() for name in names)
-    return [_holding(each, each.id == record.current.release, needed[each.id], holders) for each in record.releases]
+    return [_holding(each, each.id == state.current.release, needed[each.id], holders) for each in state.releases]
 
 
-def needs(books: Ledger, record: Record, release: str) -> dict[str, int]:
+def needs(releases: Releases, state: ReleaseState, release: str) -> dict[str, int]:
     """The name and size of every object that *release* needs in the target."""
-    manifest = record.current if release == record.current.release else books.manifest(release)
+    manifest = state.current if release == state.current.release else releases.manifest(release)
     return {each.path: each.size for each in manifest.objects()}
 
 
-def _holding(note: ReleaseNote, live: bool, needed: Mapping[str, int], holders: Counter[str]) -> Holding:
+def _holding(note: ReleaseSummary, live: bool, needed: Mapping[str, int], holders: Counter[str]) -> Holding:
     own = [size for name, size in needed.items() if holders[name] == 1]
     return Holding(note, live, len(own), sum(own))
 
@@ -105,7 +107,7 @@ class Delete:
 
     path: str
     size: int
-    #: Why: the newest release that named it, or how else the ledger knows it.
+    #: Why: the newest release that named it, or how else the release record knows it.
     reason: str
 
 
@@ -113,9 +115,9 @@ class Delete:
 class PrunePlan:
     """What a prune would do."""
 
-    record: Record
-    kept: tuple[ReleaseNote, ...]
-    dropped: tuple[ReleaseNote, ...]
+    state: ReleaseState
+    kept: tuple[ReleaseSummary, ...]
+    dropped: tuple[ReleaseSummary, ...]
     deletes: tuple[Delete, ...]
     #: Objects in the target now, and how many of them no release names: those are not ours.
     objects: int
@@ -134,23 +136,23 @@ def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
         PublishError: nothing was ever published there.
         ManifestError: a release's manifest is missing or damaged, so that nobody knows what it needs.
     """
-    books = Ledger(target)
-    record = books.require()
-    found = Target.of(target, record)
-    kept, dropped = keep.split(record, now)
-    needed = {name for each in kept for name in needs(books, record, each.id)}
-    gone: dict[str, str] = dict.fromkeys(record.condemned, "an earlier prune broke off")
-    if now - found.arrivals.journal.at > max(keep.younger_than, UNFINISHED_AGE):
+    releases = Releases(target)
+    state = releases.require()
+    found = Inventory.of(target, state)
+    kept, dropped = keep.split(state, now)
+    needed = {name for each in kept for name in needs(releases, state, each.id)}
+    gone: dict[str, str] = dict.fromkeys(state.pending_deletes, "an earlier prune broke off")
+    if now - found.journal.at > max(keep.younger_than, UNFINISHED_AGE):
         gone.update(dict.fromkeys(found.leftovers(), "its publish never finished"))
     for each in dropped:
-        gone.update(dict.fromkeys(needs(books, record, each.id), f"release {each.id}"))
+        gone.update(dict.fromkeys(needs(releases, state, each.id), f"release {each.id}"))
     deletes = [
         Delete(path, found.listing[path].size, reason)
         for path, reason in sorted(gone.items())
         if path in found.listing and path not in needed
     ]
     foreign = sum(1 for path in found.listing if path not in needed and path not in gone)
-    return PrunePlan(record, kept, dropped, tuple(deletes), len(found.listing), foreign)
+    return PrunePlan(state, kept, dropped, tuple(deletes), len(found.listing), foreign)
 
 
 def check_limit(found: PrunePlan, limit: str) -> None:
@@ -180,25 +182,25 @@ def apply(
         PublishConflict: somebody published meanwhile; nothing was deleted.
         PublishError: a deletion failed; the message says how to resume.
     """
-    if not (found.deletes or found.dropped or found.record.condemned):
+    if not (found.deletes or found.dropped or found.state.pending_deletes):
         return
-    books, progress = Ledger(target), progress or Silent()
-    condemned = frozenset(each.path for each in found.deletes)
-    books.move(found.record, _without(found.record, found.kept, condemned))
+    releases, progress = Releases(target), progress or Silent()
+    pending_deletes = frozenset(each.path for each in found.deletes)
+    releases.move(found.state, _without(found.state, found.kept, pending_deletes))
     progress.begin("deleting", len(found.deletes), found.size)
     try:
-        for each, _ in Crew(workers).run(found.deletes, lambda each: target.delete(each.path)):
+        for each, _ in WorkerPool(workers).run(found.deletes, lambda each: target.delete(each.path)):
             progress.advance(each.size)
         for note in found.dropped:
-            books.forget(note.id)
+            releases.forget(note.id)
     except AssetStoreError as error:
         raise PublishError(f"the prune broke off: {error}; run 'assetstore prune --yes' again to finish it") from error
     finally:
         progress.end()
-    marked = books.require()
-    books.move(marked, replace(marked, condemned=marked.condemned - condemned))
+    marked = releases.require()
+    releases.move(marked, replace(marked, pending_deletes=marked.pending_deletes - pending_deletes))
 
 
-def _without(record: Record, kept: tuple[ReleaseNote, ...], condemned: frozenset[str]) -> Record:
-    current = replace(record.current, retained=record.current.retained - condemned)
-    return replace(record, current=current, releases=kept, condemned=condemned)
+def _without(state: ReleaseState, kept: tuple[ReleaseSummary, ...], pending_deletes: frozenset[str]) -> ReleaseState:
+    current = replace(state.current, retained=state.current.retained - pending_deletes)
+    return replace(state, current=current, releases=kept, pending_deletes=pending_deletes)

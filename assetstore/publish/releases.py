@@ -1,8 +1,8 @@
-"""This module owns what a target remembers of its releases, and how the live one is switched.
+"""The release record of a target, and the switch of the live release.
 
 Below the target, under a prefix that is never served, stand one manifest for each release
 (written once) and ``current.json``: the live release's manifest, followed by the list of releases
-that are kept. Reading the ledger is therefore one read, and switching is one conditional write.
+that are kept. Reading the release record is therefore one read, and switching is one conditional write.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ _RECORD_OPTIONS = WriteOptions("application/json", "no-store")
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseNote:
-    """One release as the ledger lists it."""
+class ReleaseSummary:
+    """One release in the release record."""
 
     id: str
     published_at: datetime
@@ -149,26 +149,26 @@ class ReleaseNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ReleaseState:
     """The state of a target: which release is live, and which are kept."""
 
     current: Manifest
     #: Every kept release, oldest first.
-    releases: tuple[ReleaseNote, ...]
+    releases: tuple[ReleaseSummary, ...]
     #: Names that a prune is about to delete, or was when it broke off.
-    condemned: frozenset[str] = frozenset()
+    pending_deletes: frozenset[str] = frozenset()
     #: The stored form that was read (its validator, SHA-256), to notice that somebody moved it meanwhile.
     stat: FileStat | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
 
 
-class Ledger:
+class Releases:
     """Reads and writes the releases of one target."""
 
     def __init__(self, target: WritableBackend) -> None:
         self._target = target
 
-    def read(self) -> Record | None:
+    def read(self) -> ReleaseState | None:
         """What the target remembers; ``None`` where nothing was ever published.
 
         Raises:
@@ -184,16 +184,16 @@ class Ledger:
         finally:
             opened.close()
 
-    def require(self) -> Record:
+    def require(self) -> ReleaseState:
         """What the target remembers.
 
         Raises:
             PublishError: nothing was ever published there.
         """
-        record = self.read()
-        if record is None:
+        state = self.read()
+        if state is None:
             raise PublishError(f"nothing was ever published to {self._target.label}; run 'assetstore publish' first")
-        return record
+        return state
 
     def manifest(self, release: str) -> Manifest:
         """The manifest of one release.
@@ -227,13 +227,13 @@ class Ledger:
         """Remove the manifest of a release that is kept no longer."""
         self._target.delete(manifest_path(release))
 
-    def move(self, seen: Record | None, record: Record) -> None:
-        """Make *record* the state of the target, if it is still the one that was *seen*.
+    def move(self, seen: ReleaseState | None, state: ReleaseState) -> None:
+        """Make *state* the state of the target, if it is still the one that was *seen*.
 
         Raises:
             PublishConflict: somebody else moved it meanwhile; nothing was changed.
         """
-        data = _to_bytes(record)
+        data = _to_bytes(state)
         try:
             if self._in_one_step(seen):
                 self._write_if(seen, data)
@@ -245,21 +245,21 @@ class Ledger:
                 "the live site is whole; run the same command again to start from what is there now"
             ) from error
 
-    def _in_one_step(self, seen: Record | None) -> bool:
+    def _in_one_step(self, seen: ReleaseState | None) -> bool:
         """Whether the target itself refuses a write over another version than *seen*."""
         if isinstance(self._target, LearnsConditions):
             proven = self._target.conditional_creates if seen is None else self._target.conditional_replaces
             return proven is True
         return seen is None or (seen.stat is not None and seen.stat.validator is not None)
 
-    def _move_locked(self, seen: Record | None, data: bytes) -> None:
+    def _move_locked(self, seen: ReleaseState | None, data: bytes) -> None:
         with Lock(self._target, HIDDEN + "lock.json"):
             now = self.read()
             if (None if now is None else now.sha256) != (None if seen is None else seen.sha256):
                 raise PublishConflict(f"{CURRENT} is not what it was")
             self._write_if(now, data)
 
-    def _write_if(self, seen: Record | None, data: bytes) -> None:
+    def _write_if(self, seen: ReleaseState | None, data: bytes) -> None:
         validator = None if seen is None or seen.stat is None else seen.stat.validator
         options = replace(_RECORD_OPTIONS, create_only=seen is None, if_validator=validator)
         self._target.write(CURRENT, BytesFile.of(CURRENT, data), options)
@@ -270,28 +270,30 @@ def manifest_path(release: str) -> str:
     return f"{HIDDEN}manifests/{release}.json"
 
 
-def note(manifest: Manifest, publisher: str) -> ReleaseNote:
-    """How the ledger lists *manifest*."""
+def note(manifest: Manifest, publisher: str) -> ReleaseSummary:
+    """How the release record lists *manifest*."""
     size = sum(each.size for each in manifest.objects())
-    return ReleaseNote(manifest.release, manifest.published_at, publisher, len(manifest.entries), size)
+    return ReleaseSummary(manifest.release, manifest.published_at, publisher, len(manifest.entries), size)
 
 
-def _to_bytes(record: Record) -> bytes:
+def _to_bytes(state: ReleaseState) -> bytes:
     releases = [
-        [each.id, each.published_at.isoformat(), each.publisher, each.files, each.size] for each in record.releases
+        [each.id, each.published_at.isoformat(), each.publisher, each.files, each.size] for each in state.releases
     ]
-    return manifests.dump(record.current, {"releases": releases, "condemned": sorted(record.condemned)})
+    return manifests.dump(state.current, {"releases": releases, "pending_deletes": sorted(state.pending_deletes)})
 
 
-def _from_bytes(data: bytes, stat: FileStat, where: str) -> Record:
+def _from_bytes(data: bytes, stat: FileStat, where: str) -> ReleaseState:
     found = manifests.document(data, where)
     try:
         releases = tuple(_read_note(*each) for each in found["releases"])
-        condemned = frozenset(found["condemned"])
+        pending_deletes = frozenset(found["pending_deletes"])
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{where} is damaged ({error!r}); restore it from one of the manifests beside it") from None
-    return Record(manifests.from_document(found, where), releases, condemned, stat, sha256(data).hexdigest())
+    return ReleaseState(
+        manifests.from_document(found, where), releases, pending_deletes, stat, sha256(data).hexdigest()
+    )
 
 
-def _read_note(release: str, published_at: str, publisher: str, files: int, size: int) -> ReleaseNote:
-    return ReleaseNote(release, manifests.instant(published_at), publisher, int(files), int(size))
+def _read_note(release: str, published_at: str, publisher: str, files: int, size: int) -> ReleaseSummary:
+    return ReleaseSummary(release, manifests.instant(published_at), publisher, int(files), int(size))

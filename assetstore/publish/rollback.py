@@ -1,4 +1,4 @@
-"""This module owns making an earlier release the live one again."""
+"""Make an earlier release the live one again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import PublishError
 from assetstore.names.manifest import Manifest
-from assetstore.publish.inventory import Target
-from assetstore.publish.releases import Ledger, Record
+from assetstore.publish.inventory import Inventory
+from assetstore.publish.releases import Releases, ReleaseState
 
 #: Names the release before the live one.
 PREVIOUS = "previous"
@@ -23,14 +23,14 @@ def rollback(target: WritableBackend, release: str) -> Manifest:
         PublishError: no such release is kept, or a file that it needs is gone.
         PublishConflict: somebody else published meanwhile; nothing was changed.
     """
-    books = Ledger(target)
-    record = books.require()
-    found = Target.of(target, record)
-    wanted = _kept(record, release)
-    if wanted == record.current.release:
-        return record.current
-    manifest = books.manifest(wanted)
-    gone = [each for each in manifest.fingerprinted() if each not in found.listing or each in record.condemned]
+    releases = Releases(target)
+    state = releases.require()
+    found = Inventory.of(target, state)
+    wanted = _kept(state, release)
+    if wanted == state.current.release:
+        return state.current
+    manifest = releases.manifest(wanted)
+    gone = [each for each in manifest.fingerprinted() if each not in found.listing or each in state.pending_deletes]
     if gone:
         raise PublishError(
             f"release {wanted} cannot come back: {len(gone)} of its files are gone from {target.label}, "
@@ -38,16 +38,16 @@ def rollback(target: WritableBackend, release: str) -> Manifest:
         )
     own = set(manifest.fingerprinted())
     live = replace(manifest, retained=found.retained(own))
-    books.move(record, replace(record, current=live))
+    releases.move(state, replace(state, current=live))
     return live
 
 
-def _kept(record: Record, release: str) -> str:
-    ids = [each.id for each in record.releases]
+def _kept(state: ReleaseState, release: str) -> str:
+    ids = [each.id for each in state.releases]
     if release == PREVIOUS:
-        at = ids.index(record.current.release) if record.current.release in ids else 0
+        at = ids.index(state.current.release) if state.current.release in ids else 0
         if at == 0:
-            raise PublishError(f"no release before {record.current.release} is kept; see 'assetstore releases'")
+            raise PublishError(f"no release before {state.current.release} is kept; see 'assetstore releases'")
         return ids[at - 1]
     if release not in ids:
         raise PublishError(f"no release {release!r} is kept; the kept ones are {', '.join(ids)}")

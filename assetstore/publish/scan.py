@@ -1,4 +1,4 @@
-"""This module owns what the assets of a mount are right now: their bytes' digests and the names they get.
+"""The assets of a mount as they are now: digests of their bytes, and the names that they get.
 
 Every file is read, because only bytes tell whether it changed: times differ between two checkouts
 of one commit. Where fingerprints are made of times, an asset whose bytes are those of the live
@@ -20,8 +20,8 @@ from assetstore.errors import AssetNotFound, PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.names.fingerprint import Fingerprinter, MtimeFingerprint
 from assetstore.names.manifest import Entry, Manifest
-from assetstore.publish.layout import Recipe, smaller_renditions
-from assetstore.publish.pool import Crew
+from assetstore.publish.layout import Layout, encoded_sizes
+from assetstore.publish.pool import WorkerPool
 from assetstore.references import js as scripts
 from assetstore.references.js import MAX_BYTES, is_module
 
@@ -29,10 +29,10 @@ from assetstore.references.js import MAX_BYTES, is_module
 Name = Callable[[FileStat], str | None]
 
 
-def survey(
-    mount: Mount, recipe: Recipe, previous: Manifest | None, crew: Crew, *, encode_all: bool = False
+def scan(
+    mount: Mount, layout: Layout, previous: Manifest | None, pool: WorkerPool, *, encode_all: bool = False
 ) -> Iterator[Entry]:
-    """Every asset of *mount*, with the objects that *recipe* makes of it.
+    """Every asset of *mount*, with the objects that *layout* makes of it.
 
     What *previous* knows of the same bytes is not encoded again, unless *encode_all* says so.
 
@@ -40,7 +40,7 @@ def survey(
         PublishError: there is none, or one disappeared meanwhile.
         BackendError: the mount's own storage failed.
     """
-    stats = sources(mount, recipe)
+    stats = sources(mount, layout)
     name = naming(mount.backend, mount.fingerprinter, stats, previous)
     before: Mapping[str, Entry] = {} if previous is None else previous.entries
 
@@ -50,26 +50,26 @@ def survey(
             entry = _entry(mount.backend, stat, name)
             if known is not None and _same_asset(known, entry):
                 entry = replace(entry, mtime_ns=known.mtime_ns)
-            smaller = smaller_renditions(mount.backend, entry, None if encode_all else known, recipe)
+            smaller = encoded_sizes(mount.backend, entry, None if encode_all else known, layout)
         except AssetNotFound:
             raise PublishError(f"{stat.path!r} is gone from {mount.backend.label} meanwhile; run it again") from None
-        return replace(entry, stored=tuple(stored for _, stored in recipe.objects(entry, smaller)))
+        return replace(entry, stored=tuple(stored for _, stored in layout.objects(entry, smaller)))
 
-    for _, entry in crew.run(stats, look):
+    for _, entry in pool.run(stats, look):
         yield entry
 
 
-def sources(mount: Mount, recipe: Recipe) -> list[FileStat]:
+def sources(mount: Mount, layout: Layout) -> list[FileStat]:
     """The files of *mount* that may be served, in the order of their paths.
 
-    A ``.br`` beside its original is left out where the recipe makes siblings: a stale one would
+    A ``.br`` beside its original is left out where the layout makes siblings: a stale one would
     be another body at the same URL.
 
     Raises:
         PublishError: there is none.
     """
     found = {stat.path: stat for stat in mount.backend.walk() if mount.allows(stat.path)}
-    for suffix in (compress.SUFFIXES[each] for each in recipe.siblings):
+    for suffix in (compress.SUFFIXES[each] for each in layout.siblings):
         for path in [each for each in found if each.endswith(suffix) and each.removesuffix(suffix) in found]:
             del found[path]
     if not found:

@@ -1,4 +1,4 @@
-"""This module owns where each mount is published to."""
+"""The target that each mount is published to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns carrying out a plan: stage by stage, with a barrier after each.
+"""Carry out a plan of a publish, stage by stage, with a barrier after each.
 
 1. every file under its fingerprinted name: no page refers to them yet
 2. every file under its plain name
@@ -19,24 +19,24 @@ from hashlib import sha256
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, PublishError
 from assetstore.names.manifest import Entry, Manifest, StoredObject, lines
-from assetstore.publish.inventory import Target
-from assetstore.publish.layout import Recipe, Stage, open_stored
+from assetstore.publish.inventory import Inventory, require_same_bytes
+from assetstore.publish.layout import Layout, Stage, open_stored
 from assetstore.publish.plan import Plan, Reason, Row
-from assetstore.publish.pool import Crew
+from assetstore.publish.pool import WorkerPool
 from assetstore.publish.progress import Progress
-from assetstore.publish.releases import Ledger, Record, ReleaseNote, note, publisher
+from assetstore.publish.releases import Releases, ReleaseState, ReleaseSummary, note, publisher
 
 _log = logging.getLogger("assetstore")
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Where the bytes come from, where they go, and who carries them."""
+    """The source, the target and the threads of one publish."""
 
     source: Backend
-    target: Target
-    recipe: Recipe
-    crew: Crew
+    target: Inventory
+    layout: Layout
+    pool: WorkerPool
     progress: Progress
 
 
@@ -49,14 +49,14 @@ def apply(plan: Plan, work: Work, mount: str | None, now: datetime) -> Manifest:
     """
     wanted = [row.stored for row in plan.rows if row.writes]
     if wanted:
-        work.target.arrivals.note(wanted, work.target.leftovers())
+        work.target.journal.write(wanted, work.target.leftovers())
     validators: dict[str, str | None] = {}
     for stage in Stage:
         validators.update(_write_stage(plan.writes(stage), stage, work))
     manifest = _manifest(plan, validators, mount, now)
-    books = Ledger(work.target.backend)
-    _guarded("the release's manifest", lambda: books.save(manifest))
-    _guarded("the switch to the new release", lambda: books.move(plan.record, _record(plan, manifest)))
+    releases = Releases(work.target.backend)
+    _guarded("the release's manifest", lambda: releases.save(manifest))
+    _guarded("the switch to the new release", lambda: releases.move(plan.state, _state(plan, manifest)))
     return manifest
 
 
@@ -66,7 +66,7 @@ def _write_stage(rows: list[Row], stage: Stage, work: Work) -> dict[str, str | N
     done: dict[str, str | None] = {}
     work.progress.begin(stage.label, len(rows), sum(row.stored.size for row in rows))
     try:
-        for row, stat in work.crew.run(rows, lambda row: _write(row, work)):
+        for row, stat in work.pool.run(rows, lambda row: _write(row, work)):
             done[row.stored.path] = stat.validator
             work.progress.advance(row.stored.size)
     except AssetStoreError as error:
@@ -79,15 +79,15 @@ def _write_stage(rows: list[Row], stage: Stage, work: Work) -> dict[str, str | N
 def _write(row: Row, work: Work) -> FileStat:
     backend, stored = work.target.backend, row.stored
     create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING
-    options = replace(work.recipe.write_options(row.entry, row.stage, stored), create_only=create_only)
+    options = replace(work.layout.write_options(row.entry, row.stage, stored), create_only=create_only)
     source = open_stored(work.source, row.entry, stored)
     try:
         if source.stat.size != stored.size:
             raise BodyTruncated(f"{row.entry.path!r} changed while it was published", path=row.entry.path)
         return backend.write(stored.path, source, options)
     except PublishConflict:
-        # Somebody was quicker; the same bytes are as good as ours.
-        return work.target.arrivals.same_bytes(stored)
+        # Another publisher created it first; the same bytes are as good as ours.
+        return require_same_bytes(backend, stored)
     finally:
         source.close()
 
@@ -101,7 +101,7 @@ def _manifest(plan: Plan, validators: dict[str, str | None], mount: str | None, 
     for row in plan.rows:
         rows.setdefault(row.entry.path, []).append(left(row.stored))
     entries: dict[str, Entry] = {path: replace(entry, stored=tuple(rows[path])) for path, entry in plan.entries.items()}
-    at = _after(plan.record, now)
+    at = _after(plan.state, now)
     manifest = Manifest("", at, mount, entries, plan.retained)
     return replace(manifest, release=release_id(manifest))
 
@@ -114,17 +114,17 @@ def release_id(manifest: Manifest) -> str:
     return f"{manifest.published_at:%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
 
 
-def _after(record: Record | None, now: datetime) -> datetime:
+def _after(state: ReleaseState | None, now: datetime) -> datetime:
     """*now* in whole seconds, or a second after the latest release if a clock runs behind."""
     now = now.astimezone(UTC).replace(microsecond=0)
-    latest = max((each.published_at for each in record.releases), default=None) if record else None
+    latest = max((each.published_at for each in state.releases), default=None) if state else None
     return now if latest is None or now > latest else latest + timedelta(seconds=1)
 
 
-def _record(plan: Plan, manifest: Manifest) -> Record:
-    earlier: tuple[ReleaseNote, ...] = () if plan.record is None else plan.record.releases
-    condemned = frozenset() if plan.record is None else plan.record.condemned
-    return Record(manifest, (*earlier, note(manifest, publisher())), condemned)
+def _state(plan: Plan, manifest: Manifest) -> ReleaseState:
+    earlier: tuple[ReleaseSummary, ...] = () if plan.state is None else plan.state.releases
+    pending_deletes = frozenset() if plan.state is None else plan.state.pending_deletes
+    return ReleaseState(manifest, (*earlier, note(manifest, publisher())), pending_deletes)
 
 
 def _guarded(what: str, act: Callable[[], None]) -> None:

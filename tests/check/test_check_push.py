@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from assetstore.check import check, probes
-from assetstore.check.rules import Finding, Item
+from assetstore.check.rules import CheckResult, Item
 from assetstore.publish import publish
 from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
@@ -48,7 +48,7 @@ def test_a_pushed_release_is_proved_and_its_faults_are_found(
     entries = publish(mount, target, coding="gzip").manifest.entries
     port = urlsplit(moto_bucket.server.endpoint_url).port
 
-    def faults() -> list[Finding]:
+    def faults() -> list[CheckResult]:
         return check(edge("nginx", port, path=f"/{moto_bucket.name}/site/").url + "/", entries).faults
 
     closed = faults()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.check.client import KEPT_BYTES, Answer, Client
+from assetstore.check.client import KEPT_BYTES, CdnClient, CdnResponse
 
 
 class Cdn(BaseHTTPRequestHandler):
@@ -49,43 +49,43 @@ def base() -> Iterator[str]:
 
 
 @pytest.fixture
-def client(base: str) -> Iterator[Client]:
-    client = Client(base, timeout_seconds=5)
+def client(base: str) -> Iterator[CdnClient]:
+    client = CdnClient(base, timeout_seconds=5)
     yield client
     client.close()
 
 
-def test_paths_stand_below_the_base_and_headers_are_sent(client: Client, base: str) -> None:
-    answer = client.get("a%20b/5?x=1", Accept_Encoding="gzip")
+def test_paths_stand_below_the_base_and_headers_are_sent(client: CdnClient, base: str) -> None:
+    response = client.get("a%20b/5?x=1", Accept_Encoding="gzip")
     host = base.removeprefix("http://").removesuffix("/cdn")
-    assert answer.header("x-asked") == f"/cdn/a%20b/5?x=1 gzip {host}"
-    assert (answer.url, answer.status, answer.size, answer.body) == (f"{base}/a%20b/5?x=1", 200, 5, b"xxxxx")
-    assert answer.header("vary") == "Origin, Accept-Encoding"
+    assert response.header("x-asked") == f"/cdn/a%20b/5?x=1 gzip {host}"
+    assert (response.url, response.status, response.size, response.body) == (f"{base}/a%20b/5?x=1", 200, 5, b"xxxxx")
+    assert response.header("vary") == "Origin, Accept-Encoding"
 
 
-def test_one_connection_serves_many_requests(client: Client) -> None:
+def test_one_connection_serves_many_requests(client: CdnClient) -> None:
     for _ in range(5):
         client.get("5")
     assert len(Cdn.connections) == 1
     assert client.requests == 5
 
 
-def test_a_kept_connection_that_was_closed_is_replaced(client: Client) -> None:
+def test_a_kept_connection_that_was_closed_is_replaced(client: CdnClient) -> None:
     for _ in range(3):
         assert client.get("close/5").status == 200
 
 
-def test_a_large_body_is_digested_and_not_kept(client: Client) -> None:
-    answer = client.get(str(KEPT_BYTES + 1))
-    assert (answer.size, answer.body) == (KEPT_BYTES + 1, None)
-    assert len(answer.sha256) == 64
+def test_a_large_body_is_digested_and_not_kept(client: CdnClient) -> None:
+    response = client.get(str(KEPT_BYTES + 1))
+    assert (response.size, response.body) == (KEPT_BYTES + 1, None)
+    assert len(response.sha256) == 64
 
 
 def test_no_answer_is_an_answer_that_says_why(free_port: Any) -> None:
-    client = Client(f"http://127.0.0.1:{free_port()}/", timeout_seconds=1)
-    answer = client.get("a.css")
-    assert answer.status == 0
-    assert "refused" in answer.error
+    client = CdnClient(f"http://127.0.0.1:{free_port()}/", timeout_seconds=1)
+    response = client.get("a.css")
+    assert response.status == 0
+    assert "refused" in response.error
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_no_answer_is_an_answer_that_says_why(free_port: Any) -> None:
     ],
 )
 def test_cache_control_is_read_as_directives(value: str, directives: dict[str, str]) -> None:
-    assert dict(Answer("u", 200, {"cache-control": value}).directives) == directives
+    assert dict(CdnResponse("u", 200, {"cache-control": value}).directives) == directives

@@ -10,7 +10,7 @@ import pytest
 
 from assetstore.assets.compression import CODINGS
 from assetstore.check import probes
-from assetstore.check.client import Answer
+from assetstore.check.client import CdnResponse
 from assetstore.check.probes import Expect
 from assetstore.check.rules import Item
 from assetstore.names.fingerprint import split
@@ -26,22 +26,22 @@ class Remembers:
 
     base = "https://cdn.example.com/"
 
-    def __init__(self, answer: Callable[[str, dict[str, str]], Answer]) -> None:
-        self._answer = answer
+    def __init__(self, response: Callable[[str, dict[str, str]], CdnResponse]) -> None:
+        self._answer = response
         self.asked: list[tuple[str, tuple[str, ...]]] = []
 
-    def get(self, url_path: str, **headers: str) -> Answer:
+    def get(self, url_path: str, **headers: str) -> CdnResponse:
         self.asked.append((url_path, tuple(headers)))
         return self._answer(url_path, headers)
 
 
-def good(url_path: str, headers: dict[str, str]) -> Answer:
+def good(url_path: str, headers: dict[str, str]) -> CdnResponse:
     found = {"etag": '"1"', "last-modified": "Fri, 02 Jan 2026 00:00:00 GMT", "content-type": "text/css"}
-    return Answer(f"https://cdn.example.com/{url_path}", 200, found, len(BODY), CSS.sha256, BODY)
+    return CdnResponse(f"https://cdn.example.com/{url_path}", 200, found, len(BODY), CSS.sha256, BODY)
 
 
-def missing(url_path: str, headers: dict[str, str]) -> Answer:
-    return Answer(f"https://cdn.example.com/{url_path}", 404, {})
+def missing(url_path: str, headers: dict[str, str]) -> CdnResponse:
+    return CdnResponse(f"https://cdn.example.com/{url_path}", 404, {})
 
 
 def test_a_text_file_is_asked_for_compressed_before_it_is_asked_for_plain() -> None:

@@ -1,4 +1,4 @@
-"""This module proves what is right and wrong about an answer, row by row, without any network."""
+"""This module proves what is right and wrong about an response, row by row, without any network."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from assetstore.assets.compression import CODINGS, compress
-from assetstore.check import rules as judges
-from assetstore.check.client import Answer
-from assetstore.check.rules import Finding
+from assetstore.check import rules as rules
+from assetstore.check.client import CdnResponse
+from assetstore.check.rules import CheckResult
 from assetstore.names.manifest import Entry, StoredObject
 
 BODY = b"body { color: red; }\n" * 200
@@ -21,9 +21,9 @@ CSS = Entry("app.css", "ab" * 32, len(BODY), SHA, "sha384-x", "text/css; charset
 FONT = Entry("a.woff2", "ab" * 32, 4, "0" * 64, "sha384-x", "font/woff2", None)
 
 
-def answer(status: int = 200, body: bytes = BODY, **headers: str) -> Answer:
+def response(status: int = 200, body: bytes = BODY, **headers: str) -> CdnResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer("https://cdn.example.com/x", status, named, len(body), hashlib.sha256(body).hexdigest(), body)
+    return CdnResponse("https://cdn.example.com/x", status, named, len(body), hashlib.sha256(body).hexdigest(), body)
 
 
 def stored(coding: str | None, body: bytes) -> StoredObject:
@@ -41,13 +41,13 @@ def stored(coding: str | None, body: bytes) -> StoredObject:
     ],
 )
 def test_the_status_decides_what_to_change(given: int, says: str) -> None:
-    found = judges.status(answer(given, location="https://www.example.com/"))
+    found = rules.status(response(given, location="https://www.example.com/"))
     assert found.fault == (given != 200)
     assert says in found.change
 
 
 def test_no_answer_tells_why() -> None:
-    found = judges.status(Answer("https://cdn.example.com/x", 0, {}, error="timed out"))
+    found = rules.status(CdnResponse("https://cdn.example.com/x", 0, {}, error="timed out"))
     assert found.saw == "no answer: timed out"
 
 
@@ -66,7 +66,7 @@ def test_no_answer_tells_why() -> None:
     ],
 )
 def test_immutable_needs_the_word_and_a_year(value: str, good: bool) -> None:
-    assert judges.immutable(answer(cache_control=value)).fault is not good
+    assert rules.immutable(response(cache_control=value)).fault is not good
 
 
 @pytest.mark.parametrize(
@@ -82,20 +82,20 @@ def test_immutable_needs_the_word_and_a_year(value: str, good: bool) -> None:
     ],
 )
 def test_a_plain_file_is_revalidated_by_browsers(value: str, good: bool) -> None:
-    assert judges.plain(answer(cache_control=value)).fault is not good
+    assert rules.plain(response(cache_control=value)).fault is not good
 
 
 def test_bytes_are_the_published_ones() -> None:
-    assert not judges.content(answer(), CSS).fault
-    assert "4200" in judges.content(answer(body=BODY[:-1] + b" "), CSS).saw
+    assert not rules.content(response(), CSS).fault
+    assert "4200" in rules.content(response(body=BODY[:-1] + b" "), CSS).saw
 
 
 def test_a_coding_that_nobody_asked_for_is_a_fault_unless_it_was_stored_so() -> None:
     body = gzip.compress(BODY, mtime=0)
-    assert "Vary" in judges.content(answer(body=body, content_encoding="gzip"), CSS).change
+    assert "Vary" in rules.content(response(body=body, content_encoding="gzip"), CSS).change
     so = replace(CSS, stored=(stored("gzip", body),))
-    assert not judges.content(answer(body=body, content_encoding="gzip"), so).fault
-    assert judges.content(answer(body=body + b"x", content_encoding="gzip"), so).fault
+    assert not rules.content(response(body=body, content_encoding="gzip"), so).fault
+    assert rules.content(response(body=body + b"x", content_encoding="gzip"), so).fault
 
 
 def encoded(coding: str, body: bytes = BODY) -> bytes:
@@ -124,36 +124,36 @@ BOMB = b" " * 100 * len(BODY)
 def test_what_comes_compressed_is_the_file_and_says_so(
     coding: str, body: Callable[[str], bytes], vary: str, says: str
 ) -> None:
-    [found] = judges.compression(answer(body=body(coding), content_encoding=coding, vary=vary), CSS, coding)
+    [found] = rules.compression(response(body=body(coding), content_encoding=coding, vary=vary), CSS, coding)
     assert found.fault is bool(says)
     assert says in found.saw
 
 
 def test_only_gzip_has_to_come() -> None:
-    [found] = judges.compression(answer(), CSS, "gzip")
+    [found] = rules.compression(response(), CSS, "gzip")
     assert "uncompressed" in found.saw
-    assert list(judges.compression(answer(), CSS, "br")) == []
+    assert list(rules.compression(response(), CSS, "br")) == []
 
 
 def test_another_coding_than_the_client_accepts_is_a_fault_unless_it_was_stored_so() -> None:
     body = encoded("gzip")
-    given = answer(body=body, content_encoding="gzip", vary="accept-encoding")
-    [found] = judges.compression(given, CSS, "br")
+    given = response(body=body, content_encoding="gzip", vary="accept-encoding")
+    [found] = rules.compression(given, CSS, "br")
     assert "accepts only br" in found.saw
-    [found] = judges.compression(given, replace(CSS, stored=(stored("gzip", body),)), "br")
+    [found] = rules.compression(given, replace(CSS, stored=(stored("gzip", body),)), "br")
     assert not found.fault
 
 
 def test_a_coding_that_nobody_here_can_read_is_not_judged_by_its_bytes() -> None:
-    [found] = judges.compression(answer(content_encoding="lz4", vary="*"), CSS, "lz4")
+    [found] = rules.compression(response(content_encoding="lz4", vary="*"), CSS, "lz4")
     assert not found.fault
 
 
 def test_cors_is_for_everybody_or_for_who_asked() -> None:
-    assert not judges.cors(answer(access_control_allow_origin="*"), CSS).fault
-    assert not judges.cors(answer(access_control_allow_origin=judges.ORIGIN), CSS).fault
-    assert judges.cors(answer(access_control_allow_origin="https://other.example"), CSS).fault
-    assert "refuse this font" in judges.cors(answer(), FONT).change
+    assert not rules.cors(response(access_control_allow_origin="*"), CSS).fault
+    assert not rules.cors(response(access_control_allow_origin=rules.ORIGIN), CSS).fault
+    assert rules.cors(response(access_control_allow_origin="https://other.example"), CSS).fault
+    assert "refuse this font" in rules.cors(response(), FONT).change
 
 
 @pytest.mark.parametrize(
@@ -167,32 +167,36 @@ def test_cors_is_for_everybody_or_for_who_asked() -> None:
     ],
 )
 def test_a_range_is_the_bytes_that_were_asked_for(status: int, content_range: str, body: bytes, good: bool) -> None:
-    found = judges.ranges(answer(status, body, content_range=content_range), 2, 6, answer())
+    found = rules.ranges(response(status, body, content_range=content_range), 2, 6, response())
     assert found.fault is not good
 
 
 @pytest.mark.parametrize(
     ("first", "second", "says"),
     [
-        pytest.param(answer(404, cache_control="no-store"), answer(404), "", id="good"),
-        pytest.param(answer(404), answer(404, age="0", x_cache="MISS"), "", id="asked anew"),
-        pytest.param(answer(403), answer(403), "status 403", id="forbidden"),
-        pytest.param(answer(200), answer(200), "status 200", id="the home page"),
-        pytest.param(answer(302), answer(302), "status 302", id="redirected"),
-        pytest.param(answer(404, cache_control="max-age=60"), answer(404), "max-age=60", id="may be kept"),
-        pytest.param(answer(404, cache_control="s-maxage=60"), answer(404), "s-maxage=60", id="may be kept by caches"),
-        pytest.param(answer(404), answer(404, age="1"), "Age: 1", id="has an age"),
-        pytest.param(answer(404), answer(404, x_cache="Hit from cloudfront"), "Hit from cloudfront", id="CloudFront"),
-        pytest.param(answer(404), answer(404, x_cache="TCP_HIT"), "TCP_HIT", id="Akamai"),
-        pytest.param(answer(404), answer(404, cf_cache_status="HIT"), "HIT", id="Cloudflare"),
-        pytest.param(answer(404), answer(404, cache_status="edge; hit"), "edge; hit", id="RFC 9211"),
-        pytest.param(answer(404), answer(404, cache_status="edge; fwd=miss"), "", id="RFC 9211 miss"),
-        pytest.param(answer(404), answer(404, x_varnish="32773 32771"), "32773 32771", id="Varnish"),
-        pytest.param(answer(404), answer(404, x_varnish="32773"), "", id="Varnish miss"),
+        pytest.param(response(404, cache_control="no-store"), response(404), "", id="good"),
+        pytest.param(response(404), response(404, age="0", x_cache="MISS"), "", id="asked anew"),
+        pytest.param(response(403), response(403), "status 403", id="forbidden"),
+        pytest.param(response(200), response(200), "status 200", id="the home page"),
+        pytest.param(response(302), response(302), "status 302", id="redirected"),
+        pytest.param(response(404, cache_control="max-age=60"), response(404), "max-age=60", id="may be kept"),
+        pytest.param(
+            response(404, cache_control="s-maxage=60"), response(404), "s-maxage=60", id="may be kept by caches"
+        ),
+        pytest.param(response(404), response(404, age="1"), "Age: 1", id="has an age"),
+        pytest.param(
+            response(404), response(404, x_cache="Hit from cloudfront"), "Hit from cloudfront", id="CloudFront"
+        ),
+        pytest.param(response(404), response(404, x_cache="TCP_HIT"), "TCP_HIT", id="Akamai"),
+        pytest.param(response(404), response(404, cf_cache_status="HIT"), "HIT", id="Cloudflare"),
+        pytest.param(response(404), response(404, cache_status="edge; hit"), "edge; hit", id="RFC 9211"),
+        pytest.param(response(404), response(404, cache_status="edge; fwd=miss"), "", id="RFC 9211 miss"),
+        pytest.param(response(404), response(404, x_varnish="32773 32771"), "32773 32771", id="Varnish"),
+        pytest.param(response(404), response(404, x_varnish="32773"), "", id="Varnish miss"),
     ],
 )
-def test_a_missing_name_is_a_404_that_nobody_keeps(first: Answer, second: Answer, says: str) -> None:
-    found = judges.missing(first, second)
+def test_a_missing_name_is_a_404_that_nobody_keeps(first: CdnResponse, second: CdnResponse, says: str) -> None:
+    found = rules.missing(first, second)
     assert found.fault is bool(says)
     assert says in found.saw
 
@@ -202,24 +206,24 @@ def test_a_missing_name_is_a_404_that_nobody_keeps(first: Answer, second: Answer
     [({"x_cache": "HIT"}, True), ({"x_cache": "MISS"}, False), ({"age": "0"}, False), ({"age": "9"}, True), ({}, None)],
 )
 def test_a_cache_that_says_nothing_is_not_judged(headers: dict[str, str], kept: bool | None) -> None:
-    found = judges.kept(answer(**headers))
+    found = rules.kept(response(**headers))
     assert (None if found is None else not found.fault) is kept
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        judges.modified(answer(), None),
-        judges.modified(answer(last_modified="x"), answer(200)),
-        judges.etag(answer(), None),
-        judges.etag(answer(etag='"1"'), answer(200)),
-        judges.mixed(answer(304), answer(304)),
-        judges.isolation(answer(x_content_type_options="nosniff")),
-        judges.content_type(answer(content_type="text/plain"), CSS),
+        rules.modified(response(), None),
+        rules.modified(response(last_modified="x"), response(200)),
+        rules.etag(response(), None),
+        rules.etag(response(etag='"1"'), response(200)),
+        rules.mixed(response(304), response(304)),
+        rules.isolation(response(x_content_type_options="nosniff")),
+        rules.content_type(response(content_type="text/plain"), CSS),
     ],
     ids=lambda found: f"{found.item.value}: {found.saw}",
 )
-def test_every_fault_says_what_was_seen_and_what_to_change(found: Finding) -> None:
+def test_every_fault_says_what_was_seen_and_what_to_change(found: CheckResult) -> None:
     assert found.fault
     assert len(found.change.split()) > 3
 
@@ -227,14 +231,14 @@ def test_every_fault_says_what_was_seen_and_what_to_change(found: Finding) -> No
 @pytest.mark.parametrize(
     "found",
     [
-        judges.modified(answer(last_modified="x"), answer(304)),
-        judges.etag(answer(etag='"1"'), answer(304)),
-        judges.mixed(answer(304), answer(200)),
-        judges.mixed(answer(404), answer(404)),
-        judges.isolation(answer(x_content_type_options="nosniff", cross_origin_resource_policy="cross-origin")),
-        judges.content_type(answer(content_type="text/css;charset=UTF-8"), CSS),
+        rules.modified(response(last_modified="x"), response(304)),
+        rules.etag(response(etag='"1"'), response(304)),
+        rules.mixed(response(304), response(200)),
+        rules.mixed(response(404), response(404)),
+        rules.isolation(response(x_content_type_options="nosniff", cross_origin_resource_policy="cross-origin")),
+        rules.content_type(response(content_type="text/css;charset=UTF-8"), CSS),
     ],
     ids=lambda found: found.item.value,
 )
-def test_what_is_well_is_no_fault(found: Finding) -> None:
+def test_what_is_well_is_no_fault(found: CheckResult) -> None:
     assert not found.fault

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from assetstore import __version__
-from assetstore.cli.commands import COMMANDS
 from assetstore.cli.main import main, parser
 
 PROJECT = Path(__file__).parents[1]
@@ -18,8 +17,7 @@ PROJECT = Path(__file__).parents[1]
 
 def test_every_command_is_named_by_help() -> None:
     said = parser().format_help()
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
+    for name in ("serve", "url", "importmap", "publish", "releases", "rollback", "prune", "check"):
         assert re.search(rf"^    {name}\b", said, re.MULTILINE), name
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from assetstore.cli.options import progress_on, say_json, say_table
+from assetstore.cli.options import print_json, print_table, progress_on
 from assetstore.publish.progress import Bar, Lines
 
 
@@ -27,16 +27,16 @@ def test_a_terminal_without_the_bars_library_has_lines(monkeypatch: pytest.Monke
 
 
 def test_a_table_is_aligned_and_ends_without_blanks(capsys: pytest.CaptureFixture[str]) -> None:
-    say_table([("name", "bytes", "path"), ("a", "12 B", "x"), ("long one", "1 B", "yy")], frozenset({1}))
+    print_table([("name", "bytes", "path"), ("a", "12 B", "x"), ("long one", "1 B", "yy")], frozenset({1}))
     assert capsys.readouterr().out.splitlines() == [
         "name      bytes  path",
         "a          12 B  x",
         "long one    1 B  yy",
     ]
-    say_table([])
+    print_table([])
     assert capsys.readouterr().out == ""
 
 
 def test_json_is_one_document_with_every_letter_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    say_json({"path": "grüße.svg"})
+    print_json({"path": "grüße.svg"})
     assert capsys.readouterr().out == '{\n "path": "grüße.svg"\n}\n'

@@ -7,14 +7,14 @@ from pathlib import Path
 from assetstore.backends.base import WritableBackend
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
-from assetstore.publish.dry_run import Recorder
+from assetstore.publish.dry_run import DryRunBackend
 from assetstore.publish.releases import CURRENT
 
 
 def test_nothing_is_written_and_the_names_are_those_of_a_real_run(
     mount: Mount, asset_tree: Path, target: WritableBackend, folder: Path, watch: object
 ) -> None:
-    recorder = Recorder(target)
+    recorder = DryRunBackend(target)
     assert isinstance(recorder, WritableBackend)
     planned = publish(mount, recorder)
     assert not folder.exists()
@@ -32,7 +32,7 @@ def test_nothing_is_written_and_the_names_are_those_of_a_real_run(
 def test_it_starts_from_what_stands_in_the_target(mount: Mount, asset_tree: Path, target: WritableBackend) -> None:
     publish(mount, target)
     (asset_tree / "robots.txt").write_text("changed")
-    recorder = Recorder(target)
+    recorder = DryRunBackend(target)
     assert publish(mount, recorder).new == 2
     assert publish(mount, target).new == 2
     assert (recorder.label, recorder.remote) == (target.label, target.remote)

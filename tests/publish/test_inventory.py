@@ -8,17 +8,17 @@ from typing import Any
 from assetstore.backends.base import WritableBackend
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
-from assetstore.publish.inventory import Target
-from assetstore.publish.pool import Crew
-from assetstore.publish.releases import Ledger
+from assetstore.publish.inventory import Inventory
+from assetstore.publish.pool import WorkerPool
+from assetstore.publish.releases import Releases
 
 
 def test_it_is_listed_once_and_what_the_ledger_knows_is_believed(mount: Mount, watched: Any) -> None:
     live = publish(mount, watched).manifest
     watched.calls.clear()
-    found = Target.of(watched, Ledger(watched).require())
-    standing = found.standing(list(live.objects()), Crew(2))
-    assert standing == {each.path: each for each in live.objects()}
+    found = Inventory.of(watched, Releases(watched).require())
+    present = found.present(list(live.objects()), WorkerPool(2))
+    assert present == {each.path: each for each in live.objects()}
     assert watched.calls == {"walk": 1, "open": 1}
 
 
@@ -26,7 +26,7 @@ def test_free_names_stand_for_nothing(target: WritableBackend, mount: Mount) -> 
     live = publish(mount, target).manifest
     for each in live.objects():
         target.delete(each.path)
-    assert Target.of(target, Ledger(target).require()).standing(list(live.objects()), Crew(2)) == {}
+    assert Inventory.of(target, Releases(target).require()).present(list(live.objects()), WorkerPool(2)) == {}
 
 
 def test_retained_is_what_earlier_releases_left_and_is_still_there(
@@ -38,7 +38,7 @@ def test_retained_is_what_earlier_releases_left_and_is_still_there(
         kept.append(publish(mount, target).manifest.entries["robots.txt"].fingerprinted_path)
     gone.append(kept.pop(0))
     target.delete(gone[0])
-    record = Ledger(target).require()
-    assert Target.of(target, record).retained({kept[1]}) >= {kept[0]}
-    assert not Target.of(target, record).retained(set()) & set(gone)
-    assert Target.of(target, None).retained(set()) == frozenset()
+    state = Releases(target).require()
+    assert Inventory.of(target, state).retained({kept[1]}) >= {kept[0]}
+    assert not Inventory.of(target, state).retained(set()) & set(gone)
+    assert Inventory.of(target, None).retained(set()) == frozenset()

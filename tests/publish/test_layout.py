@@ -10,7 +10,7 @@ import pytest
 from assetstore.assets.cache_policy import HeaderRules
 from assetstore.errors import SettingsError
 from assetstore.names.manifest import Entry
-from assetstore.publish.layout import LARGEST_ENCODED_BYTES, Recipe, Rendition, Stage, digest_of
+from assetstore.publish.layout import LARGEST_ENCODED_BYTES, Layout, Rendition, Stage, digest_of
 
 F = "f" * 64
 CSS = Entry("css/app.css", F, 5000, "0" * 64, "sha384-x", "text/css; charset=utf-8", None)
@@ -18,20 +18,20 @@ NAMED = f"css/app-{F}.css"
 SMALLER = {"br": Rendition(10, "1" * 64), "gzip": Rendition(20, "2" * 64)}
 
 
-def objects(recipe: Recipe, entry: Entry = CSS, **renditions: Rendition) -> list[tuple[Stage, str, str | None]]:
-    return [(stage, each.path, each.coding) for stage, each in recipe.objects(entry, renditions)]
+def objects(layout: Layout, entry: Entry = CSS, **renditions: Rendition) -> list[tuple[Stage, str, str | None]]:
+    return [(stage, each.path, each.coding) for stage, each in layout.objects(entry, renditions)]
 
 
 def test_an_asset_has_a_fingerprinted_and_a_plain_name() -> None:
-    assert objects(Recipe()) == [(Stage.FINGERPRINTED, NAMED, None), (Stage.PLAIN, "css/app.css", None)]
+    assert objects(Layout()) == [(Stage.FINGERPRINTED, NAMED, None), (Stage.PLAIN, "css/app.css", None)]
 
 
 def test_an_asset_without_a_fingerprint_has_its_plain_name() -> None:
-    assert objects(Recipe(), replace(CSS, fingerprint=None)) == [(Stage.PLAIN, "css/app.css", None)]
+    assert objects(Layout(), replace(CSS, fingerprint=None)) == [(Stage.PLAIN, "css/app.css", None)]
 
 
 def test_siblings_stand_beside_each_name() -> None:
-    assert objects(Recipe(siblings=("br", "gzip")), **SMALLER) == [
+    assert objects(Layout(siblings=("br", "gzip")), **SMALLER) == [
         (Stage.FINGERPRINTED, NAMED, None),
         (Stage.FINGERPRINTED, f"{NAMED}.br", "br"),
         (Stage.FINGERPRINTED, f"{NAMED}.gz", "gzip"),
@@ -42,46 +42,46 @@ def test_siblings_stand_beside_each_name() -> None:
 
 
 def test_one_coding_takes_the_place_of_the_plain_bytes() -> None:
-    assert objects(Recipe(coding="br"), br=SMALLER["br"]) == [
+    assert objects(Layout(coding="br"), br=SMALLER["br"]) == [
         (Stage.FINGERPRINTED, NAMED, "br"),
         (Stage.PLAIN, "css/app.css", "br"),
     ]
-    assert objects(Recipe(coding="br"))[0] == (Stage.FINGERPRINTED, NAMED, None)
+    assert objects(Layout(coding="br"))[0] == (Stage.FINGERPRINTED, NAMED, None)
 
 
 def test_the_stage_of_every_object_can_be_told_from_the_entry() -> None:
-    found = list(Recipe(siblings=("br", "gzip")).objects(CSS, SMALLER))
+    found = list(Layout(siblings=("br", "gzip")).objects(CSS, SMALLER))
     entry = replace(CSS, stored=tuple(each for _, each in found))
     assert [entry.immutable(each) for each in entry.stored] == [stage is Stage.FINGERPRINTED for stage, _ in found]
 
 
 @pytest.mark.parametrize(
-    ("recipe", "stage", "policy"),
+    ("layout", "stage", "policy"),
     [
-        (Recipe(), Stage.FINGERPRINTED, "max-age=31536000, public, immutable"),
-        (Recipe(), Stage.PLAIN, "max-age=0, public, must-revalidate"),
-        (Recipe(shared="s-maxage=60"), Stage.PLAIN, "max-age=0, public, s-maxage=60, must-revalidate"),
-        (Recipe(shared="s-maxage=60"), Stage.FINGERPRINTED, "max-age=31536000, public, immutable"),
-        (Recipe(public=False), Stage.PLAIN, "max-age=0, private, must-revalidate"),
+        (Layout(), Stage.FINGERPRINTED, "max-age=31536000, public, immutable"),
+        (Layout(), Stage.PLAIN, "max-age=0, public, must-revalidate"),
+        (Layout(shared="s-maxage=60"), Stage.PLAIN, "max-age=0, public, s-maxage=60, must-revalidate"),
+        (Layout(shared="s-maxage=60"), Stage.FINGERPRINTED, "max-age=31536000, public, immutable"),
+        (Layout(public=False), Stage.PLAIN, "max-age=0, private, must-revalidate"),
     ],
 )
-def test_the_cache_policy_is_that_of_serving(recipe: Recipe, stage: Stage, policy: str) -> None:
-    [(_, stored), _] = recipe.objects(CSS, {})
-    assert recipe.write_options(CSS, stage, stored).cache_control == policy
+def test_the_cache_policy_is_that_of_serving(layout: Layout, stage: Stage, policy: str) -> None:
+    [(_, stored), _] = layout.objects(CSS, {})
+    assert layout.write_options(CSS, stage, stored).cache_control == policy
 
 
 def test_rules_by_pattern_and_digests_are_stored_too() -> None:
-    recipe = Recipe(rules=HeaderRules({"css/*": {"Content-Disposition": "inline"}}))
-    [(stage, stored), _] = recipe.objects(CSS, {})
-    headers = recipe.write_options(CSS, stage, stored)
+    layout = Layout(rules=HeaderRules({"css/*": {"Content-Disposition": "inline"}}))
+    [(stage, stored), _] = layout.objects(CSS, {})
+    headers = layout.write_options(CSS, stage, stored)
     assert headers.extra == {"Content-Disposition": "inline"}
     assert headers.metadata == {"assetstore-sha256": "0" * 64, "assetstore-fingerprint": F}
     assert headers.content_type == "text/css; charset=utf-8"
 
 
 def test_the_digest_follows_every_header_and_no_metadata() -> None:
-    [(stage, stored), _] = Recipe().objects(CSS, {})
-    headers = Recipe().write_options(CSS, stage, stored)
+    [(stage, stored), _] = Layout().objects(CSS, {})
+    headers = Layout().write_options(CSS, stage, stored)
     others: list[Any] = [
         replace(headers, content_type="text/plain"),
         replace(headers, cache_control="no-store"),
@@ -103,7 +103,7 @@ def test_the_digest_follows_every_header_and_no_metadata() -> None:
     ],
 )
 def test_only_text_of_a_middling_size_is_encoded(path: str, size: int, codings: tuple[str, ...]) -> None:
-    assert Recipe(siblings=("br", "gzip")).codings_for(path, size) == codings
+    assert Layout(siblings=("br", "gzip")).codings_for(path, size) == codings
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_what_is_no_recipe_is_refused(
     make_mount: Any, siblings: tuple[str, ...], coding: str | None, says: str
 ) -> None:
     with pytest.raises(SettingsError, match=says):
-        Recipe.of(make_mount(), siblings, coding)
+        Layout.of(make_mount(), siblings, coding)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.base import FileStat, WritableBackend
+from assetstore.backends.base import FileStat
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import Entry, Manifest, StoredObject
-from assetstore.publish.inventory import Arrivals, Journal, Target
+from assetstore.publish.inventory import Inventory, Journal
 from assetstore.publish.layout import Stage
 from assetstore.publish.plan import Plan, Reason, make
-from assetstore.publish.pool import Crew
-from assetstore.publish.releases import Record
+from assetstore.publish.pool import WorkerPool
+from assetstore.publish.releases import ReleaseState
 
 OLD, NEW = "0" * 64, "1" * 64
 PLAIN, NAMED = "a.css", f"a-{'f' * 64}.css"
@@ -34,18 +34,26 @@ def listed(path: str = PLAIN, size: int = 10, validator: str | None = "v1") -> F
     return FileStat(path, size, validator=validator)
 
 
-class Looked(Arrivals):
-    """What a closer look would find, and whether there was one."""
+class Stored:
+    """A backend that reports one digest for every object, and which objects were read."""
 
-    def __init__(self, sha256: str = OLD, journal: Journal | None = None) -> None:
+    label = "target"
+
+    def __init__(self, sha256: str = OLD) -> None:
+        self.read: list[str] = []
+        self._sha256 = sha256
+
+    def stat(self, path: str) -> FileStat:
+        self.read.append(path)
+        return FileStat(path, 10, sha256=self._sha256)
+
+
+class Announced(Journal):
+    """A journal with what an earlier run announced."""
+
+    def __init__(self, **intents: tuple[str, str]) -> None:
         super().__init__(target=None)  # type: ignore[arg-type]
-        self.__dict__["journal"] = journal or Journal()
-        self.looked: list[str] = []
-        self._found = sha256
-
-    def _sha256(self, path: str) -> str:
-        self.looked.append(path)
-        return self._found
+        self.__dict__["_stored"] = (AT, {f"{name}.css": intent for name, intent in intents.items()})
 
 
 def plan(
@@ -53,18 +61,18 @@ def plan(
     *,
     live: StoredObject | None = None,
     found: FileStat | None = None,
-    arrivals: Looked | None = None,
+    backend: Stored | None = None,
+    journal: Announced | None = None,
     force: bool = False,
     before: str = OLD,
-    condemned: frozenset[str] = frozenset(),
+    pending_deletes: frozenset[str] = frozenset(),
 ) -> Plan:
-    record = None
+    state = None
     if live is not None:
-        record = Record(Manifest("r1", AT, None, {"a.css": entry(live, sha256=before)}), (), condemned)
+        state = ReleaseState(Manifest("r1", AT, None, {"a.css": entry(live, sha256=before)}), (), pending_deletes)
     listing = {} if found is None else {found.path: found}
-    backend: WritableBackend = None  # type: ignore[assignment]
-    target = Target(backend, listing, record, arrivals or Looked())
-    return make([entry(wanted, sha256=wanted.sha256)], target, Crew(1), force=force)
+    target = Inventory(backend or Stored(), listing, state, journal or Announced())  # type: ignore[arg-type]
+    return make([entry(wanted, sha256=wanted.sha256)], target, WorkerPool(1), force=force)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,7 @@ def plan(
     [
         pytest.param(stored(), None, None, Reason.MISSING, id="never published"),
         pytest.param(stored(), stored(), None, Reason.MISSING, id="published, and gone from the target"),
-        pytest.param(stored(), stored(), listed(), Reason.SAME, id="as the ledger says"),
+        pytest.param(stored(), stored(), listed(), Reason.SAME, id="as the release record says"),
         pytest.param(stored(), stored(validator="v1"), listed(), Reason.SAME, id="of the version that was written"),
         pytest.param(stored(sha256=NEW), stored(), listed(), Reason.CHANGED, id="other bytes of the same size"),
         pytest.param(stored(size=11), stored(), listed(), Reason.CHANGED, id="another size"),
@@ -87,35 +95,35 @@ def test_the_ledger_and_the_listing_decide(
     assert (row.reason, row.stage, row.writes) == (reason, Stage.PLAIN, reason is not Reason.SAME)
 
 
-def test_what_the_ledger_knows_is_not_looked_at_again() -> None:
-    arrivals = Looked()
-    plan(stored(), live=stored(validator="v1"), found=listed(), arrivals=arrivals)
-    assert arrivals.looked == []
+def test_an_object_as_the_release_record_names_it_is_not_read() -> None:
+    backend = Stored()
+    plan(stored(), live=stored(validator="v1"), found=listed(), backend=backend)
+    assert backend.read == []
 
 
 @pytest.mark.parametrize(
     ("found_sha256", "intended", "reason"),
     [
-        pytest.param(OLD, {PLAIN: (OLD, "h1")}, Reason.SAME, id="brought by a run that was killed"),
-        pytest.param(OLD, {PLAIN: (OLD, "h0")}, Reason.HEADER_DRIFT, id="brought with other headers"),
+        pytest.param(OLD, {"a": (OLD, "h1")}, Reason.SAME, id="brought by a run that was killed"),
+        pytest.param(OLD, {"a": (OLD, "h0")}, Reason.HEADER_DRIFT, id="brought with other headers"),
         pytest.param(OLD, {}, Reason.HEADER_DRIFT, id="the same bytes, and nobody noted their headers"),
-        pytest.param(NEW, {PLAIN: (OLD, "h1")}, Reason.CHANGED, id="noted, and not brought yet"),
+        pytest.param(NEW, {"a": (OLD, "h1")}, Reason.CHANGED, id="noted, and not brought yet"),
     ],
 )
-def test_what_the_ledger_does_not_know_is_looked_at(
+def test_an_object_that_the_record_does_not_name_is_identified_by_its_digest(
     found_sha256: str, intended: dict[str, tuple[str, str]], reason: Reason
 ) -> None:
-    arrivals = Looked(found_sha256, Journal(AT, intended))
-    [row] = plan(stored(), found=listed(), arrivals=arrivals).rows
+    backend = Stored(found_sha256)
+    [row] = plan(stored(), found=listed(), backend=backend, journal=Announced(**intended)).rows
     assert row.reason is reason
-    assert arrivals.looked == [PLAIN]
+    assert backend.read == [PLAIN]
 
 
-def test_an_object_that_others_replaced_since_is_looked_at() -> None:
-    arrivals = Looked(NEW)
-    [row] = plan(stored(), live=stored(validator="v0"), found=listed(validator="v1"), arrivals=arrivals).rows
+def test_an_object_that_others_replaced_since_is_read() -> None:
+    backend = Stored(NEW)
+    [row] = plan(stored(), live=stored(validator="v0"), found=listed(validator="v1"), backend=backend).rows
     assert row.reason is Reason.CHANGED
-    assert arrivals.looked == [PLAIN]
+    assert backend.read == [PLAIN]
 
 
 def test_force_writes_what_is_the_same() -> None:
@@ -140,15 +148,15 @@ def test_only_another_coding_of_the_same_asset_may_replace_it() -> None:
 
 
 def test_two_assets_cannot_share_one_name() -> None:
-    target = Target(None, {}, None, Looked())  # type: ignore[arg-type]
+    target = Inventory(None, {}, None, Announced())  # type: ignore[arg-type]
     twice = [entry(stored("a.css.br")), entry(stored("a.css.br"))]
     with pytest.raises(PublishConflict, match="'a.css.br'; rename one of them"):
-        make(twice, target, Crew(1))
+        make(twice, target, WorkerPool(1))
 
 
 def test_what_a_prune_is_deleting_is_not_relied_on() -> None:
     with pytest.raises(PublishConflict, match="a prune is deleting 'a.css'"):
-        plan(stored(), live=stored(), found=listed(), condemned=frozenset({PLAIN}))
+        plan(stored(), live=stored(), found=listed(), pending_deletes=frozenset({PLAIN}))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +168,13 @@ def test_what_a_prune_is_deleting_is_not_relied_on() -> None:
     ],
 )
 def test_assets_that_come_and_go_are_changes_too(live: dict[str, Entry], changes: bool) -> None:
-    record = Record(Manifest("r1", AT, None, live), ())
-    arrivals = Looked(OLD, Journal(AT, {PLAIN: (OLD, "h1")}))
-    target = Target(None, {PLAIN: listed()}, record, arrivals)  # type: ignore[arg-type]
-    assert make([entry(stored())], target, Crew(1)).changes is changes
+    state = ReleaseState(Manifest("r1", AT, None, live), ())
+    journal = Announced(a=(OLD, "h1"))
+    target = Inventory(Stored(), {PLAIN: listed()}, state, journal)  # type: ignore[arg-type]
+    assert make([entry(stored())], target, WorkerPool(1)).changes is changes
 
 
 def test_a_message_names_a_few_and_counts_the_rest() -> None:
     many = [entry(stored(f"{n}.css")) for n in range(20) for _ in range(2)]
     with pytest.raises(PublishConflict, match="and 15 more"):
-        make(many, Target(None, {}, None, Looked()), Crew(1))  # type: ignore[arg-type]
+        make(many, Inventory(None, {}, None, Announced()), WorkerPool(1))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""This module proves that a crew is bounded, stops at a failure, and slows down when it is asked to."""
+"""This module proves that a pool is bounded, stops at a failure, and slows down when it is asked to."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 import pytest
 
 from assetstore.errors import BackendThrottled, BackendUnavailable
-from assetstore.publish.pool import ATTEMPTS, LONGEST_WAIT_SECONDS, Crew, Pace
+from assetstore.publish.pool import ATTEMPTS, LONGEST_WAIT_SECONDS, ConcurrencyLimit, WorkerPool
 
 
 def test_results_come_with_their_jobs_in_order() -> None:
-    assert list(Crew(4).run(range(50), lambda job: job * job)) == [(job, job * job) for job in range(50)]
+    assert list(WorkerPool(4).run(range(50), lambda job: job * job)) == [(job, job * job) for job in range(50)]
 
 
 def test_no_more_than_the_workers_run_at_once() -> None:
@@ -27,7 +27,7 @@ def test_no_more_than_the_workers_run_at_once() -> None:
         with lock:
             running -= 1
 
-    list(Crew(3).run(range(40), work))
+    list(WorkerPool(3).run(range(40), work))
     assert most == 3
 
 
@@ -40,7 +40,7 @@ def test_jobs_are_taken_only_as_they_are_needed() -> None:
             taken += 1
             yield job
 
-    results = Crew(2).run(jobs(), lambda job: job)  # type: ignore[arg-type]
+    results = WorkerPool(2).run(jobs(), lambda job: job)  # type: ignore[arg-type]
     next(results)
     assert taken <= 4
     results.close()  # type: ignore[attr-defined]
@@ -55,13 +55,13 @@ def test_the_first_failure_is_raised_and_nothing_further_is_begun() -> None:
             raise BackendUnavailable("down")
 
     with pytest.raises(BackendUnavailable, match="down"):
-        list(Crew(1).run(range(100), work))
+        list(WorkerPool(1).run(range(100), work))
     assert begun == [0, 1, 2, 3]
 
 
 def test_a_throttled_job_is_tried_again_after_a_wait_and_fewer_run() -> None:
     waits: list[float] = []
-    crew = Crew(8, sleep=waits.append)
+    pool = WorkerPool(8, sleep=waits.append)
     refusals = iter([True, True, False])
 
     def work(job: int) -> str:
@@ -69,10 +69,10 @@ def test_a_throttled_job_is_tried_again_after_a_wait_and_fewer_run() -> None:
             raise BackendThrottled("slow down")
         return "done"
 
-    assert list(crew.run([1], work)) == [(1, "done")]
+    assert list(pool.run([1], work)) == [(1, "done")]
     assert len(waits) == 2
     assert all(0 < wait <= LONGEST_WAIT_SECONDS for wait in waits)
-    assert crew.pace.limit < 8
+    assert pool.limit.limit < 8
 
 
 def test_the_wait_that_the_storage_asks_for_is_kept() -> None:
@@ -83,7 +83,7 @@ def test_the_wait_that_the_storage_asks_for_is_kept() -> None:
         if next(refusals):
             raise BackendThrottled("slow down", retry_after_seconds=3.5)
 
-    list(Crew(2, sleep=waits.append).run([1], work))
+    list(WorkerPool(2, sleep=waits.append).run([1], work))
     assert waits == [3.5]
 
 
@@ -95,19 +95,19 @@ def test_a_storage_that_never_stops_throttling_is_given_up() -> None:
         raise BackendThrottled("slow down")
 
     with pytest.raises(BackendThrottled):
-        list(Crew(2, sleep=lambda seconds: None).run([1], work))
+        list(WorkerPool(2, sleep=lambda seconds: None).run([1], work))
     assert len(tries) == ATTEMPTS
 
 
-def test_the_pace_halves_and_grows_back_slowly() -> None:
-    pace = Pace(16)
-    pace.slower()
-    pace.slower()
-    assert pace.limit == 4
-    pace.slower()
-    pace.slower()
-    pace.slower()
-    assert pace.limit == 1
+def test_the_concurrency_limit_halves_and_grows_back_slowly() -> None:
+    limit = ConcurrencyLimit(16)
+    limit.slower()
+    limit.slower()
+    assert limit.limit == 4
+    limit.slower()
+    limit.slower()
+    limit.slower()
+    assert limit.limit == 1
     for _ in range(200):
-        pace.faster()
-    assert pace.limit == 16
+        limit.faster()
+    assert limit.limit == 16

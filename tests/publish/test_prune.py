@@ -21,7 +21,7 @@ from assetstore.errors import (
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
 from assetstore.publish.prune import Keep, apply, check_limit, plan
-from assetstore.publish.releases import Ledger, manifest_path
+from assetstore.publish.releases import Releases, manifest_path
 from assetstore.publish.rollback import rollback
 
 
@@ -46,7 +46,7 @@ def names(target: WritableBackend) -> set[str]:
 
 
 def needed(target: WritableBackend, release: str) -> set[str]:
-    return {each.path for each in Ledger(target).manifest(release).objects()}
+    return {each.path for each in Releases(target).manifest(release).objects()}
 
 
 def test_the_plan_names_what_goes_and_why_and_deletes_nothing(releases: list[str], target: WritableBackend) -> None:
@@ -65,7 +65,7 @@ def test_what_a_kept_release_needs_stays_and_the_rest_goes(releases: list[str], 
     kept = needed(target, releases[2]) | needed(target, releases[1])
     apply(plan(target, Keep(2), now()), target)
     assert names(target) == kept
-    assert [each.id for each in Ledger(target).require().releases] == releases[1:]
+    assert [each.id for each in Releases(target).require().releases] == releases[1:]
     with pytest.raises(AssetNotFound):
         target.stat(manifest_path(releases[0]))
 
@@ -92,11 +92,11 @@ def test_the_storages_own_times_say_nothing(releases: list[str], target: Writabl
 def test_the_retained_names_of_what_was_deleted_are_forgotten(
     releases: list[str], mount: Mount, target: WritableBackend
 ) -> None:
-    assert len(Ledger(target).require().current.retained) == 3
+    assert len(Releases(target).require().current.retained) == 3
     apply(plan(target, Keep(1), now()), target)
-    record = Ledger(target).require()
-    assert record.current.retained == frozenset()
-    assert record.condemned == frozenset()
+    state = Releases(target).require()
+    assert state.current.retained == frozenset()
+    assert state.pending_deletes == frozenset()
     assert not publish(mount, target).released
 
 
@@ -136,10 +136,10 @@ def test_a_prune_that_breaks_off_is_finished_by_the_next(
     failing.before_delete = fail
     with pytest.raises(PublishError, match="run 'assetstore prune --yes' again"):
         apply(plan(failing, Keep(1), now()), failing, workers=1)
-    assert Ledger(target).require().condemned
+    assert Releases(target).require().pending_deletes
     apply(plan(target, Keep(1), now()), target)
     assert names(target) == needed(target, releases[2])
-    assert Ledger(target).require().condemned == frozenset()
+    assert Releases(target).require().pending_deletes == frozenset()
 
 
 def test_a_publish_never_relies_on_what_a_prune_is_deleting(

@@ -20,7 +20,7 @@ from assetstore.names import manifest as manifests
 from assetstore.names.fingerprint import split
 from assetstore.publish import publish
 from assetstore.publish.plan import Reason
-from assetstore.publish.releases import CURRENT, Ledger
+from assetstore.publish.releases import CURRENT, Releases
 
 
 def reasons(done: Any) -> Counter[str]:
@@ -164,7 +164,7 @@ def test_a_failure_in_any_stage_leaves_the_live_release_and_the_next_run_repeats
     watched.before_write = fail
     with pytest.raises(PublishError, match="the live release is unchanged; run the same command again"):
         publish(mount, watched, workers=1)
-    assert Ledger(watched).read() is None
+    assert Releases(watched).read() is None
     arrived = [path for path in watched.written if not path.startswith(".assetstore/")]
     watched.before_write = lambda path: None
     watched.written.clear()
@@ -194,8 +194,8 @@ def test_of_two_publishers_one_wins_and_the_other_is_told(
     slow.before_write = overtaken
     with pytest.raises(PublishConflict, match="run the same command again"):
         publish(make_mount(), slow)
-    record = Ledger(target).require()
-    assert len(record.releases) == 2
+    state = Releases(target).require()
+    assert len(state.releases) == 2
     assert publish(make_mount(), target).released
 
 
@@ -214,9 +214,9 @@ def test_two_first_publishes_at_once_end_with_one_whole_release(mount: Mount, an
         thread.start()
     for thread in threads:
         thread.join()
-    record = Ledger(any_target).require()
-    assert len(record.releases) == 2 - len(failed)
-    for each in record.current.objects():
+    state = Releases(any_target).require()
+    assert len(state.releases) == 2 - len(failed)
+    for each in state.current.objects():
         assert hashlib.sha256(read_bytes(any_target, each.path)).hexdigest() == each.sha256
 
 
@@ -227,8 +227,8 @@ def test_release_times_never_run_backwards(
     for content in ("a", "b", "c"):  # all within one second
         (asset_tree / "robots.txt").write_text(content)
         ids.append(publish(mount, target).manifest.release)
-    record = Ledger(target).require()
-    times = [each.published_at for each in record.releases]
+    state = Releases(target).require()
+    times = [each.published_at for each in state.releases]
     assert ids == sorted(ids)
     assert times == sorted(set(times))
     assert all(each.utcoffset().total_seconds() == 0 for each in times)  # type: ignore[union-attr]
@@ -281,7 +281,7 @@ def test_the_stored_manifest_is_the_live_one(mount: Mount, target: WritableBacke
     done = publish(mount, target)
     path = f".assetstore/manifests/{done.manifest.release}.json"
     assert manifests.load(read_bytes(target, path), path) == done.manifest
-    assert Ledger(target).require().current == done.manifest
+    assert Releases(target).require().current == done.manifest
 
 
 def test_siblings_that_are_no_longer_refreshed_are_warned_of(

@@ -32,7 +32,7 @@ from assetstore.publish.plan import Reason
 from assetstore.publish.prune import Keep
 from assetstore.publish.prune import apply as apply_prune
 from assetstore.publish.prune import plan as plan_prune
-from assetstore.publish.releases import CURRENT, Ledger
+from assetstore.publish.releases import CURRENT, Releases
 from assetstore.store import AssetStore
 from servers.processes import PROJECT
 from servers.s3 import S3Bucket, bucket_on
@@ -120,11 +120,11 @@ def test_the_pointer_is_moved_by_a_conditional_write(
     mount: Mount, asset_tree: Path, s3_target: S3Backend, s3_bucket: S3Bucket
 ) -> None:
     publish(mount, s3_target)
-    seen = Ledger(s3_target).require()
+    seen = Releases(s3_target).require()
     (asset_tree / "robots.txt").write_text("by somebody else")
     publish(mount, s3_target)
     with pytest.raises(PublishConflict, match="somebody else changed the live release"):
-        Ledger(s3_target).move(seen, seen)
+        Releases(s3_target).move(seen, seen)
     keys = {row["Key"] for row in s3_bucket.client.list_objects_v2(Bucket=s3_bucket.name)["Contents"]}
     assert "site/.assetstore/lock.json" not in keys
 
@@ -166,9 +166,9 @@ def test_many_publishers_at_once_leave_one_whole_live_release(
         thread.join()
     target = open_backend(f"{s3_bucket.url}/race", s3_bucket.server.options)
     assert isinstance(target, WritableBackend)
-    record = Ledger(target).require()
-    assert len(record.releases) == len(won) >= 1
-    live = {read_bytes(target, entry.fingerprinted_path).decode()[-1] for entry in record.current.entries.values()}
+    state = Releases(target).require()
+    assert len(state.releases) == len(won) >= 1
+    live = {read_bytes(target, entry.fingerprinted_path).decode()[-1] for entry in state.current.entries.values()}
     assert len(live) == 1
 
 
@@ -228,7 +228,7 @@ def test_a_publish_that_is_killed_at_any_moment_leaves_the_live_site_whole_and_i
         else:  # it was quicker than the one that was measured
             full *= 0.7
         process.stdout.close()
-        now = Ledger(target).require().current
+        now = Releases(target).require().current
         assert_whole(target, now, plain=False)
         assert_whole(target, live, plain=False)  # what pages that are already out refer to
         live = now
@@ -309,9 +309,9 @@ def test_a_server_without_conditional_writes_is_locked_instead(
     requests.clear()
     assert publish(mount, s3_target).released
     assert operations(requests)["DeleteObject"] == 1  # the lock's
-    assert len(Ledger(s3_target).require().releases) == 2
+    assert len(Releases(s3_target).require().releases) == 2
     with pytest.raises(PublishConflict):
-        Ledger(s3_target).move(None, Ledger(s3_target).require())
+        Releases(s3_target).move(None, Releases(s3_target).require())
     keys = {row["Key"] for row in s3_bucket.client.list_objects_v2(Bucket=s3_bucket.name)["Contents"]}
     assert "site/.assetstore/lock.json" not in keys
 
@@ -340,9 +340,9 @@ def test_a_real_server_without_conditional_writes_is_published_to(
         assert publish(mount, target).new == 2
         assert False in {target.conditional_creates, target.conditional_replaces}
         with pytest.raises(PublishConflict):
-            Ledger(target).move(None, Ledger(target).require())
+            Releases(target).move(None, Releases(target).require())
         assert_whole(target, first.manifest, plain=False)
         apply_prune(plan_prune(target, Keep(1), datetime.now(UTC)), target)
-        assert [each.id for each in Ledger(target).require().releases] == [Ledger(target).require().current.release]
+        assert [each.id for each in Releases(target).require().releases] == [Releases(target).require().current.release]
     finally:
         target.client.close()

@@ -1,4 +1,4 @@
-"""This module proves the ledger: one read, one conditional write, and nothing foreign is taken for it."""
+"""This module proves the release record: one read, one conditional write, and nothing foreign is taken for it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, r
 from assetstore.errors import ManifestError, PublishConflict, PublishError
 from assetstore.names.manifest import Entry, Manifest, StoredObject, load
 from assetstore.names.published import ManifestResolver
-from assetstore.publish.releases import CURRENT, Ledger, Record, manifest_path, note
+from assetstore.publish.releases import CURRENT, Releases, ReleaseState, manifest_path, note
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 CSS = Entry("a.css", "f" * 64, 3, "0" * 64, "sha384-x", "text/css", 1, (StoredObject("a.css", 3, "0" * 64, "h"),))
 MANIFEST = Manifest("r1", AT, "assets", {"a.css": CSS}, frozenset({f"a-{'e' * 64}.css"}))
-RECORD = Record(MANIFEST, (note(MANIFEST, "ada@build7"),), frozenset({"old.css"}))
+RECORD = ReleaseState(MANIFEST, (note(MANIFEST, "ada@build7"),), frozenset({"old.css"}))
 
 
 def put(target: WritableBackend, path: str, data: bytes) -> None:
@@ -24,50 +24,50 @@ def put(target: WritableBackend, path: str, data: bytes) -> None:
 
 
 def test_what_is_moved_is_read_back(any_target: WritableBackend) -> None:
-    books = Ledger(any_target)
-    assert books.read() is None
-    books.move(None, RECORD)
-    assert books.require() == RECORD
+    releases = Releases(any_target)
+    assert releases.read() is None
+    releases.move(None, RECORD)
+    assert releases.require() == RECORD
 
 
 def test_the_pointer_is_a_manifest_too(target: WritableBackend) -> None:
-    Ledger(target).move(None, RECORD)
+    Releases(target).move(None, RECORD)
     assert ManifestResolver(load(read_bytes(target, CURRENT), CURRENT)).find("a.css") is not None
 
 
 def test_a_first_release_cannot_be_made_twice(any_target: WritableBackend) -> None:
-    Ledger(any_target).move(None, RECORD)
+    Releases(any_target).move(None, RECORD)
     with pytest.raises(PublishConflict, match="run the same command again"):
-        Ledger(any_target).move(None, RECORD)
+        Releases(any_target).move(None, RECORD)
 
 
 def test_what_was_moved_meanwhile_is_not_moved_over(any_target: WritableBackend) -> None:
-    books = Ledger(any_target)
-    books.move(None, RECORD)
-    seen = books.require()
-    other = replace(RECORD, condemned=frozenset())
-    books.move(seen, other)
+    releases = Releases(any_target)
+    releases.move(None, RECORD)
+    seen = releases.require()
+    other = replace(RECORD, pending_deletes=frozenset())
+    releases.move(seen, other)
     with pytest.raises(PublishConflict, match="somebody else changed the live release"):
-        books.move(seen, RECORD)
-    assert books.require() == other
+        releases.move(seen, RECORD)
+    assert releases.require() == other
 
 
 def test_a_release_is_saved_once_and_may_be_saved_again_as_it_is(target: WritableBackend) -> None:
-    books = Ledger(target)
-    books.save(MANIFEST)
-    books.save(MANIFEST)
-    assert books.manifest("r1") == MANIFEST
+    releases = Releases(target)
+    releases.save(MANIFEST)
+    releases.save(MANIFEST)
+    assert releases.manifest("r1") == MANIFEST
     with pytest.raises(PublishConflict):
-        books.save(replace(MANIFEST, mount="other"))
-    books.forget("r1")
-    books.forget("r1")
+        releases.save(replace(MANIFEST, mount="other"))
+    releases.forget("r1")
+    releases.forget("r1")
     with pytest.raises(ManifestError, match="that release cannot be used"):
-        books.manifest("r1")
+        releases.manifest("r1")
 
 
 def test_an_empty_target_says_what_to_do(target: WritableBackend) -> None:
     with pytest.raises(PublishError, match="run 'assetstore publish' first"):
-        Ledger(target).require()
+        Releases(target).require()
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_an_empty_target_says_what_to_do(target: WritableBackend) -> None:
         (b"<html>", "is no JSON"),
         (b'{"kind": "assetstore manifest", "format": 9}', "upgrade assetstore"),
         (b'{"kind": "assetstore manifest", "format": 1}', "is damaged"),
-        (b'{"kind": "assetstore manifest", "format": 1, "releases": [["r1"]], "condemned": []}', "is damaged"),
-        (b'{"kind": "assetstore manifest", "format": 1, "releases": [], "condemned": []}', "damaged manifest"),
+        (b'{"kind": "assetstore manifest", "format": 1, "releases": [["r1"]], "pending_deletes": []}', "is damaged"),
+        (b'{"kind": "assetstore manifest", "format": 1, "releases": [], "pending_deletes": []}', "damaged manifest"),
     ],
 )
 def test_what_is_no_ledger_is_never_written_over(target: WritableBackend, data: bytes, says: str) -> None:
     put(target, CURRENT, data)
     with pytest.raises(ManifestError, match=says) as caught:
-        Ledger(target).read()
+        Releases(target).read()
     assert target.label in str(caught.value)
     assert read_bytes(target, CURRENT) == data
 

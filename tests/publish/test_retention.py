@@ -13,14 +13,14 @@ from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Manifest
 from assetstore.publish import publish
 from assetstore.publish.prune import Keep, age, holdings
-from assetstore.publish.releases import Ledger, Record, ReleaseNote
+from assetstore.publish.releases import Releases, ReleaseState, ReleaseSummary
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
 
-def record(days: list[int], live: int) -> Record:
-    notes = tuple(ReleaseNote(f"r{each}", NOW - timedelta(days=each), "ada@build7", 1, 1) for each in days)
-    return Record(Manifest(f"r{live}", NOW, None, {}), notes)
+def state(days: list[int], live: int) -> ReleaseState:
+    notes = tuple(ReleaseSummary(f"r{each}", NOW - timedelta(days=each), "ada@build7", 1, 1) for each in days)
+    return ReleaseState(Manifest(f"r{live}", NOW, None, {}), notes)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def record(days: list[int], live: int) -> Record:
     ],
 )
 def test_a_release_is_kept_if_it_is_recent_or_young(keep: Keep, kept: list[str]) -> None:
-    found, dropped = keep.split(record([40, 20, 5, 1], live=1), NOW)
+    found, dropped = keep.split(state([40, 20, 5, 1], live=1), NOW)
     assert [each.id for each in found] == kept
     assert len(found) + len(dropped) == 4
 
 
 def test_the_live_release_is_kept_however_old_it_is() -> None:
-    found, _ = Keep(1).split(record([40, 20, 5, 1], live=40), NOW)
+    found, _ = Keep(1).split(state([40, 20, 5, 1], live=40), NOW)
     assert [each.id for each in found] == ["r40", "r1"]
 
 
@@ -66,8 +66,8 @@ def test_what_only_one_release_holds_is_counted(mount: Mount, asset_tree: Path, 
     publish(mount, target)
     (asset_tree / "robots.txt").write_text("second!")
     publish(mount, target)
-    books = Ledger(target)
-    first, second = holdings(books, books.require())
+    releases = Releases(target)
+    first, second = holdings(releases, releases.require())
     assert (first.live, second.live) == (False, True)
     # The first robots.txt under its fingerprinted name; the plain name is in both.
     assert (first.own_objects, second.own_objects) == (1, 1)

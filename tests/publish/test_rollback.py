@@ -10,7 +10,7 @@ from assetstore.backends.base import WritableBackend
 from assetstore.errors import PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
-from assetstore.publish.releases import Ledger
+from assetstore.publish.releases import Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
 
 
@@ -28,15 +28,15 @@ def test_the_pointer_moves_to_the_release(
     releases: list[str], target: WritableBackend, wanted: str | int, at: int
 ) -> None:
     live = rollback(target, wanted if isinstance(wanted, str) else releases[wanted])
-    record = Ledger(target).require()
-    assert live.release == record.current.release == releases[at]
-    assert [each.id for each in record.releases] == releases
+    state = Releases(target).require()
+    assert live.release == state.current.release == releases[at]
+    assert [each.id for each in state.releases] == releases
 
 
 def test_later_releases_stay_retained_so_that_their_pages_keep_working(
     releases: list[str], target: WritableBackend
 ) -> None:
-    latest = Ledger(target).require().current.entries["robots.txt"].fingerprinted_path
+    latest = Releases(target).require().current.entries["robots.txt"].fingerprinted_path
     live = rollback(target, releases[0])
     assert latest in live.retained
     assert live.entries["robots.txt"].fingerprinted_path not in live.retained
@@ -64,8 +64,8 @@ def test_the_first_release_has_none_before_it(mount: Mount, target: WritableBack
 
 
 def test_a_release_whose_files_are_gone_does_not_come_back(releases: list[str], target: WritableBackend) -> None:
-    lost = Ledger(target).manifest(releases[0]).entries["robots.txt"].fingerprinted_path
+    lost = Releases(target).manifest(releases[0]).entries["robots.txt"].fingerprinted_path
     target.delete(lost)
     with pytest.raises(PublishError, match="1 of its files are gone"):
         rollback(target, releases[0])
-    assert Ledger(target).require().current.release == releases[2]
+    assert Releases(target).require().current.release == releases[2]

@@ -1,4 +1,4 @@
-"""This module proves what a survey tells of a mount's files, and which names they get."""
+"""This module proves what a scan tells of a mount's files, and which names they get."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from assetstore.errors import PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry, Manifest
-from assetstore.publish.layout import Recipe
-from assetstore.publish.pool import Crew
-from assetstore.publish.scan import sources, survey
+from assetstore.publish.layout import Layout
+from assetstore.publish.pool import WorkerPool
+from assetstore.publish.scan import scan, sources
 
 
 def entries(mount: Mount, previous: Manifest | None = None) -> dict[str, Entry]:
-    return {each.path: each for each in survey(mount, Recipe.of(mount), previous, Crew(4))}
+    return {each.path: each for each in scan(mount, Layout.of(mount), previous, WorkerPool(4))}
 
 
 def manifest(found: dict[str, Entry]) -> Manifest:
@@ -81,7 +81,7 @@ def test_siblings_on_disk_give_way_to_fresh_ones(make_mount: Callable[..., Mount
     (asset_tree / "css/app.css.br").write_bytes(b"stale")
     (asset_tree / "js/alone.js.br").write_bytes(b"no original beside it")
     mount = make_mount()
-    plain = {stat.path for stat in sources(mount, Recipe.of(mount))}
+    plain = {stat.path for stat in sources(mount, Layout.of(mount))}
     assert {"css/app.css.br", "js/alone.js.br"} <= plain
-    fresh = {stat.path for stat in sources(mount, Recipe.of(mount, siblings=("br",)))}
+    fresh = {stat.path for stat in sources(mount, Layout.of(mount, siblings=("br",)))}
     assert plain - fresh == {"css/app.css.br"}

@@ -27,7 +27,7 @@ HELD_SECONDS = 1.0
 MAX_HELD = 64
 
 
-class HeldFile:
+class BytesFile:
     """One open file, of which the page cache had the bytes ``start`` to ``stop`` a moment ago.
 
     It is closed when nobody has it any more, and so never while another thread reads it.
@@ -54,7 +54,7 @@ class HeldFiles:
     """The files of one directory that are held open, on any number of threads."""
 
     def __init__(self) -> None:
-        self._by_path: dict[str, HeldFile] = {}
+        self._by_path: dict[str, BytesFile] = {}
         #: The file that is held of a path, or ``None``.
         self.get = self._by_path.get
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class HeldFiles:
     def __len__(self) -> int:
         return len(self._by_path)
 
-    def hold(self, path: str, file: HeldFile) -> None:
+    def hold(self, path: str, file: BytesFile) -> None:
         """Hold *file* open, in the place of what was held of *path*; the one that was held longest makes room."""
         with self._lock:
             if not self._will_be_closed():
@@ -189,7 +189,7 @@ class LocalReader:
         descriptor = self._backend.open_marked(path, mark) if stop - start <= PIECE_BYTES else None
         if descriptor is None:
             return None
-        file = HeldFile(descriptor, mark, start, stop)
+        file = BytesFile(descriptor, mark, start, stop)
         piece = self._cached.read(descriptor, start, stop)
         if len(piece) != stop - start or not file.is_unchanged:  # asked when the bytes are here, and cannot change
             return None

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from assetstore.backends.local import reader as local_held
-from assetstore.backends.local.reader import MAX_HELD, HeldFile, HeldFiles
+from assetstore.backends.local.reader import MAX_HELD, BytesFile, HeldFiles
 from assetstore.backends.reader import Mark
 
 MARK = Mark(1, 2, 3, 4, 5)
 
 
-def opened(path: Path) -> HeldFile:
-    return HeldFile(os.open(path, os.O_RDONLY), MARK, 0, 1)
+def opened(path: Path) -> BytesFile:
+    return BytesFile(os.open(path, os.O_RDONLY), MARK, 0, 1)
 
 
 def is_open(descriptor: int) -> bool:
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def file(path: Path) -> HeldFile:
+def file(path: Path) -> BytesFile:
     return opened(path)
 
 
@@ -61,7 +61,7 @@ def in_a_loop(work: Callable[[], object]) -> None:
     asyncio.run(run())
 
 
-def test_what_is_held_is_found_by_its_path(file: HeldFile) -> None:
+def test_what_is_held_is_found_by_its_path(file: BytesFile) -> None:
     held = HeldFiles()
     in_a_loop(lambda: held.hold("a", file))
     assert held.get("a") is file
@@ -75,7 +75,7 @@ def test_a_file_is_closed_when_nobody_has_it(path: Path) -> None:
     assert not is_open(number)
 
 
-def test_a_file_that_is_being_read_stays_open_until_that_is_done(file: HeldFile) -> None:
+def test_a_file_that_is_being_read_stays_open_until_that_is_done(file: BytesFile) -> None:
     held = HeldFiles()
     in_a_loop(lambda: held.hold("a", file))
     held.close()
@@ -83,14 +83,14 @@ def test_a_file_that_is_being_read_stays_open_until_that_is_done(file: HeldFile)
     assert os.pread(file.descriptor, 1, 0) == b"a"
 
 
-def test_nothing_is_held_where_no_timer_would_close_it(file: HeldFile) -> None:
+def test_nothing_is_held_where_no_timer_would_close_it(file: BytesFile) -> None:
     held = HeldFiles()
     held.hold("a", file)
     assert len(held) == 0
 
 
 @pytest.mark.usefixtures("short")
-def test_everything_is_closed_within_its_time_though_nobody_asks_again(file: HeldFile) -> None:
+def test_everything_is_closed_within_its_time_though_nobody_asks_again(file: BytesFile) -> None:
     held = HeldFiles()
 
     async def run() -> None:
@@ -105,7 +105,7 @@ def test_everything_is_closed_within_its_time_though_nobody_asks_again(file: Hel
 
 
 @pytest.mark.usefixtures("short")
-def test_a_loop_that_ends_before_its_timer_rings_is_followed_by_another(file: HeldFile) -> None:
+def test_a_loop_that_ends_before_its_timer_rings_is_followed_by_another(file: BytesFile) -> None:
     held = HeldFiles()
     in_a_loop(lambda: held.hold("a", file))
 
