@@ -1,0 +1,167 @@
+"""The faults of a bucket where it is Google Cloud Storage or Azure Blob Storage, as a client of the service meets them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from starlette.applications import Starlette
+
+from assetstore import AssetStore
+from assetstore.backends import open_backend
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions
+from assetstore.backends.remote import CacheSettings, RemoteLimits
+from servers.emulators import ACCOUNT, KEY
+from servers.fault_proxy import FaultProxy, Seen
+from servers.faults import (
+    FORBIDDEN,
+    NOT_FOUND,
+    REFUSE,
+    RESET,
+    Delay,
+    ErrorAnswer,
+    Fault,
+    Truncate,
+)
+from servers.threads import served
+
+SMALL = b"body { color: red }\n" * 100
+LARGE = bytes(range(256)) * 32 * 1024  # 8 MiB
+LIMITS = RemoteLimits(
+    connect_seconds=1.0, read_seconds=1.0, total_seconds=3.0, breaker_faults=1000, breaker_seconds=0.2, wait_seconds=2.0
+)
+BROKEN = ErrorAnswer(500, "InternalError")
+THROTTLED = ErrorAnswer(429, "TooManyRequests", {"Retry-After": "7"})
+UNAVAILABLE = ErrorAnswer(503, "ServerBusy", {"Retry-After": "3"})
+
+
+class Cloud:
+    """A store whose bucket is behind a proxy that can break, and a way to write past the proxy."""
+
+    def __init__(self, url: str, proxy: FaultProxy, bucket: WritableBackend, store: AssetStore) -> None:
+        self.url = url
+        self.proxy = proxy
+        self.bucket = bucket
+        self.store = store
+
+    def put(self, path: str, content: bytes) -> None:
+        self.bucket.write(path, BytesFile.of(path, content), WriteOptions("text/css", "no-cache"))
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return httpx.get(f"{self.url}/media/{path}", headers={"accept-encoding": "identity", **headers}, timeout=15)
+
+
+def gcs(request: pytest.FixtureRequest, exits: ExitStack) -> tuple[str, str, Callable[[str], dict[str, Any]]]:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.storage import Client
+
+    endpoint: str = request.getfixturevalue("gcs_endpoint")
+    client = Client("testing", AnonymousCredentials(), client_options={"api_endpoint": endpoint})
+    exits.callback(client.close)
+    bucket = client.create_bucket(f"bucket-{uuid.uuid4().hex[:12]}")
+    return f"gs://{bucket.name}/pre", endpoint, lambda url: {"token": "anon", "endpoint": url}
+
+
+def azure(request: pytest.FixtureRequest, exits: ExitStack) -> tuple[str, str, Callable[[str], dict[str, Any]]]:
+    from azure.storage.blob import BlobServiceClient
+
+    url: str = request.getfixturevalue("azure_url")
+    service = exits.enter_context(BlobServiceClient(url, {"account_name": ACCOUNT, "account_key": KEY}))
+    container = service.create_container(f"container-{uuid.uuid4().hex[:12]}")
+    endpoint = url.removesuffix(f"/{ACCOUNT}")
+
+    def options(at: str) -> dict[str, Any]:
+        return {"account_url": f"{at}/{ACCOUNT}", "account_name": ACCOUNT, "account_key": KEY}
+
+    return f"az://{container.container_name}/pre", endpoint, options
+
+
+@pytest.fixture(params=[gcs, azure], ids=["GCS", "Azure"])
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    with ExitStack() as exits:
+        root, endpoint, options = request.param(request, exits)
+        proxy = FaultProxy(endpoint)
+        exits.callback(proxy.close)
+        bucket = open_backend(root, options(endpoint))
+        assert isinstance(bucket, WritableBackend)
+        exits.callback(bucket.close)  # type: ignore[attr-defined]
+        store = AssetStore({})
+        store.static(
+            "/media/",
+            root=root,
+            name="media",
+            storage_options=options(proxy.url),
+            cache=CacheSettings(ttl_seconds=0, stale_wait_seconds=0.3),
+            limits=LIMITS,
+            index="lazy",
+        )
+        url = exits.enter_context(served(Starlette(routes=store.routes, lifespan=store.lifespan)))
+        yield Cloud(url, proxy, bucket, store)
+
+
+OUTAGES = [
+    pytest.param(REFUSE, 503, id="nobody listens"),
+    pytest.param(RESET, 503, id="connections are reset"),
+    pytest.param(BROKEN, 503, id="internal error"),
+    pytest.param(UNAVAILABLE, 503, id="server busy"),
+    pytest.param(THROTTLED, 503, id="too many requests"),
+    pytest.param(Delay(30), 504, id="no answer in time"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status"), OUTAGES)
+def test_an_outage_has_its_status_and_is_survived_by_what_was_seen(cloud: Cloud, fault: Fault, status: int) -> None:
+    cloud.put("seen.css", SMALL)
+    cloud.put("app.css", SMALL)
+    assert cloud.get("seen.css").content == SMALL
+    time.sleep(1)  # until the response cache asks again
+    cloud.proxy.use(fault)
+    answer = cloud.get("app.css")
+    assert answer.status_code == status
+    assert b"secret-detail" not in answer.content
+    stale = cloud.get("seen.css")
+    assert (stale.status_code, stale.content) == (200, SMALL)
+    cloud.proxy.heal()
+
+
+def of_the_object(seen: Seen) -> bool:
+    return seen.path.endswith("app.css")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 502, id="forbidden")]
+)
+def test_a_definite_answer_has_its_status(cloud: Cloud, fault: Fault, status: int) -> None:
+    cloud.proxy.use(fault, when=of_the_object)
+    assert cloud.get("app.css").status_code == status
+
+
+def test_a_throttled_client_is_told_when_to_come_back(cloud: Cloud) -> None:
+    cloud.proxy.use(THROTTLED)
+    assert cloud.get("app.css").headers["retry-after"] == "7"
+
+
+def test_a_fault_that_passes_is_not_seen(cloud: Cloud) -> None:
+    cloud.put("app.css", SMALL)
+    cloud.proxy.use(RESET, times=2, when=of_the_object)
+    assert cloud.get("app.css").content == SMALL
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(cloud: Cloud) -> None:
+    cloud.put("film/app.css", LARGE)
+    cloud.proxy.use(Truncate(after=1_000_000), times=1, when=lambda seen: seen.path.endswith("app.css"))
+    assert cloud.get("film/app.css").content == LARGE
+
+
+def test_ranges_and_validators_are_those_of_the_object(cloud: Cloud) -> None:
+    cloud.put("app.css", SMALL)
+    whole = cloud.get("app.css")
+    part = cloud.get("app.css", range="bytes=5-9")
+    assert (part.status_code, part.content, part.headers["etag"]) == (206, SMALL[5:10], whole.headers["etag"])
+    assert cloud.get("app.css", **{"if-none-match": whole.headers["etag"]}).status_code == 304
+    assert cloud.get("app.css", range=f"bytes={len(SMALL)}-").status_code == 416
