@@ -13,6 +13,7 @@ AssetStoreError
 │  ├─ BackendUnavailable       it cannot be reached, or it broke
 │  │  ├─ BackendThrottled          it asks for fewer requests
 │  │  └─ BackendTimeout            it did not answer in time
+│  ├─ UnexpectedResponse       it answered with what makes no sense: a proxy's page, no length, a broken listing
 │  ├─ RangeNotSatisfiable      the wanted bytes lie outside the file
 │  ├─ VersionChanged           the file is no longer the version that was asked for
 │  └─ BodyTruncated            fewer or other bytes arrived than were promised
@@ -97,6 +98,10 @@ class BackendThrottled(BackendUnavailable):
 
 class BackendTimeout(BackendUnavailable):
     """The storage did not answer in time."""
+
+
+class UnexpectedResponse(BackendError):
+    """The storage answered, but not as storage does: the page of a proxy, no length, a broken listing."""
 
 
 class RangeNotSatisfiable(BackendError):

@@ -1,7 +1,7 @@
-"""This module owns whether mounts can answer, as a value: what was last seen of each one's storage.
+"""Health of mounts and Prometheus text, as values and as Starlette routes.
 
-Nothing here crosses a network. Reading and listing leave behind how they ended; the later of the
-two is the storage's last word.
+The values cross no network: they are made of how the last reads and listings of each storage
+ended. The health route also sends a request to a storage that was not heard of lately.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ from starlette.routing import BaseRoute, Route
 
 from assetstore.backends.base import Backend
 from assetstore.backends.remote.counters import Counts
-from assetstore.errors import AssetStoreError, BackendCredentials, BackendForbidden, BackendTimeout
+from assetstore.errors import AssetStoreError, BackendCredentials, BackendForbidden, BackendTimeout, UnexpectedResponse
 from assetstore.mounts.mount import Mount
 from assetstore.names.listing import IndexResolver
 from assetstore.util.background import Contact
 
 
-class State(Enum):
-    """What a mount can do."""
+class MountState(Enum):
+    """Whether a mount can serve its files."""
 
-    #: It has files, or its storage answered.
+    #: It has files, or its storage answers.
     READY = "ready"
-    #: Its storage answered, and holds no file.
+    #: Its storage answers, and has no file.
     EMPTY = "empty"
-    #: Its storage was not asked for anything yet.
+    #: No request was sent to its storage yet.
     UNKNOWN = "unknown"
     #: Its storage does not answer.
     UNREACHABLE = "unreachable"
-    #: Its storage refuses: credentials, or policy.
+    #: Its storage refuses: credentials or policy; or what answers in its place is no storage.
     REFUSED = "refused"
 
 
-_GOOD = {State.READY, State.EMPTY, State.UNKNOWN}
+_GOOD = {MountState.READY, MountState.EMPTY, MountState.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
 class MountHealth:
-    """What is known of one mount."""
+    """The health of one mount."""
 
     #: The mount's name; its URL if it has none.
     name: str
-    state: State
-    #: What was counted; ``None`` for local files, which nothing stands before.
+    state: MountState
+    #: Counters of a remote mount; ``None`` for local files.
     counts: Counts | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether nothing speaks against sending it requests."""
+        """Whether requests should be sent to it."""
         return self.state in _GOOD
 
     @classmethod
     def of(cls, mount: Mount) -> MountHealth:
-        """What is known of *mount* now."""
+        """The health of *mount* now."""
         name = mount.name or mount.url.base
         if mount.remote is None:
             return cls(name, _state_of_local(mount.backend))
@@ -70,7 +70,7 @@ class MountHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of all mounts."""
+    """The health of all mounts."""
 
     mounts: tuple[MountHealth, ...]
 
@@ -81,33 +81,33 @@ class Health:
 
     @classmethod
     def of(cls, mounts: Iterable[Mount]) -> Health:
-        """What is known of *mounts* now."""
+        """The health of *mounts* now."""
         return cls(tuple(MountHealth.of(mount) for mount in mounts))
 
 
 def last_contact(mount: Mount) -> Contact | None:
-    """The storage's last word on a remote *mount*; ``None`` if there was none yet."""
+    """Outcome of the last request to the storage of a remote *mount*; ``None`` before the first."""
     read = None if mount.remote is None else mount.remote.counters.contact
     return _later(read, mount.resolver.contact if isinstance(mount.resolver, IndexResolver) else None)
 
 
-def _state_of_remote(mount: Mount) -> State:
+def _state_of_remote(mount: Mount) -> MountState:
     contact = last_contact(mount)
     if contact is None:
-        return State.UNKNOWN
+        return MountState.UNKNOWN
     if contact.fault is not None:
-        refused = isinstance(contact.fault, BackendForbidden | BackendCredentials)
-        return State.REFUSED if refused else State.UNREACHABLE
+        refused = isinstance(contact.fault, BackendForbidden | BackendCredentials | UnexpectedResponse)
+        return MountState.REFUSED if refused else MountState.UNREACHABLE
     index = mount.resolver
     empty = isinstance(index, IndexResolver) and index.knows("") and len(index) == 0
-    return State.EMPTY if empty else State.READY
+    return MountState.EMPTY if empty else MountState.READY
 
 
-def _state_of_local(backend: Backend) -> State:
+def _state_of_local(backend: Backend) -> MountState:
     try:
-        return State.EMPTY if next(iter(backend.walk()), None) is None else State.READY
+        return MountState.EMPTY if next(iter(backend.walk()), None) is None else MountState.READY
     except AssetStoreError:
-        return State.UNREACHABLE
+        return MountState.UNREACHABLE
 
 
 def _later(one: Contact | None, other: Contact | None) -> Contact | None:
@@ -123,7 +123,7 @@ Sample = tuple[dict[str, str], float]
 
 
 def prometheus_text(health: Health) -> str:
-    """Everything that was counted, one family of lines after the other."""
+    """Metrics in the Prometheus text format 0.0.4."""
     counted = [(mount.name, mount.counts) for mount in health.mounts if mount.counts is not None]
     families = [
         _family(
@@ -135,7 +135,7 @@ def prometheus_text(health: Health) -> str:
         _family(
             "assetstore_answers_total",
             "counter",
-            "How remote reads were answered; what the memory of whole answers gave is not among them.",
+            "How remote reads were answered; hits of the response cache are not counted here.",
             _each(counted, _answers),
         ),
         _family(
@@ -153,7 +153,7 @@ def prometheus_text(health: Health) -> str:
         _family(
             "assetstore_storage_errors_total",
             "counter",
-            "Faults of the storage; a missing file is none.",
+            "Errors of the storage; a missing file is none.",
             _each(counted, lambda counts: [({"error": name}, times) for name, times in sorted(counts.errors.items())]),
         ),
     ]
@@ -183,9 +183,9 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-#: A storage that spoke so recently is not asked again, and how long it has to answer.
+#: A storage that answered so recently is not probed, and how long a probe may take, in seconds.
 RECENT_SECONDS, PATIENCE_SECONDS = 5.0, 1.0
-#: A file that nobody has; that it is missing is answer enough.
+#: Requested where no file is known yet; that it is missing shows that the storage answers.
 PROBE = "assetstore-probe"
 
 _NO_STORE = {"cache-control": "no-store"}
@@ -203,10 +203,10 @@ class _Status:
         self._mounts = mounts
 
     async def health(self, request: Request) -> Response:
-        """The state of each mount. Storage that was not heard of lately is asked first.
+        """The state of each mount. Storage without a recent success is probed first.
 
-        Without that a server which is sent no requests, since its storage failed once, would never
-        learn that the storage is back; nor that a storage hangs which nobody else asks for anything.
+        Otherwise a server that gets no requests, since its storage failed once, would never become
+        ready again; and one that has no requests would never report that its storage hangs.
         """
         await asyncio.gather(*map(_probe, self._mounts))
         found = await to_thread.run_sync(Health.of, self._mounts)
@@ -227,8 +227,8 @@ async def _probe(mount: Mount) -> None:
     try:
         with suppress(AssetStoreError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await mount.remote.direct.stat(PROBE)
+                await mount.remote.direct.probe(PROBE)
     except TimeoutError:
-        if last_contact(mount) is contact:  # nobody else has heard of it meanwhile
+        if last_contact(mount) is contact:  # no other request has ended meanwhile
             silence = BackendTimeout(f"{mount.backend.label} said nothing for {PATIENCE_SECONDS:g} s", path=PROBE)
             mount.remote.counters.contact = Contact(time.monotonic(), silence)

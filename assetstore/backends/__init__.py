@@ -29,7 +29,7 @@ def _s3(url: str, options: Mapping[str, Any]) -> Backend:
     return open_url(url, options)
 
 
-def _cdn(url: str, options: Mapping[str, Any]) -> Backend:
+def _http(url: str, options: Mapping[str, Any]) -> Backend:
     from assetstore.backends.http.backend import open_url
 
     return open_url(url, options)
@@ -61,8 +61,8 @@ OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {
     "az": _azure,
     "abfs": _azure,
     "abfss": _azure,
-    "http": _cdn,
-    "https": _cdn,
+    "http": _http,
+    "https": _http,
 }
 
 

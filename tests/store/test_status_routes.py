@@ -33,6 +33,11 @@ class Bucket(RemoteFiles):
             raise self.fault
         return super().stat(path)
 
+    def open(self, path: str, *how: Any, **options: Any) -> Any:
+        if self.fault is not None:
+            raise self.fault
+        return super().open(path, *how, **options)
+
 
 @pytest.fixture
 def bucket() -> Bucket:
@@ -61,7 +66,7 @@ def test_files_of_this_machine_are_ready(asset_tree: Path, tmp_path: Path) -> No
 def test_storage_that_was_not_heard_of_is_asked_and_what_answered_lately_is_not(bucket: Bucket) -> None:
     asked = client(bucket)
     assert [told(asked) for _ in range(3)] == [(200, True, ["ready"])] * 3
-    assert bucket.stats == 1
+    assert bucket.opens == 1
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_storage_that_was_not_heard_of_is_asked_and_what_answered_lately_is_not(
         pytest.param(BackendUnavailable("s3.internal.example is down"), (503, False, ["unreachable"]), id="an outage"),
         pytest.param(BackendCredentials("the key AKIDEXAMPLE"), (503, False, ["refused"]), id="wrong credentials"),
         pytest.param(AssetNotFound("assetstore-probe"), (200, True, ["ready"]), id="a missing file is an answer"),
-        pytest.param(BackendForbidden("policy"), (200, True, ["ready"]), id="a forbidden file is an answer"),
+        pytest.param(BackendForbidden("policy"), (200, True, ["unknown"]), id="a made-up file may be forbidden"),
     ],
 )
 def test_what_the_storage_says_is_the_state_and_its_words_stay_here(
@@ -134,7 +139,7 @@ def test_what_others_hear_of_a_storage_counts_more_than_a_probe_that_was_not_ans
         remote.counters.contact = Contact(time.monotonic())
         await asyncio.sleep(5)
 
-    monkeypatch.setattr(remote.direct, "stat", slow)
+    monkeypatch.setattr(remote.direct, "probe", slow)
     asked = TestClient(Starlette(routes=status_routes(assets.mounts, "/health", "/metrics")))
     assert told(asked) == (200, True, ["ready"])
 

@@ -20,6 +20,7 @@ class RemoteFiles:
         self.files = files
         self.listings = 0
         self.stats = 0
+        self.opens = 0
         self.at_once = 0
         self.most_at_once = 0
         self.down = False
@@ -29,6 +30,9 @@ class RemoteFiles:
 
     def stat(self, path: str) -> FileStat:
         self.stats += 1
+        return self._wait_for(path)
+
+    def _wait_for(self, path: str) -> FileStat:
         self.gate.wait(5)
         if self.down:
             raise BackendUnavailable("down")
@@ -37,7 +41,8 @@ class RemoteFiles:
         return self.facts(path)
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        return BytesFile(self.facts(path), self.files[path])
+        self.opens += 1
+        return BytesFile(self._wait_for(path), self.files[path])
 
     def walk(self) -> Iterator[FileStat]:
         self.listings += 1

@@ -38,7 +38,7 @@ DRAIN_BYTES = 64 * 1024
 _OPTIONS = {"headers", "connect_timeout_seconds", "read_timeout_seconds"}
 
 
-class CdnBackend:
+class HttpBackend:
     """The files beneath an ``http(s)://`` URL; read-only, and without a listing."""
 
     remote = True
@@ -72,7 +72,7 @@ class CdnBackend:
         self._pool = _Pool(parts.scheme, parts.hostname, parts.port, connect_timeout_seconds, read_timeout_seconds)
 
     def __repr__(self) -> str:
-        return f"CdnBackend({self.label!r})"
+        return f"HttpBackend({self.label!r})"
 
     def url(self, path: str) -> str:
         """The origin's own URL of *path*, for handing out."""
@@ -218,7 +218,7 @@ def _translate(error: Exception, path: str, label: str) -> AssetStoreError:
     return BackendUnavailable(said, path=path)
 
 
-def open_url(url: str, storage_options: Mapping[str, Any]) -> CdnBackend:
+def open_url(url: str, storage_options: Mapping[str, Any]) -> HttpBackend:
     """The backend of an ``http(s)://`` URL.
 
     Raises:
@@ -228,4 +228,4 @@ def open_url(url: str, storage_options: Mapping[str, Any]) -> CdnBackend:
         raise SettingsError(
             f"storage_options of {url!r} know no {unknown[0]!r}; they are: {', '.join(sorted(_OPTIONS))}"
         )
-    return CdnBackend(url, **storage_options)
+    return HttpBackend(url, **storage_options)

@@ -1,7 +1,6 @@
-"""This module owns how remote reads are wired: which reader stands around which.
+"""What surrounds every remote backend: a guard (deadlines, retries, circuit breaker), and a cache around it.
 
-A guard around the storage (deadlines, attempts, breaker), and a cache around the guard. None of
-them knows HTTP, or what the storage is. Local directories get neither.
+Neither knows HTTP, or what the storage is. Local directories get neither.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from assetstore.backends.reader import Reader
 from assetstore.backends.remote.blocks import Blocks
 from assetstore.backends.remote.breaker import Breaker
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.deadline import Deadlines
-from assetstore.backends.remote.disk import DiskCache, Shelf
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
 from assetstore.backends.remote.guard import GuardedReader
-from assetstore.backends.remote.metadata import Facts
-from assetstore.backends.remote.metadata_cache import Known
+from assetstore.backends.remote.metadata import Metadata
+from assetstore.backends.remote.metadata_cache import MetadataCache
 from assetstore.backends.remote.reader import CachedReader
-from assetstore.backends.remote.retry import Attempts
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 
 __all__ = ["CacheSettings", "CachedReader", "Remote", "RemoteLimits", "remote"]
@@ -28,11 +26,11 @@ __all__ = ["CacheSettings", "CachedReader", "Remote", "RemoteLimits", "remote"]
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A remote mount's way of reading, and what can be seen of it."""
+    """The readers of one remote mount, and its counters."""
 
     reader: CachedReader
-    #: The same without what is remembered: every call asks the storage.
-    direct: Reader
+    #: Without the cache: every call is a request.
+    direct: GuardedReader
     counters: Counters
 
 
@@ -48,19 +46,19 @@ def remote(
     """Put the guard and the cache around *reader*.
 
     Args:
-        label: what operators call the storage; it also tells mounts apart in a shared disk cache.
-        immutable: whether a path names one version for ever, as a fingerprinted one does.
+        label: the storage's name in messages; it also tells mounts apart in a shared disk cache.
+        immutable: whether a path names one version only, as a fingerprinted one does.
         clock: monotonic seconds, for freshness.
 
     Raises:
-        SettingsError: the directory of the disk cache is no good.
+        SettingsError: the directory of the disk cache cannot be used.
     """
     cache, limits = cache or CacheSettings(), limits or RemoteLimits()
-    counters, deadlines = Counters(), Deadlines(label, interruptible=getattr(reader, "interruptible", False))
+    counters, timeouts = Counters(), Timeouts(label, interruptible=getattr(reader, "interruptible", False))
     breaker = Breaker(limits.breaker_faults, limits.breaker_seconds, limits.breaker_max_seconds)
-    guarded = GuardedReader(reader, Attempts(label, limits, breaker, counters, deadlines))
-    shelf = None if cache.disk_path is None else Shelf(label, DiskCache(cache.disk_path, cache.disk_bytes))
-    known = Known(cache, immutable, clock=clock)
-    blocks = Blocks(guarded, cache, limits, deadlines, shelf)
-    facts = Facts(guarded, known, blocks, shelf, cache, limits, counters)
-    return Remote(CachedReader(guarded, known, facts, blocks, shelf, counters), guarded, counters)
+    guarded = GuardedReader(reader, label, limits, breaker, counters, timeouts)
+    disk = NoDisk() if cache.disk_path is None else DiskStore(label, DiskCache(cache.disk_path, cache.disk_bytes))
+    metadata_cache = MetadataCache(cache, immutable, clock=clock)
+    blocks = Blocks(guarded, cache, limits, timeouts, disk)
+    metadata = Metadata(guarded, metadata_cache, blocks, disk, cache, limits, counters)
+    return Remote(CachedReader(guarded, metadata_cache, metadata, blocks, disk, counters), guarded, counters)

@@ -1,21 +1,22 @@
-"""This module owns where a block comes from: memory, else the disk, else one request to the storage.
+"""Blocks of remote files: from memory, else from disk, else by one request to the storage.
 
-Blocks of small objects stay in a memory of their own. Those of large ones pass through a small
-window, where clients that read side by side find them; so large downloads drive no small ones out.
+Blocks of small objects have a cache of their own. Those of large ones pass through a small window,
+so that clients which read one side by side share them, and large downloads evict no small objects.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from assetstore.backends.base import CacheFacts, FileStat, Span, Version
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.backends.remote.block import block_at, bounds, first_block, widen
-from assetstore.backends.remote.deadline import Deadlines
-from assetstore.backends.remote.disk import Shelf
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.disk import NoDisk
 from assetstore.backends.remote.metadata_cache import HIT
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
-from assetstore.backends.remote.single_flight import Flights
+from assetstore.backends.remote.single_flight import SingleFlight
 from assetstore.backends.remote.streams import Stream, Streams
 from assetstore.errors import BodyTruncated, RangeNotSatisfiable, VersionChanged
 from assetstore.util.lru import LRU, weight_of_bytes
@@ -35,20 +36,20 @@ class Blocks:
     """The blocks of one mount's files."""
 
     def __init__(
-        self, inner: Reader, settings: CacheSettings, limits: RemoteLimits, deadlines: Deadlines, shelf: Shelf | None
+        self, inner: Reader, settings: CacheSettings, limits: RemoteLimits, timeouts: Timeouts, disk: NoDisk
     ) -> None:
         self._inner = inner
         self._limits = limits
         self._small = settings.small_object_bytes
-        self._deadlines = deadlines
-        self._shelf = shelf
+        self._timeouts = timeouts
+        self._disk = disk
         self._memory: LRU[BlockKey, bytes] = LRU(max_weight=settings.memory_bytes, weight=weight_of_bytes)
         self._window: LRU[BlockKey, bytes] = LRU(max_weight=settings.window_bytes, weight=weight_of_bytes)
-        self._flights: Flights[_Fetched] = Flights(limits.wait_seconds)
-        self.streams = Streams(limits.max_streams, limits.idle_seconds, at_once=deadlines.interruptible)
+        self._running: SingleFlight[_Fetched] = SingleFlight(limits.wait_seconds)
+        self.streams = Streams(limits.max_streams, limits.idle_seconds, at_once=timeouts.interruptible)
 
     def held(self, stat: FileStat, block: int) -> bytes | None:
-        """A block that is in memory."""
+        """A block, if it is in memory."""
         return self._kept(stat).get((stat.version, block))
 
     async def get(self, stat: FileStat, block: int, stop: int) -> tuple[bytes, CacheFacts]:
@@ -62,19 +63,20 @@ class Blocks:
         if content is not None:
             return content, HIT
         key = stat.version, block
-        joins = self._flights.joins(key)
-        fetched = await self._flights.run(key, lambda: self._fetch(stat, block, stop))
+        joins = self._running.joins(key)
+        fetched = await self._running.run(key, lambda: self._fetch(stat, block, stop))
         return fetched.content, HIT if fetched.from_disk else COLLAPSED if joins else MISS
 
     async def holds(self, stat: FileStat, span: Span) -> bool:
-        """Whether all of *span* could be given without the storage."""
+        """Whether all of *span* is cached."""
         start, stop = span.within(stat.size)
         wanted = range(block_at(start), block_at(max(start, stop - 1)) + 1) if start < stop else range(0)
-        missing = [block for block in wanted if self.held(stat, block) is None]
-        return not missing or (self._shelf is not None and await self._shelf.holds(stat.version, missing))
+        missing = (block for block in wanted if self.held(stat, block) is None)
+        first = next(missing, None)
+        return first is None or await self._disk.holds(stat.version, chain([first], missing))
 
     async def begin(self, path: str, span: Span) -> FileStat:
-        """Ask for *path* as if nothing were known: one request for its facts and its first block.
+        """Read *path* for the first time: one request for its metadata and its first block.
 
         Raises:
             AssetNotFound, BackendError: as :meth:`Backend.open`.
@@ -94,18 +96,17 @@ class Blocks:
         return stat
 
     async def aclose(self) -> None:
-        """End what is under way, and give back every connection."""
-        await self._flights.aclose()
+        """End what is running, and release every connection."""
+        await self._running.aclose()
         await self.streams.aclose()
 
     async def _fetch(self, stat: FileStat, block: int, stop: int) -> _Fetched:
         version = stat.version
         start, end = bounds(block, stat.size)
-        if self._shelf is not None:
-            found = await self._shelf.block(version, block)
-            if found is not None and len(found) == end - start:
-                self._kept(stat).put((version, block), found)
-                return _Fetched(found, from_disk=True)
+        found = await self._disk.block(version, block)
+        if found is not None and len(found) == end - start:
+            self._kept(stat).put((version, block), found)
+            return _Fetched(found, from_disk=True)
         stream = self.streams.take(version, start)
         if stream is None:
             last = bounds(block_at(max(start, stop - 1)), stat.size)[1]
@@ -113,7 +114,7 @@ class Blocks:
         return _Fetched(await self._take(stream, block))
 
     async def _open(self, stat: FileStat, span: Span) -> AsyncOpenFile:
-        changed = VersionChanged(f"{stat.path!r} is no longer the version that was asked for", path=stat.path)
+        changed = VersionChanged(f"{stat.path!r} is no longer the version that was requested", path=stat.path)
         try:
             opened = await self._inner.open(stat.path, span, validator=stat.validator)
         except RangeNotSatisfiable:
@@ -124,10 +125,10 @@ class Blocks:
         return opened
 
     async def _take(self, stream: Stream, block: int) -> bytes:
-        """Read *block* from *stream*, which stands at it or shortly before, and park the stream.
+        """Read *block* from *stream*, whose position is at it or shortly before, and park the stream.
 
-        A small object is read as far as the stream goes, and nothing of it is given out or kept
-        before that went well: so it is verified first where the storage recorded a checksum.
+        A small object is read to the end of the stream before any of it is returned or cached, so
+        that it is verified first where the storage recorded a checksum.
         """
         stat = stream.opened.stat
         last = block_at(stream.stop - 1) if stat.size <= self._small else block
@@ -138,12 +139,12 @@ class Blocks:
                 content = stream.take_rest() if (start, end) == (stream.at, stream.stop) else None
                 if content is None:
                     work = stream.take(start - stream.at, end - start)
-                    content = await self._deadlines.within(self._limits.total_seconds, stat.path, work)
+                    content = await self._timeouts.within(self._limits.total_seconds, stat.path, work)
                 taken.append(content)
         except BaseException as error:
             self.streams.discard(stream)
             if isinstance(error, BodyTruncated):
-                self._drop(stat)
+                self._drop(stat, stream.at)
             raise
         for number, content in enumerate(taken, block):
             self._keep(stat, number, content)
@@ -153,16 +154,19 @@ class Blocks:
     def _keep(self, stat: FileStat, block: int, content: bytes) -> None:
         version = stat.version
         self._kept(stat).put((version, block), content)
-        if self._shelf is not None:
-            self._shelf.keep_block(version, block, content)
+        self._disk.keep_block(version, block, content)
 
     def _kept(self, stat: FileStat) -> LRU[BlockKey, bytes]:
         return self._memory if stat.size <= self._small else self._window
 
-    def _drop(self, stat: FileStat) -> None:
-        """Blocks of a body that proved wrong at its end are not believed either."""
-        version, kept, blocks = stat.version, self._kept(stat), range(block_at(stat.size) + 1)
+    def _drop(self, stat: FileStat, received: int) -> None:
+        """Remove the blocks of a body that proved wrong after *received* bytes, also those of earlier requests."""
+        version, kept = stat.version, self._kept(stat)
+        blocks = set(range(block_at(received) + 1))
+        if kept is self._window:  # few blocks, where the size of one object may be any number
+            blocks.update(number for held, number in kept if held == version)
+        else:
+            blocks.update(range(block_at(stat.size) + 1))
         for block in blocks:
             kept.drop((version, block))
-        if self._shelf is not None:
-            self._shelf.drop_blocks(version, blocks)
+        self._disk.drop_blocks(version, sorted(blocks))

@@ -1,4 +1,4 @@
-"""This module owns what is counted of one mount's remote reads."""
+"""Counters of one mount's remote reads."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from assetstore.util.background import Contact
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted up to a moment."""
+    """A snapshot of the counters."""
 
-    #: Answered from what was held.
+    #: Answered from a cache.
     hits: int = 0
-    #: The storage had to be asked.
+    #: Answered by a request to the storage.
     misses: int = 0
-    #: Waited for another request that was already asking.
+    #: Answered by a request that another client had begun.
     coalesced: int = 0
-    #: Answered with an old copy, since the storage failed.
+    #: Answered with a stale version, since the storage failed.
     stale: int = 0
-    #: Requests to the storage, each attempt by itself.
+    #: Requests to the storage, every attempt counted.
     requests: int = 0
     #: Seconds spent on those requests until their first bytes.
     seconds: float = 0.0
-    #: Faults of the storage by the name of their error; a missing file is none.
+    #: Errors of the storage by class name; a missing file is none.
     errors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Counters:
-    """Counts up. One mount's readers share one; reading it never blocks them."""
+    """The counters of one mount, shared by its readers."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, int] = {}
-        #: ``None`` until the storage was asked for the first time.
+        #: Outcome of the last request that says whether the storage works; ``None`` before the first.
         self.contact: Contact | None = None
         self.requests = 0
         self.seconds = 0.0
@@ -46,12 +46,12 @@ class Counters:
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
 
     def error(self, error: BaseException) -> None:
-        """Count a fault under the name of its class."""
+        """Count an error under the name of its class."""
         name = type(error).__name__
         self._errors[name] = self._errors.get(name, 0) + 1
 
     def counts(self) -> Counts:
-        """What has been counted so far."""
+        """A snapshot."""
         return Counts(
             hits=self._outcomes.get("hit", 0),
             misses=self._outcomes.get("miss", 0),

@@ -1,10 +1,9 @@
-"""This module owns waiting for no longer than a time, even for work that cannot be interrupted.
+"""Deadlines, even for work that cannot be cancelled.
 
-A call in a thread cannot be interrupted, and what it opens would be lost to whoever cancelled it.
-So its work runs in a task of its own: when its time is over the caller goes on, and the task is
-left to end by itself and to give back what it opened. Work that can be interrupted is simply
-interrupted, which costs a timer instead of a task; and not even that where it does not wait at
-all, as for the bytes of a small body, which came with its headers.
+A call in a thread cannot be cancelled, and what it opens would leak. So it runs in a task of its
+own: at the deadline the caller goes on, and the task ends by itself and closes what it opened.
+Work that can be cancelled is, which costs a timer instead of a task; and not even that where it
+does not wait at all, as for a small body that arrived with its headers.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ T = TypeVar("T")
 
 @dataclass(slots=True)  # not frozen, which takes three times as long to make
 class Done(Generic[T]):
-    """What a coroutine returned that did not wait."""
+    """The result of a coroutine that did not wait."""
 
     value: T
 
 
 class Waiting(Generic[T]):
-    """A coroutine that waits for something. Await this once, to go on with it."""
+    """A coroutine that waits for something; awaiting this continues it."""
 
     __slots__ = ("_awaited", "_work")
 
@@ -59,19 +58,19 @@ def begin(work: Coroutine[Any, Any, T]) -> Done[T] | Waiting[T]:
         return Done(done.value)
 
 
-#: How long what was left behind may take to end by itself, as its own timeouts make it, before it is cancelled.
+#: How long work may go on after its deadline, in seconds, before it is cancelled.
 GRACE_SECONDS = 30.0
 
-#: Closes a result that comes too late for anybody to have it.
+#: Closes a result that nobody waits for any more.
 Dispose = Callable[[T], Awaitable[None]]
 
 
-class Deadlines:
-    """Runs work within a time, and holds on to what was left behind until it has ended.
+class Timeouts:
+    """Runs work with a deadline, and keeps what outlived it until it has ended.
 
     Args:
         label: how errors name the storage.
-        interruptible: whether cancelling the work ends it at once, and gives back what it opened.
+        interruptible: whether cancelling the work ends it at once and closes what it opened.
     """
 
     def __init__(self, label: str, *, interruptible: bool = False) -> None:
@@ -82,7 +81,7 @@ class Deadlines:
     async def within(
         self, seconds: float, path: str, work: Coroutine[Any, Any, T], dispose: Dispose[T] | None = None
     ) -> T:
-        """What *work*, which is about *path*, returns.
+        """The result of *work*; *path* is for the message.
 
         Raises:
             BackendTimeout: it took longer than *seconds*.
@@ -108,7 +107,7 @@ class Deadlines:
         return task.result()
 
     async def aclose(self) -> None:
-        """Wait a moment for what is still ending, then cancel it; threads may outlast that."""
+        """Wait a second for what is still running, then cancel it; threads may outlast that."""
         if self._late:
             await asyncio.wait(self._late, timeout=1)
             for work in self._late.values():

@@ -1,10 +1,11 @@
-"""This module owns the disk cache: bytes by key, in a directory that processes of one user share.
+"""The disk cache: bytes by key, in a directory that the processes of one user share.
 
-Bytes stand under the name of their own SHA-256, so a file that was cut short or damaged is known by
-its name and is a miss, and equal bytes are kept once. A key is a small file that holds such a name.
-Files appear whole (written aside, then renamed); the least recently used go when room is needed.
+Bytes are stored under the name of their own SHA-256, so a file that was cut short or damaged is
+recognized by its name and is a miss, and equal bytes are stored once. A key is a small file that
+holds such a name. Files are written aside and renamed; the least recently used are removed when
+space is needed.
 
-The library diskcache was weighed: it pickles, keeps no checksum, and counts its size per process.
+The library diskcache pickles, keeps no checksum, and counts its size per process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import os
 import secrets
 import stat
@@ -25,23 +27,24 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import FileStat, Version
+from assetstore.backends.remote.single_flight import SingleFlight
 from assetstore.errors import SettingsError
 
-#: Storage is given out in such pieces, however small a file is.
+#: Filesystems allocate in such pieces, in bytes.
 PIECE = 4096
 
 
 def on_disk(size: int) -> int:
-    """What a file of *size* bytes takes of a disk."""
+    """The bytes that a file of *size* bytes takes on disk."""
     return -(-size // PIECE) * PIECE
 
 
-class DiskBudget:
-    """At most *limit* bytes, as the ledger file *path* counts them.
+class Ledger:
+    """At most *limit* bytes, counted in the file *path* that all processes lock.
 
     Args:
-        sweep: makes room: removes the least recently used until no more than so many bytes are
-            left, and returns what is left.
+        sweep: removes the least recently used until at most so many bytes are left, and returns
+            what is left.
     """
 
     def __init__(self, path: Path, limit: int, sweep: Callable[[int], int]) -> None:
@@ -51,12 +54,12 @@ class DiskBudget:
 
     @contextmanager
     def room_for(self, size: int) -> Iterator[None]:
-        """Book *size* bytes, making room first; what is written inside is booked when it is written."""
+        """Count *size* bytes, after making space for them; the caller writes them inside."""
         with self._locked() as ledger:
             used = _read(ledger)
             if used is None or used + size > self._limit:
                 # A tenth more than needed, so that the next few need no sweep. A sweep also mends a
-                # ledger that a crash left wrong.
+                # count that a crash left wrong.
                 used = self._sweep(max(0, self._limit - self._limit // 10 - size))
             _write(ledger, used + size)
             yield
@@ -70,7 +73,7 @@ class DiskBudget:
             fcntl.flock(ledger, fcntl.LOCK_EX)
             yield ledger
         finally:
-            os.close(ledger)  # gives back the lock, as the end of the process would
+            os.close(ledger)  # releases the lock, as the end of the process would
 
 
 def _read(ledger: int) -> int | None:
@@ -107,11 +110,11 @@ class DiskCache:
             _make_private(root)
         except OSError as error:
             raise SettingsError(f"disk_path={os.fspath(path)!r} is no good for a cache: {error}") from error
-        self._budget = DiskBudget(root / "ledger", limit, self._sweep)
+        self._budget = Ledger(root / "ledger", limit, self._sweep)
         self._limit = limit
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of *key*; ``None`` if they are not here, or not as they were."""
+        """The bytes of *key*; ``None`` if they are not stored, or damaged."""
         name = self._name(key)
         if name is None:
             return None
@@ -127,7 +130,7 @@ class DiskCache:
         return None
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep *content*. A disk that is full or read-only keeps nothing, and that is no error."""
+        """Store *content*. A disk that is full or read-only stores nothing, and that is no error."""
         size = on_disk(len(content)) + on_disk(_DIGITS)
         if size > self._limit // 4:
             return
@@ -139,24 +142,24 @@ class DiskCache:
             self._write(_place(self._keys, _digest(key)), name.encode("ascii"))
 
     def age_seconds(self, key: str) -> float | None:
-        """Seconds since *key* was put or confirmed; ``None`` if it is not here."""
+        """Seconds since *key* was put or confirmed; ``None`` if it is not stored."""
         try:
             return max(0.0, time.time() - _place(self._keys, _digest(key)).stat().st_mtime)
         except OSError:
             return None
 
     def confirm(self, key: str) -> None:
-        """What *key* says is still so."""
+        """Reset the age of *key*."""
         with suppress(OSError):
             os.utime(_place(self._keys, _digest(key)))
 
     def drop(self, key: str) -> None:
-        """Forget *key*; its bytes go with the next sweep."""
+        """Remove *key*; its bytes go with the next sweep."""
         with suppress(OSError):
             _place(self._keys, _digest(key)).unlink()
 
     def holds(self, key: str) -> bool:
-        """Whether *key* has bytes here; they are not looked at."""
+        """Whether *key* has bytes; they are not verified."""
         name = self._name(key)
         return name is not None and _place(self._contents, name).exists()
 
@@ -199,10 +202,10 @@ class DiskCache:
 
 
 def _make_private(root: Path) -> None:
-    """Refuse what another user may write to or has put there; shut it to all others."""
+    """Refuse a directory that another user owns; close it to all others."""
     facts = root.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
-        raise SettingsError(f"{str(root)!r} belongs to somebody else; name a directory of your own as disk_path")
+        raise SettingsError(f"{str(root)!r} belongs to another user; name a directory of your own as disk_path")
     root.chmod(0o700)
 
 
@@ -217,9 +220,9 @@ def _place(folder: Path, digest: str) -> Path:
 def _files(folder: Path, only: Path | None = None) -> list[tuple[float, int, Path]]:
     """Modified time, size and path of every file two levels down (or of those in *only*)."""
     found = []
-    for shelf in (only,) if only else folder.iterdir():
+    for disk in (only,) if only else folder.iterdir():
         with suppress(OSError):
-            for file in shelf.iterdir():
+            for file in disk.iterdir():
                 facts = file.stat()
                 found.append((facts.st_mtime, facts.st_size, file))
     return found
@@ -227,52 +230,77 @@ def _files(folder: Path, only: Path | None = None) -> list[tuple[float, int, Pat
 
 T = TypeVar("T")
 
-#: Threads that read and write at once, and writes that may wait for one; beyond it a block is not kept.
+#: Threads that read and write at once, and writes that may wait for one; further blocks are not kept.
 THREADS = 4
 WAITING_WRITES = 32
 
-_KEPT = [each.name for each in fields(FileStat) if each.name != "cache"]
+_KEPT = [each.name for each in fields(FileStat) if each.name not in {"cache", "signature"}]
 
 
-class Shelf:
-    """What one mount keeps on disk."""
+class NoDisk:
+    """The disk store of a mount without a disk cache: it keeps nothing."""
+
+    async def metadata(self, path: str) -> tuple[FileStat, float] | None:
+        """The last known metadata of *path*, and how many seconds ago it was confirmed."""
+        return None
+
+    async def block(self, version: Version, number: int) -> bytes | None:
+        """Block *number* of *version*."""
+        return None
+
+    async def holds(self, version: Version, numbers: Iterable[int]) -> bool:
+        """Whether all those blocks are stored."""
+        return False
+
+    def keep_metadata(self, stat: FileStat) -> None:
+        """Store *stat*, in the background."""
+
+    def keep_block(self, version: Version, number: int, content: bytes) -> None:
+        """Store a block, in the background; not if too many writes are waiting."""
+
+    def drop(self, path: str) -> None:
+        """Remove the metadata of *path*, in the background."""
+
+    def drop_blocks(self, version: Version, numbers: Iterable[int]) -> None:
+        """Remove blocks, in the background, also those whose writing has only begun."""
+
+    async def aclose(self) -> None:
+        """Let the writes end."""
+
+
+class DiskStore(NoDisk):
+    """What one mount stores on disk; *label* tells mounts apart that share a directory."""
 
     def __init__(self, label: str, disk: DiskCache) -> None:
         self._label = label
         self._disk = disk
         self._limiter = CapacityLimiter(THREADS)
         self._writes: set[asyncio.Task[Any]] = set()
+        self._reads: SingleFlight[tuple[FileStat, float] | None] = SingleFlight(math.inf)
 
-    async def facts(self, path: str) -> tuple[FileStat, float] | None:
-        """What was last known of *path*, and how many seconds ago it was confirmed."""
-        return await self._call(self._read_facts, path)
+    async def metadata(self, path: str) -> tuple[FileStat, float] | None:
+        return await self._reads.run(path, lambda: self._call(self._read_metadata, path))
 
     async def block(self, version: Version, number: int) -> bytes | None:
-        """Block *number* of *version*."""
         return await self._call(self._disk.get, self._block_key(version, number))
 
     async def holds(self, version: Version, numbers: Iterable[int]) -> bool:
-        """Whether all those blocks are here."""
         return await self._call(lambda: all(self._disk.holds(self._block_key(version, each)) for each in numbers))
 
-    def keep_facts(self, stat: FileStat) -> None:
-        """Keep *stat*, in the background."""
-        self._write(self._put_facts, stat)
+    def keep_metadata(self, stat: FileStat) -> None:
+        self._write(self._put_metadata, stat)
 
     def keep_block(self, version: Version, number: int, content: bytes) -> None:
-        """Keep a block, in the background; not if too many are waiting already."""
         self._write(self._disk.put, self._block_key(version, number), content)
 
     def drop(self, path: str) -> None:
-        """Forget the facts of *path*, in the background."""
-        self._write(self._disk.drop, self._facts_key(path))
+        self._write(self._disk.drop, self._metadata_key(path))
 
-    def drop_blocks(self, version: Version, numbers: range) -> None:
-        """Forget blocks, in the background, the ones that are only now being written too."""
+    def drop_blocks(self, version: Version, numbers: Iterable[int]) -> None:
         self._start(self._drop_after(set(self._writes), version, numbers))
 
     async def aclose(self) -> None:
-        """Let the writes end."""
+        await self._reads.aclose()
         if self._writes:
             await asyncio.wait(self._writes, timeout=5)
 
@@ -288,20 +316,20 @@ class Shelf:
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
 
-    async def _drop_after(self, writes: set[asyncio.Task[Any]], version: Version, numbers: range) -> None:
+    async def _drop_after(self, writes: set[asyncio.Task[Any]], version: Version, numbers: Iterable[int]) -> None:
         if writes:
             await asyncio.wait(writes)
         for number in numbers:
             await self._call(self._disk.drop, self._block_key(version, number))
 
-    def _facts_key(self, path: str) -> str:
+    def _metadata_key(self, path: str) -> str:
         return f"facts\0{self._label}\0{path}"
 
     def _block_key(self, version: Version, number: int) -> str:
         return "\0".join(["block", self._label, *map(repr, version), str(number)])
 
-    def _read_facts(self, path: str) -> tuple[FileStat, float] | None:
-        key = self._facts_key(path)
+    def _read_metadata(self, path: str) -> tuple[FileStat, float] | None:
+        key = self._metadata_key(path)
         age, content = self._disk.age_seconds(key), self._disk.get(key)
         if age is None or content is None:
             return None
@@ -310,9 +338,9 @@ class Shelf:
         except (ValueError, TypeError):
             return None  # of another release's format
 
-    def _put_facts(self, stat: FileStat) -> None:
+    def _put_metadata(self, stat: FileStat) -> None:
         content = json.dumps({name: getattr(stat, name) for name in _KEPT}).encode()
-        key = self._facts_key(stat.path)
+        key = self._metadata_key(stat.path)
         if self._disk.get(key) == content:
             self._disk.confirm(key)
         else:

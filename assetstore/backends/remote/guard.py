@@ -1,6 +1,6 @@
-"""This module owns the reader that always ends: in time, in a result or in an error of ours.
+"""A reader that always ends: in time, in a result or in one of our errors.
 
-A body that breaks off is asked for again from where it broke off, pinned to its version, so the
+A body that breaks off is requested again from where it broke off, pinned to its version, so the
 reader above sees either the bytes of one version or an error.
 """
 
@@ -12,39 +12,59 @@ from contextlib import suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader, at_hand
-from assetstore.backends.remote.retry import PASSING, Attempts, pause_seconds
+from assetstore.backends.remote.breaker import Breaker
+from assetstore.backends.remote.counters import Counters
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.retry import PASSING, Retrier, pause_seconds
+from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import BackendError, BodyTruncated, VersionChanged
 
 
 class GuardedReader:
-    """*inner*, asked through *attempts*."""
+    """*inner* with deadlines, retries and a circuit breaker."""
 
-    def __init__(self, inner: Reader, attempts: Attempts) -> None:
+    def __init__(
+        self, inner: Reader, label: str, limits: RemoteLimits, breaker: Breaker, counters: Counters, timeouts: Timeouts
+    ) -> None:
         self._inner = inner
-        self._attempts = attempts
+        self._retrier = Retrier(label, limits, breaker, counters, timeouts, self._read_one_byte)
 
     async def stat(self, path: str) -> FileStat:
-        return await self._attempts.ask(path, lambda: self._inner.stat(path))
+        return await self._retrier.run(path, lambda: self._inner.stat(path))
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
-        opened = await self._attempts.ask(path, lambda: self._inner.open(path, span, validator=validator), _close)
-        return _GuardedFile(opened, self._inner, self._attempts)
+        opened = await self._retrier.run(path, lambda: self._inner.open(path, span, validator=validator), _close)
+        return _GuardedFile(opened, self._inner, self._retrier)
+
+    async def probe(self, path: str) -> None:
+        """As :meth:`Retrier.probe`."""
+        await self._retrier.probe(path)
 
     async def aclose(self) -> None:
-        await self._attempts.aclose()
+        await self._retrier.aclose()
         await self._inner.aclose()
+
+    async def _read_one_byte(self, path: str) -> None:
+        # Not stat: the answer to a HEAD has no body to say that it is the bucket that is missing.
+        opened = await self._inner.open(path, Span(0, 1))
+        try:
+            pieces = opened.chunks(0, min(1, opened.stat.size))
+            await anext(pieces, b"")
+            await _end(pieces)
+        finally:
+            await opened.aclose()
 
 
 class _GuardedFile:
-    def __init__(self, opened: AsyncOpenFile, inner: Reader, attempts: Attempts) -> None:
+    def __init__(self, opened: AsyncOpenFile, inner: Reader, retrier: Retrier) -> None:
         self.stat = opened.stat
         self._opened = opened
         self._inner = inner
-        self._attempts = attempts
+        self._retrier = retrier
         self._closed = False
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
-        """As *inner* has it: what is here already needs no guard."""
+        """As *inner* has it: what has arrived needs no guard."""
         return at_hand(self._opened, start, stop)
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
@@ -53,8 +73,8 @@ class _GuardedFile:
         try:
             while at < stop:
                 try:
-                    piece = await self._attempts.within(
-                        self._attempts.limits.read_seconds, self.stat.path, self._next(pieces, stop - at)
+                    piece = await self._retrier.within(
+                        self._retrier.limits.read_seconds, self.stat.path, self._next(pieces, stop - at)
                     )
                 except PASSING as error:
                     pause = self._pause_seconds(error, attempt)
@@ -84,19 +104,19 @@ class _GuardedFile:
         return piece
 
     def _pause_seconds(self, error: BackendError, attempt: int) -> float | None:
-        """How long to wait before the rest is asked for; ``None`` where it is not."""
-        self._attempts.broke_off(error)
+        """How long to wait before the rest is requested; ``None`` where it is not."""
+        self._retrier.broke_off(self.stat.path, error)
         # Without a validator there is no telling that the rest is of the same version.
-        if attempt >= self._attempts.limits.attempts or self.stat.validator is None:
+        if attempt >= self._retrier.limits.attempts or self.stat.validator is None:
             return None
         return pause_seconds(error, attempt)
 
     async def _reopen(self, span: Span) -> None:
         path, validator = self.stat.path, self.stat.validator
         await self._opened.aclose()
-        opened = await self._attempts.ask(path, lambda: self._inner.open(path, span, validator=validator), _close)
+        opened = await self._retrier.run(path, lambda: self._inner.open(path, span, validator=validator), _close)
         self._opened = opened
-        if self._closed:  # while this was on its way, by one who waits no longer
+        if self._closed:  # by a client that left meanwhile
             await opened.aclose()
         if opened.stat.version != self.stat.version:
             raise VersionChanged(f"{path!r} was replaced while it was being read", path=path)
@@ -108,5 +128,5 @@ async def _close(opened: AsyncOpenFile) -> None:
 
 async def _end(pieces: AsyncIterator[bytes]) -> None:
     if (close := getattr(pieces, "aclose", None)) is not None:
-        with suppress(RuntimeError):  # it is still running in what a deadline left behind
+        with suppress(RuntimeError):  # still running in a task that outlived its deadline
             await close()

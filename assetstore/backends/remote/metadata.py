@@ -1,8 +1,8 @@
-"""This module owns what is the current version of a file: remembered, asked for, or stale.
+"""The current version of a file: cached, requested, or stale.
 
-Where the storage was asked not long ago its word still counts. Else it is asked, by one request
-for all who want to know; a file seen before costs a ``stat``, a new one is opened at once, since
-its body is what is wanted. Where the storage fails, what was seen before is given within a window.
+While a cached version is fresh, it is current. Otherwise the storage is asked, by one request for
+all clients that wait: a ``stat`` for a file that was seen before, an ``open`` for a new one, since
+its body is wanted too. Where the storage fails, the cached version is served for a time.
 """
 
 from __future__ import annotations
@@ -11,105 +11,117 @@ from assetstore.backends.base import CacheFacts, FileStat, Span
 from assetstore.backends.reader import Reader
 from assetstore.backends.remote.blocks import COLLAPSED, MISS, Blocks
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.disk import Shelf
-from assetstore.backends.remote.metadata_cache import Held, Known
+from assetstore.backends.remote.disk import NoDisk
+from assetstore.backends.remote.metadata_cache import Held, MetadataCache
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
-from assetstore.backends.remote.single_flight import Flights, StillFlying
-from assetstore.errors import AssetNotFound, BackendCredentials, BackendUnavailable
+from assetstore.backends.remote.single_flight import SingleFlight, StillRunning
+from assetstore.errors import AssetNotFound, BackendCredentials, BackendUnavailable, BodyTruncated, UnexpectedResponse
 
-#: What an old copy may stand in for. That a file is missing or forbidden is an answer, not an outage.
-OUTAGES = (BackendUnavailable, BackendCredentials)
+#: What a stale version may stand in for. That a file is missing or forbidden is an answer.
+STALE_IF = (BackendUnavailable, BackendCredentials, UnexpectedResponse, BodyTruncated)
 
 
-class Facts:
-    """The facts of one mount's files."""
+class Metadata:
+    """The metadata of one mount's files."""
 
     def __init__(
         self,
         inner: Reader,
-        known: Known,
+        cache: MetadataCache,
         blocks: Blocks,
-        shelf: Shelf | None,
+        disk: NoDisk,
         settings: CacheSettings,
         limits: RemoteLimits,
         counters: Counters,
     ) -> None:
         self._inner = inner
-        self._known = known
+        self._cache = cache
         self._blocks = blocks
-        self._shelf = shelf
+        self._disk = disk
         self._patience_seconds = settings.stale_wait_seconds
         self._counters = counters
-        self._flights: Flights[Held] = Flights(limits.wait_seconds)
-        self._reads: Flights[Held | None] = Flights(limits.wait_seconds)  # of the disk
+        self._running: SingleFlight[Held] = SingleFlight(limits.wait_seconds)
 
     async def current(self, path: str, span: Span | None) -> FileStat:
-        """The facts of *path*, of which *span* will be read (``None``: nothing).
+        """The metadata of *path*, of which *span* will be read (``None``: nothing).
 
         Raises:
-            AssetNotFound: it is missing, or was a moment ago.
-            BackendError: the storage failed, and nothing that may stand in for it is held.
+            AssetNotFound: it is missing, or was within the last ``miss_seconds``.
+            BackendError: the storage failed, and nothing is cached that may stand in for it.
         """
-        if self._known.missing(path):
+        if self._cache.missing(path):
             self._counters.count("hit")
             raise AssetNotFound(path, hint="it was missing a moment ago")
-        held = self._known.held(path)
-        if held is None and self._shelf is not None:
-            held = await self._reads.run(path, lambda: self._from_disk(path))
-        if held is not None and self._known.fresh(held):
+        held = self._cache.held(path) or await self._from_disk(path)
+        if held is None or not self._cache.may_be_stale(held):
+            return await self._request(path, span)
+        if self._cache.fresh(held):
             return held.stat
-        if held is not None and self._known.may_be_stale(held):
-            return await self._asked_or_stale(path, span, held)
-        return await self._asked(path, span)
+        return await self._request_or_stale(path, span, held)
 
     def leave(self) -> None:
-        """Whoever asks from now on asks the storage anew."""
-        self._flights.leave()
+        """Requests from now on do not join those that are running."""
+        self._running.leave()
 
     async def aclose(self) -> None:
-        """End what is under way."""
-        await self._flights.aclose()
-        await self._reads.aclose()
+        """End what is running."""
+        await self._running.aclose()
 
-    async def _asked_or_stale(self, path: str, span: Span | None, held: Held) -> FileStat:
+    async def _request_or_stale(self, path: str, span: Span | None, held: Held) -> FileStat:
         try:
-            return await self._asked(path, span, self._patience_seconds)
-        except StillFlying:
+            return await self._request(path, span, self._patience_seconds)
+        except StillRunning:
             if not await self._blocks.holds(held.stat, span or Span(0, 0)):
-                return await self._asked(path, span)
-        except OUTAGES:
+                return await self._request(path, span)
+        except STALE_IF:
             if not await self._blocks.holds(held.stat, span or Span(0, 0)):
                 raise
         self._counters.count("stale")
-        return held.stat.through(CacheFacts("stale", self._known.now() - held.checked_at))
+        return held.stat.through(CacheFacts("stale", self._cache.now() - held.checked_at))
 
-    async def _asked(self, path: str, span: Span | None, patience_seconds: float | None = None) -> FileStat:
-        joins = self._flights.joins(path)
+    async def _request(self, path: str, span: Span | None, patience_seconds: float | None = None) -> FileStat:
+        joins = self._running.joins(path)
         self._counters.count("collapsed" if joins else "miss")
-        held = await self._flights.run(path, lambda: self._ask(path, span), patience_seconds=patience_seconds)
+        held = await self._running.run(path, lambda: self._confirm(path, span), patience_seconds=patience_seconds)
         return held.stat.through(COLLAPSED if joins else MISS)
 
-    async def _ask(self, path: str, span: Span | None) -> Held:
-        generation, asked_at = self._known.generation, self._known.now()
+    async def _confirm(self, path: str, span: Span | None) -> Held:
+        generation, began = self._cache.generation, self._cache.now()
+        held = self._cache.held(path)
         try:
-            if span is None or self._known.held(path) is not None:
+            if held is not None:
+                stat = await self._stat_again(held.stat)
+            elif span is None:
                 stat = await self._inner.stat(path)
             else:
                 stat = await self._blocks.begin(path, span)
         except AssetNotFound:
-            self._known.miss(path, generation)
-            if self._shelf is not None:
-                self._shelf.drop(path)
+            self._cache.miss(path, generation)
+            self._disk.drop(path)
             raise
-        if self._shelf is not None and generation == self._known.generation:
-            self._shelf.keep_facts(stat)
-        return self._known.put(stat, asked_at, generation)
+        if generation == self._cache.generation:
+            self._disk.keep_metadata(stat)
+        return self._cache.put(stat, began, generation)
+
+    async def _stat_again(self, known: FileStat) -> FileStat:
+        path = known.path
+        try:
+            stat = await self._inner.stat(path)
+        except AssetNotFound:
+            # The 404 of a HEAD has no body to say whether it is the file or the whole bucket that is missing.
+            opened = await self._inner.open(path, Span(0, 1))
+            stat = opened.stat
+            await opened.aclose()
+        if known.validator is not None and stat.validator == known.validator and stat.size != known.size:
+            raise UnexpectedResponse(
+                f"{path!r} has {stat.size} bytes and the ETag of a version of {known.size} bytes", path=path
+            )
+        return stat
 
     async def _from_disk(self, path: str) -> Held | None:
-        assert self._shelf is not None
-        generation = self._known.generation
-        found = await self._shelf.facts(path)
+        generation = self._cache.generation
+        found = await self._disk.metadata(path)
         if found is None:
             return None
         stat, age_seconds = found
-        return self._known.put(stat, self._known.now() - age_seconds, generation)
+        return self._cache.put(stat, self._cache.now() - age_seconds, generation)

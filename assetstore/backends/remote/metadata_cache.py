@@ -1,7 +1,4 @@
-"""This module owns what is remembered of each path: its facts, since when, and that it is missing.
-
-Nothing here asks anybody: a look says whether the storage has to be asked.
-"""
+"""Metadata in memory: the last known version of each path, when it was confirmed, and which paths are missing."""
 
 from __future__ import annotations
 
@@ -18,17 +15,17 @@ HIT = CacheFacts("hit")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The facts of the version that was current at ``checked_at`` (monotonic seconds)."""
+    """The version that was current at ``checked_at`` (monotonic seconds)."""
 
     stat: FileStat
     checked_at: float
 
 
-class Known:
-    """Facts and misses of one mount's paths, both bounded in number.
+class MetadataCache:
+    """Metadata and misses of one mount's paths, at most ``max_paths`` of each.
 
     Args:
-        immutable: whether a path names one version for ever (a fingerprinted one).
+        immutable: whether a path names one version only (a fingerprinted one).
         clock: monotonic seconds.
     """
 
@@ -42,37 +39,37 @@ class Known:
         self.now = clock
         self._settings = settings
         self._immutable = immutable
-        self._facts: LRU[str, Held] = LRU(settings.max_paths)
+        self._held: LRU[str, Held] = LRU(settings.max_paths)
         self._misses: LRU[str, float] = LRU(settings.max_paths)
         self._believed_from = self._forgot_at = float("-inf")
-        #: Grows with each :meth:`forget`, so that an answer asked for before it is not believed after it.
+        #: Grows with each :meth:`forget`, so that the answer to an earlier request is not cached after it.
         self.generation = 0
 
     def held(self, path: str) -> Held | None:
-        """What is remembered of *path*, however old."""
-        return self._facts.get(path)
+        """The last known version of *path*, however old."""
+        return self._held.get(path)
 
     def fresh(self, held: Held) -> bool:
-        """Whether *held* may be given out without asking."""
+        """Whether *held* is current without a request."""
         if self._immutable(held.stat.path):
             return True
         return held.checked_at >= self._believed_from and self.now() - held.checked_at < self._settings.ttl_seconds
 
     def may_be_stale(self, held: Held) -> bool:
-        """Whether *held* may be given out while the storage does not answer."""
+        """Whether *held* may be served while the storage fails."""
         window = self._settings.ttl_seconds + self._settings.stale_seconds
         return self._immutable(held.stat.path) or self.now() - held.checked_at < window
 
     def missing(self, path: str) -> bool:
-        """Whether *path* was missing a moment ago."""
+        """Whether *path* was missing within the last ``miss_seconds``."""
         until = self._misses.get(path)
         return until is not None and self.now() < until
 
     def put(self, stat: FileStat, checked_at: float, generation: int) -> Held:
-        """Remember *stat*, which was confirmed at *checked_at* and asked for in *generation*.
+        """Cache *stat*, which was confirmed at *checked_at* by a request made in *generation*.
 
-        What was confirmed before a :meth:`forget` has to be confirmed again. What was asked for before
-        it is good enough for who asked, but not for the next.
+        What was confirmed before a :meth:`forget` has to be confirmed again. The answer to a request
+        made before it is for that caller only.
         """
         if checked_at < self._forgot_at:
             checked_at = self._expired(checked_at)
@@ -80,21 +77,21 @@ class Known:
         held = Held(hit, checked_at)
         if generation == self.generation:
             self._misses.drop(stat.path)
-            self._facts.put(stat.path, held)
+            self._held.put(stat.path, held)
         return held
 
     def miss(self, path: str, generation: int) -> None:
-        """Remember that *path* is missing, and that what was held of it is gone."""
-        self._facts.drop(path)
+        """Cache that *path* is missing."""
+        self._held.drop(path)
         if self._settings.miss_seconds > 0 and generation == self.generation:
             self._misses.put(path, self.now() + self._settings.miss_seconds)
 
     def drop(self, path: str) -> None:
-        """Believe nothing of *path* any more."""
-        self._facts.drop(path)
+        """Remove the version of *path*."""
+        self._held.drop(path)
 
     def forget(self, paths: Iterable[str] | None = None) -> None:
-        """Something was published: ask again for *paths*, or for all. Old copies still serve an outage.
+        """Something was published: *paths*, or all, have to be confirmed again. Until then they may still be stale.
 
         Other threads than the one that reads may call this.
         """
@@ -106,10 +103,10 @@ class Known:
             return
         for path in paths:
             self._misses.drop(path)
-            held = self._facts.get(path)
+            held = self._held.get(path)
             if held is not None:
-                self._facts.put(path, replace(held, checked_at=self._expired(held.checked_at)))
+                self._held.put(path, replace(held, checked_at=self._expired(held.checked_at)))
 
     def _expired(self, checked_at: float) -> float:
-        """*checked_at*, or as long ago as it takes not to be believed any more."""
+        """*checked_at*, or the latest time that is no longer fresh."""
         return min(checked_at, self.now() - self._settings.ttl_seconds)

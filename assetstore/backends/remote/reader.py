@@ -1,8 +1,8 @@
-"""This module owns the reader that remembers: hot files cost their storage nothing.
+"""``CachedReader``: a cache in front of a reader.
 
-1. Facts: which version is the current one (:mod:`~assetstore.backends.remote.metadata`).
-2. Blocks: its bytes, from memory, disk or storage (:mod:`~assetstore.backends.remote.blocks`).
-3. A file, which gives the bytes of that one version or fails.
+1. Which version is current (:mod:`~assetstore.backends.remote.metadata`).
+2. Its blocks, from memory, disk or storage (:mod:`~assetstore.backends.remote.blocks`).
+3. An opened file, which reads the bytes of that one version or fails.
 """
 
 from __future__ import annotations
@@ -14,58 +14,57 @@ from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.backends.remote.block import block_at, bounds, first_block
 from assetstore.backends.remote.blocks import Blocks
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.disk import Shelf
-from assetstore.backends.remote.metadata import Facts
-from assetstore.backends.remote.metadata_cache import HIT, Known
+from assetstore.backends.remote.disk import NoDisk
+from assetstore.backends.remote.metadata import Metadata
+from assetstore.backends.remote.metadata_cache import HIT, MetadataCache
 from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
 
 
 class CachedReader:
-    """*inner*, asked as rarely as may be."""
+    """Cache in front of *inner*."""
 
     def __init__(
-        self, inner: Reader, known: Known, facts: Facts, blocks: Blocks, shelf: Shelf | None, counters: Counters
+        self, inner: Reader, cache: MetadataCache, metadata: Metadata, blocks: Blocks, disk: NoDisk, counters: Counters
     ) -> None:
         self._inner = inner
-        self._known = known
-        self._facts = facts
+        self._cache = cache
+        self._metadata = metadata
         self._blocks = blocks
-        self._shelf = shelf
+        self._disk = disk
         self._counters = counters
 
     async def stat(self, path: str) -> FileStat:
-        return self._counted(await self._facts.current(path, None), HIT)
+        return self._counted(await self._metadata.current(path, None), HIT)
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
-        """As :meth:`Backend.open`; a version that is held is opened even if it is no longer current."""
+        """As :meth:`Backend.open`; a version that is cached is opened even if it is no longer current."""
         stat = None if validator is None else self.held(path, validator)
         if stat is None:
-            stat = await self._facts.current(path, span)
+            stat = await self._metadata.current(path, span)
         if validator is not None and stat.validator != validator:
-            raise VersionChanged(f"{path!r} is no longer the version that was asked for", path=path)
+            raise VersionChanged(f"{path!r} is no longer the version that was requested", path=path)
         try:
             return await self._open(stat, span)
         except VersionChanged:
-            self._known.drop(path)  # so that who tries again is told the new one
+            self._cache.drop(path)  # so that the next attempt finds the new one
             raise
         except AssetNotFound:
-            self._known.miss(path, self._known.generation)
+            self._cache.miss(path, self._cache.generation)
             raise
 
     def held(self, path: str, validator: str) -> FileStat | None:
-        held = self._known.held(path)
+        held = self._cache.held(path)
         return held.stat if held is not None and held.stat.validator == validator else None
 
     def forget(self, paths: Iterable[str] | None = None) -> None:
-        self._known.forget(None if paths is None else list(paths))
-        self._facts.leave()
+        self._cache.forget(None if paths is None else list(paths))
+        self._metadata.leave()
 
     async def aclose(self) -> None:
-        """End what is under way; what is remembered stays."""
-        await self._facts.aclose()
+        """End what is running; the cache stays."""
+        await self._metadata.aclose()
         await self._blocks.aclose()
-        if self._shelf is not None:
-            await self._shelf.aclose()
+        await self._disk.aclose()
         await self._inner.aclose()
 
     async def _open(self, stat: FileStat, span: Span) -> AsyncOpenFile:
@@ -81,7 +80,7 @@ class CachedReader:
             self._blocks.streams.leave(version)
 
     def _counted(self, stat: FileStat, cache: CacheFacts) -> FileStat:
-        """Count an answer that needed the storage for no facts, but perhaps for bytes."""
+        """Count a response whose metadata was cached; its bytes may not have been."""
         if stat.cache is None or stat.cache.outcome != "hit":
             return stat
         self._counters.count(cache.outcome)
@@ -89,7 +88,7 @@ class CachedReader:
 
 
 class _CachedFile:
-    """One version, block by block; it holds on to the block that was read last."""
+    """One version, block by block; the block that was read last is kept."""
 
     def __init__(self, stat: FileStat, blocks: Blocks, number: int | None, content: bytes | None) -> None:
         self.stat = stat
@@ -100,7 +99,7 @@ class _CachedFile:
         blocks.streams.enter(stat.version)
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
-        """The bytes ``start`` to ``stop``, if they lie in the block that was read last."""
+        """The bytes ``start`` to ``stop``, if they are in the block that was read last."""
         if self._content is None or self._number != block_at(start):
             return None
         begin, end = bounds(self._number, self.stat.size)

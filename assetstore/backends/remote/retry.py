@@ -1,4 +1,12 @@
-"""This module owns asking a storage that may fail: a deadline, a few attempts, and leave from the breaker."""
+"""Requests to a storage that may fail: deadlines, retries with backoff, and the circuit breaker.
+
+What an error says decides what it does. That a file is missing, or another version by now, is an
+answer. Silence, a 5xx, throttling and refused credentials say something about the storage as a
+whole, and are what the breaker counts. Everything else (forbidden, a redirect, a body that broke
+off, headers that make no sense) is about one file: it is counted, but one odd file never closes a
+mount. Since a 5xx may also be about one file only, the breaker opens, and closes again, by a probe
+of a file that was read before, where there is one.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +14,57 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from assetstore.backends.remote.breaker import Breaker, Pass
+from assetstore.backends.remote.breaker import Breaker, Permit
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.deadline import Deadlines, Dispose
+from assetstore.backends.remote.deadline import Dispose, Timeouts
 from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
     BackendCredentials,
-    BackendError,
+    BackendForbidden,
     BackendThrottled,
     BackendUnavailable,
     BodyTruncated,
     RangeNotSatisfiable,
+    UnexpectedResponse,
     VersionChanged,
 )
 from assetstore.util.background import Contact
+from assetstore.util.backoff import backoff_seconds
 
-#: The first pause is up to this long, and each further one up to twice the last.
+#: The first pause is up to this long, in seconds, and each further one up to twice the last.
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 1.0
 
 #: What another attempt may mend. Missing, forbidden, wrong credentials and a changed version stay so.
 PASSING = (BackendUnavailable, BodyTruncated)
+#: Answers that are no fault of the storage.
+ANSWERS = (AssetNotFound, VersionChanged, RangeNotSatisfiable)
+#: What says that the storage as a whole does not work.
+OUTAGES = (BackendUnavailable, BackendCredentials)
+
+#: Files that were read and may be probed.
+GOOD_FILES = 4
+
+T = TypeVar("T")
+
+_log = logging.getLogger("assetstore.storage")
 
 
 def pause_seconds(error: Exception, attempt: int, jitter: Callable[[], float] = random.random) -> float | None:
     """How long to wait after *attempt* (the first is 1) ended in *error*; ``None``: do not try again.
 
-    The whole pause is drawn by lot, so that a fleet that failed together does not come back together.
-    A storage that asks for a longer rest than we would take is obeyed: the client is told to come back.
+    A storage that asks for a longer pause than ``MAX_PAUSE_SECONDS`` is obeyed by not trying again.
     """
     if not isinstance(error, PASSING):
         return None
-    pause = jitter() * min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1))
+    pause = backoff_seconds(attempt, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS, jitter=jitter)
     if isinstance(error, BackendThrottled) and error.retry_after_seconds is not None:
         if error.retry_after_seconds > MAX_PAUSE_SECONDS:
             return None
@@ -50,117 +72,172 @@ def pause_seconds(error: Exception, attempt: int, jitter: Callable[[], float] = 
     return pause
 
 
-T = TypeVar("T")
-
-#: Answers that are no fault of the storage.
-ANSWERS = (AssetNotFound, VersionChanged, RangeNotSatisfiable)
-
-_log = logging.getLogger("assetstore.storage")
-
-
-class Attempts:
-    """Makes requests to one storage, and tells the breaker and the counters how they end.
+class Retrier:
+    """Sends requests to one storage, and reports their outcomes to the breaker and the counters.
 
     Args:
         label: how the log names the storage.
+        probe: requests a path, and returns if the storage could send it.
     """
 
     def __init__(
-        self, label: str, limits: RemoteLimits, breaker: Breaker, counters: Counters, deadlines: Deadlines
+        self,
+        label: str,
+        limits: RemoteLimits,
+        breaker: Breaker,
+        counters: Counters,
+        timeouts: Timeouts,
+        probe: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
         self.limits = limits
         self._label = label
         self._breaker = breaker
         self._counters = counters
-        self._deadlines = deadlines
+        self._timeouts = timeouts
+        self._probe = probe
+        #: The files that were sent last, and the one that was requested last.
+        self._good: deque[str] = deque(maxlen=GOOD_FILES)
+        self._last: str | None = None
 
-    async def ask(
+    async def run(
         self, path: str, request: Callable[[], Coroutine[Any, Any, T]], dispose: Dispose[T] | None = None
     ) -> T:
         """Try until it works, the attempts are used up, or the time for all of them is over.
 
         Raises:
             BackendTimeout: it took too long.
-            BackendUnavailable: also while the breaker is open; then nothing was asked.
+            BackendUnavailable: also while the breaker is open; then nothing was sent.
             AssetStoreError: what *request* raised last.
         """
         ends = time.monotonic() + self.limits.total_seconds
         attempt = 1
+        self._last = path
         while True:
             try:
-                return await self._attempt(path, request, dispose, ends - time.monotonic())
+                permit = await self._permit(path)
+                result = await self._attempt(permit, path, request, dispose, ends - time.monotonic())
             except AssetStoreError as error:
                 pause = pause_seconds(error, attempt)
                 over = attempt >= self.limits.attempts or self._breaker.wait_seconds > 0
                 if pause is None or over or time.monotonic() + pause >= ends:
                     raise
+            else:
+                if path not in self._good:
+                    self._good.append(path)
+                return result
             await asyncio.sleep(pause)
             attempt += 1
 
-    async def within(self, seconds: float, path: str, work: Coroutine[Any, Any, T]) -> T:
-        """As :meth:`Deadlines.within`, for the parts of a body."""
-        return await self._deadlines.within(seconds, path, work)
+    async def probe(self, path: str) -> None:
+        """Find out whether the storage works, by a file that was sent before; else by *path*, missing or not.
 
-    def broke_off(self, error: BackendError) -> None:
-        """A body that had begun did not end well."""
-        self._report(Pass(), error)
+        Raises:
+            AssetStoreError: it does not work, or is left alone by the breaker.
+        """
+        await self._permit(path)
+        for good in reversed([*self._good] or [self._last or path]):
+            try:
+                await self._attempt(Permit(), good, lambda good=good: self._probe(good), None, self._once_seconds)  # type: ignore[misc]
+            except ANSWERS:
+                return
+            except OUTAGES:
+                raise
+            except AssetStoreError:
+                continue  # refused, or nonsense: of this file only, if another one can be read
+            return
+
+    async def within(self, seconds: float, path: str, work: Coroutine[Any, Any, T]) -> T:
+        """As :meth:`Timeouts.within`, for the parts of a body."""
+        return await self._timeouts.within(seconds, path, work)
+
+    def broke_off(self, path: str, error: AssetStoreError) -> None:
+        """Report that the body of *path* had begun and did not end well."""
+        self._report(Permit(), path, error)
 
     async def aclose(self) -> None:
-        """Wait a moment for what is still ending."""
-        await self._deadlines.aclose()
+        """Wait shortly for what is still ending."""
+        await self._timeouts.aclose()
+
+    @property
+    def _once_seconds(self) -> float:
+        return self.limits.connect_seconds + self.limits.read_seconds
+
+    async def _permit(self, path: str) -> Permit:
+        permit = self._breaker.admit()
+        if permit is None:
+            wait = self._breaker.wait_seconds
+            message = f"{self._label} failed several times in a row and is left alone for another {wait:.1f} s"
+            raise BackendUnavailable(f"{message}; the log tells how it failed", path=path)
+        if not permit.probe or not self._good:
+            return permit
+        good = self._good[-1]
+        with suppress(*ANSWERS, BackendForbidden, UnexpectedResponse, BodyTruncated):  # reported already
+            await self._attempt(permit, good, lambda: self._probe(good), None, self._once_seconds)
+        return self._breaker.admit() or permit
 
     async def _attempt(
         self,
+        permit: Permit,
         path: str,
         request: Callable[[], Coroutine[Any, Any, T]],
         dispose: Dispose[T] | None,
         left_seconds: float,
     ) -> T:
-        given = self._admit(path)
         began = time.monotonic()
         self._counters.requests += 1
         try:
-            seconds = min(left_seconds, self.limits.connect_seconds + self.limits.read_seconds)
-            result = await self._deadlines.within(seconds, path, request(), dispose)
+            seconds = min(left_seconds, self._once_seconds)
+            result = await self._timeouts.within(seconds, path, request(), dispose)
         except BaseException as error:
-            self._report(given, error)
+            self._report(permit, path, error)
             raise
         finally:
             self._counters.seconds += time.monotonic() - began
-        self._closes(given)
+        self._works(permit)
         return result
 
-    def _admit(self, path: str) -> Pass:
-        given = self._breaker.admit()
-        if given is None:
-            wait = self._breaker.wait_seconds
-            message = f"{self._label} failed several times in a row and is left alone for another {wait:.1f} s"
-            raise BackendUnavailable(f"{message}; the log tells how it failed", path=path)
-        return given
-
-    def _report(self, given: Pass, error: BaseException) -> None:
+    def _report(self, permit: Permit, path: str, error: BaseException) -> None:
         if isinstance(error, ANSWERS):
-            self._closes(given)
-        elif isinstance(error, PASSING):
-            self._counters.error(error)
-            self._opens(given, error)
-        elif isinstance(error, AssetStoreError):
-            self._counters.error(error)  # forbidden, or credentials: an answer, if not a welcome one
-            self._closes(given, error if isinstance(error, BackendCredentials) else None)
+            self._works(permit)
+            return
+        if not isinstance(error, AssetStoreError):
+            self._breaker.abandoned(permit)
+            return
+        self._counters.error(error)
+        if isinstance(error, OUTAGES):
+            self._fails(permit, error)
+        elif isinstance(error, BackendForbidden):
+            self._closes(permit)
         else:
-            self._breaker.abandoned(given)
+            self._breaker.abandoned(permit)
+        if isinstance(error, BackendCredentials):
+            self._counters.contact = Contact(time.monotonic(), error)
+        elif not isinstance(error, PASSING):
+            self._refused(path, error)
 
-    def _opens(self, given: Pass, error: BackendError) -> None:
-        before = self._breaker.state
+    def _refused(self, path: str, error: AssetStoreError) -> None:
+        """One file is refused, or answered with nonsense; the storage is, if nothing else can be read."""
+        if path in self._good:
+            self._good.remove(path)
+        elif path != self._last:
+            return  # made up for a probe: that it is forbidden may mean that it is missing
+        if not self._good:
+            self._counters.contact = Contact(time.monotonic(), error)
+
+    def _fails(self, permit: Permit, error: AssetStoreError) -> None:
+        before = self._breaker.is_open
         wished = error.retry_after_seconds if isinstance(error, BackendThrottled) else None
-        self._breaker.failed(given, wished)
-        if self._breaker.state is not before:
+        self._breaker.failed(permit, wished, confirm=bool(self._good))
+        if self._breaker.is_open and not before:
             self._counters.contact = Contact(time.monotonic(), error)
             _log.error("%s is down and is left alone for now: %s", self._label, error, exc_info=error)
 
-    def _closes(self, given: Pass, refusal: BackendCredentials | None = None) -> None:
-        before = self._breaker.state
-        self._counters.contact = Contact(time.monotonic(), refusal)
-        self._breaker.succeeded(given)
-        if self._breaker.state is not before:
+    def _works(self, permit: Permit) -> None:
+        self._counters.contact = Contact(time.monotonic())
+        self._closes(permit)
+
+    def _closes(self, permit: Permit) -> None:
+        before = self._breaker.is_open
+        self._breaker.succeeded(permit)
+        if before:
             _log.warning("%s answers again", self._label)

@@ -1,4 +1,4 @@
-"""This module owns what a user may choose about remote reads: what is kept, and what is waited for."""
+"""``CacheSettings`` and ``RemoteLimits``: what a remote mount caches, and how long it waits."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ GIB = 1024 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSettings:
-    """What a remote mount keeps of its storage.
+    """What a remote mount caches of its storage.
 
     Raises:
         SettingsError: a number is out of range.
     """
 
-    #: Bytes of small objects that stay in memory, least recently used out first. Each process has its own.
+    #: Bytes of small objects in memory; the least recently used are evicted. Each process has its own.
     memory_bytes: int = 64 * MIB
-    #: The largest object that may stay in memory; what is larger is streamed.
+    #: The largest object that is cached in memory, in bytes; larger ones are streamed.
     small_object_bytes: int = MIB
-    #: Bytes of large objects that are kept a moment, so that clients which read side by side share them.
+    #: Bytes of large objects in memory, so that clients which read one side by side share its blocks.
     window_bytes: int = 16 * MIB
-    #: How long the storage's last word on a file is believed before it is asked again. What is named
-    #: by a fingerprint never changes and is not asked for again.
+    #: Seconds for which a version is current before the storage is asked again. A fingerprinted file
+    #: never changes and is not asked for again.
     ttl_seconds: float = 10.0
-    #: How much longer a file is served while the storage is down (stale-if-error, RFC 5861); a
-    #: fingerprinted one for as long as it is held.
+    #: Seconds for which it may be served after that while the storage fails (stale-if-error, RFC
+    #: 5861); a fingerprinted one for as long as it is cached.
     stale_seconds: float = 86_400.0
-    #: How long a client waits for a failing storage where an old copy is at hand.
+    #: Seconds that a client waits for a slow storage where a stale version is cached.
     stale_wait_seconds: float = 1.0
-    #: How long a missing file is believed to be missing; 0 asks each time.
+    #: Seconds for which a missing file is taken to be missing; 0 asks each time.
     miss_seconds: float = 5.0
-    #: How many files' facts are remembered, and how many misses.
+    #: Paths whose metadata is cached, and as many that are missing.
     max_paths: int = 20_000
-    #: A directory for a disk cache, which survives restarts and may be shared by processes of one
-    #: user on one machine; ``None`` for none. It is made, and private to the user.
+    #: Directory of a disk cache, which survives restarts and may be shared by the processes of one
+    #: user on one machine; ``None`` for none. It is created, and private to the user.
     disk_path: str | PathLike[str] | None = None
-    #: Bytes of that directory at most.
+    #: The most that this directory may hold, in bytes.
     disk_bytes: int = GIB
 
     def __post_init__(self) -> None:
@@ -50,30 +50,31 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteLimits:
-    """What a remote mount waits for, and how often it asks.
+    """How long a remote mount waits for its storage, and how often it retries.
 
     Raises:
         SettingsError: a number is out of range.
     """
 
-    #: For a connection.
+    #: Seconds for a connection.
     connect_seconds: float = 2.0
-    #: For the next bytes of an answer.
+    #: Seconds for the next bytes of a response.
     read_seconds: float = 5.0
-    #: For all attempts together until the first bytes are in hand, and for each further block of a body.
+    #: Seconds for all attempts together until the first bytes, and for each further block of a body.
     total_seconds: float = 10.0
-    #: Attempts at one request, the first included.
+    #: Retrier at one request, the first included.
     attempts: int = 3
-    #: Faults in a row after which the storage is taken to be down.
+    #: Failures in a row after which the storage is taken to be down: no answer, 5xx, throttling,
+    #: refused credentials. A file that was read before is probed first.
     breaker_faults: int = 5
-    #: How long a storage that is down is left alone before one request probes it; doubles with each
+    #: Seconds without requests while the storage is down, before one probes it; doubles with each
     #: probe that fails, up to ``breaker_max_seconds``.
     breaker_seconds: float = 1.0
     breaker_max_seconds: float = 30.0
-    #: How long a request waits for another that already asks for the same bytes, before it goes alone.
+    #: Seconds that a request waits for a running one for the same bytes, before it is sent itself.
     wait_seconds: float = 5.0
-    #: Bodies of large objects that may stand half read while their clients are slow; beyond it, and
-    #: after ``idle_seconds``, the connection is given back and the rest is asked for anew.
+    #: Bodies of large objects that may be parked half read while their clients are slow; beyond it,
+    #: and after ``idle_seconds``, the connection is released and the rest is requested again.
     max_streams: int = 32
     idle_seconds: float = 5.0
 

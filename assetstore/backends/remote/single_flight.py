@@ -1,7 +1,7 @@
-"""This module owns single flight: what many ask for at once is asked for once.
+"""Request coalescing: concurrent callers that want the same share one request.
 
-The work runs in a task of its own, so no client that leaves takes it away from the others. One
-who finds it under way waits a bounded time for it, and then goes alone.
+The work runs in a task of its own, so a client that leaves does not cancel it for the others. A
+caller that joins waits a bounded time, and then makes a request of its own.
 """
 
 from __future__ import annotations
@@ -15,46 +15,45 @@ from assetstore.errors import BackendUnavailable
 T = TypeVar("T")
 
 
-class StillFlying(Exception):
-    """The work was not done within the time that the caller had for it; it goes on."""
+class StillRunning(Exception):
+    """The work took longer than the caller waits; it goes on."""
 
 
-class Flights(Generic[T]):
-    """Work under way, by what it is for.
+class SingleFlight(Generic[T]):
+    """Running work by key.
 
     Args:
-        wait_seconds: how long to wait for work that another began.
+        wait_seconds: how long to wait for work that another caller began.
     """
 
     def __init__(self, wait_seconds: float) -> None:
         self._wait_seconds = wait_seconds
-        self._flights: dict[Hashable, asyncio.Task[T]] = {}
+        self._running: dict[Hashable, asyncio.Task[T]] = {}
         self._tasks: set[asyncio.Task[T]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def joins(self, key: Hashable) -> bool:
-        """Whether work for *key* is under way that a caller would wait for."""
-        task = self._flights.get(key)
-        # One of another event loop can neither be awaited here nor ever end, if that loop has.
+        """Whether :meth:`run` would join work that is running."""
+        task = self._running.get(key)
+        # A task of another event loop cannot be awaited here, and never ends if that loop has ended.
         return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
 
     async def run(
         self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]], *, patience_seconds: float | None = None
     ) -> T:
-        """What *work* returns, or what the same work of another did.
+        """The result of *work*, or of the running work for the same *key*.
 
         Args:
-            key: what the work is for.
-            patience_seconds: how long this caller can wait at all, where it has something else to give.
+            patience_seconds: how long this caller waits at most, where it can serve something else.
 
         Raises:
-            StillFlying: its patience is at an end.
+            StillRunning: *patience_seconds* are over.
             BackendUnavailable: :meth:`aclose` ended the work.
         """
         joined = self.joins(key)
-        task = self._flights[key] if joined else self._begin(key, work)
+        task = self._running[key] if joined else self._begin(key, work)
         if not joined and patience_seconds is None:
             await _ended(task)
             return _outcome(task)
@@ -63,17 +62,17 @@ class Flights(Generic[T]):
         if done:
             return _outcome(task)
         if patience_seconds is not None:
-            raise StillFlying
+            raise StillRunning
         return await work()
 
     def leave(self) -> None:
-        """Whoever comes from now on begins anew; what is under way goes on for those who wait."""
-        self._flights.clear()
+        """Callers from now on begin anew; what is running goes on for those who wait."""
+        self._running.clear()
 
     async def aclose(self) -> None:
-        """Cancel all that is under way."""
+        """Cancel all running work."""
         tasks, self._tasks = self._tasks, set()
-        self._flights.clear()
+        self._running.clear()
         here = [task for task in tasks if task.get_loop() is asyncio.get_running_loop()]
         for task in here:
             task.cancel()
@@ -82,22 +81,22 @@ class Flights(Generic[T]):
 
     def _begin(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         task = asyncio.create_task(work())
-        self._flights[key] = task
+        self._running[key] = task
         self._tasks.add(task)
 
         def end(ended: asyncio.Task[T]) -> None:
             self._tasks.discard(ended)
-            if self._flights.get(key) is ended:
-                self._flights.pop(key, None)  # another thread may have been told to forget
+            if self._running.get(key) is ended:
+                self._running.pop(key, None)  # leave() may run in another thread
             if not ended.cancelled():
-                ended.exception()  # so that one whom nobody waited for is not reported as lost
+                ended.exception()  # or asyncio reports it as never retrieved
 
         task.add_done_callback(end)
         return task
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:
-    """Wait for *task* as ``asyncio.wait`` does, at a third of its cost; who is cancelled leaves it running."""
+    """Wait for *task* as ``asyncio.wait`` does, at a third of its cost; cancelling this leaves it running."""
     waiter: asyncio.Future[None] = task.get_loop().create_future()
 
     def wake(ended: asyncio.Task[Any]) -> None:
@@ -110,8 +109,8 @@ async def _ended(task: asyncio.Task[Any]) -> None:
 
 def _outcome(task: asyncio.Task[T]) -> T:
     if task.cancelled():
-        raise BackendUnavailable("the mount was closed while its storage was being asked")
+        raise BackendUnavailable("the mount was closed during a request to its storage")
     error = task.exception()
     if error is not None:
-        raise error.with_traceback(None)  # each of many waiters would else add its frames to it
+        raise error.with_traceback(None)  # else each waiter adds its frames to it
     return task.result()

@@ -1,9 +1,9 @@
-"""This module owns bodies that are read piece by piece: one request serves block after block.
+"""Response bodies that are read block by block.
 
-A body whose next block is not wanted yet is parked at its position. Whoever wants the block that
-begins there goes on with it, so a large object that is read from start to end costs one request.
-Parked bodies hold a connection: their number and their idle time are bounded, and when the last
-client of a version has left they are closed at once.
+A body whose next block is not wanted yet is parked at its position. The reader of the block that
+begins there continues it, so a large object that is read from start to end costs one request.
+A parked body holds a connection: their number and idle time are bounded, and when the last client
+of a version has left they are closed at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from assetstore.backends.reader import AsyncOpenFile, at_hand
 from assetstore.backends.remote.deadline import Done, Waiting, begin
 from assetstore.errors import AssetStoreError, BodyTruncated
 
-#: How long a stream waits where no client is known to read on: its first may be on the way.
+#: How long a stream stays parked, in seconds, where no client is known to read on: its first may be on the way.
 UNCLAIMED_SECONDS = 1.0
 
 
@@ -50,7 +50,7 @@ class Stream:
         return block
 
     def take_rest(self) -> bytes | None:
-        """All bytes up to ``stop``, if they are here already; ``None`` else.
+        """All bytes up to ``stop``, if they have arrived; ``None`` otherwise.
 
         Raises:
             BodyTruncated: as :meth:`take`.
@@ -62,7 +62,7 @@ class Stream:
         return rest
 
     async def _gather(self, count: int) -> list[bytes | memoryview]:
-        """The next *count* bytes in pieces; of the last one, what is too much stays for the next time."""
+        """The next *count* bytes in pieces; the rest of the last piece is kept."""
         parts: list[bytes | memoryview] = []
         pieces = self._pieces = self._pieces or self.opened.chunks(self.at, self.stop)
         while count:
@@ -79,9 +79,9 @@ class Stream:
         return parts
 
     async def aclose(self) -> None:
-        """Give back the connection."""
+        """Release the connection."""
         if (close := getattr(self._pieces, "aclose", None)) is not None:
-            with suppress(RuntimeError):  # it is still running in what a deadline left behind
+            with suppress(RuntimeError):  # still running in a task that outlived its deadline
                 await close()
         await self.opened.aclose()
 
@@ -105,7 +105,7 @@ class Streams:
 
     Args:
         limit: how many may be parked, and *idle_seconds* for how long.
-        at_once: whether closing one rarely waits for anything, so that it needs no task of its own.
+        at_once: whether closing one rarely waits, so that it needs no task of its own.
     """
 
     def __init__(self, limit: int, idle_seconds: float, *, at_once: bool = False) -> None:
@@ -133,7 +133,7 @@ class Streams:
                 self._drop(key)
 
     def park(self, stream: Stream) -> None:
-        """Keep *stream* for whoever wants its next block, if anybody might."""
+        """Keep *stream* for the reader of its next block."""
         version = stream.opened.stat.version
         key = version, stream.at
         if stream.at >= stream.stop or key in self._parked:
@@ -146,17 +146,17 @@ class Streams:
             self._drop(next(iter(self._parked)))
 
     def take(self, version: Version, at: int) -> Stream | None:
-        """The stream of *version* that stands at *at*, no longer parked."""
+        """The stream of *version* at position *at*, no longer parked."""
         found = self._parked.pop((version, at), None)
         if found is None:
             return None
         stream, timer, loop = found
         timer.cancel()
-        # One that an event loop left behind when it ended can neither be read on nor closed here.
+        # A stream of an event loop that has ended can be neither read nor closed here.
         return stream if loop is asyncio.get_running_loop() else None
 
     def discard(self, stream: Stream) -> None:
-        """Close *stream*, without waiting for it."""
+        """Close *stream*, without waiting."""
         closing = _closed(stream)
         if self._at_once:
             begun = begin(closing)

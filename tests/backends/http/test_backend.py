@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from assetstore.backends.base import read_bytes
-from assetstore.backends.http.backend import CdnBackend, open_url
+from assetstore.backends.http.backend import HttpBackend, open_url
 from assetstore.errors import (
     AssetNotFound,
     BackendForbidden,
@@ -25,21 +25,21 @@ from storages import cdn
 @pytest.fixture
 def behind(
     request: pytest.FixtureRequest, fault_proxy: Callable[[str], FaultProxy]
-) -> Iterator[tuple[CdnBackend, FaultProxy]]:
+) -> Iterator[tuple[HttpBackend, FaultProxy]]:
     with cdn({"a b.css": b"body" * 1000}, request) as storage:
         proxy = fault_proxy(storage.backend.label.removesuffix("/pre"))
-        backend = CdnBackend(f"{proxy.url}/pre", headers={"X-Key": "k"}, read_timeout_seconds=0.5)
+        backend = HttpBackend(f"{proxy.url}/pre", headers={"X-Key": "k"}, read_timeout_seconds=0.5)
         yield backend, proxy
         backend.close()
 
 
 def test_its_own_urls_can_be_handed_out() -> None:
-    assert CdnBackend("https://cdn.example.com/static").url("a b/\u2603#.css") == (
+    assert HttpBackend("https://cdn.example.com/static").url("a b/\u2603#.css") == (
         "https://cdn.example.com/static/a%20b/%E2%98%83%23.css"
     )
 
 
-def test_a_stat_is_one_head_and_a_read_one_get_on_one_connection(behind: tuple[CdnBackend, FaultProxy]) -> None:
+def test_a_stat_is_one_head_and_a_read_one_get_on_one_connection(behind: tuple[HttpBackend, FaultProxy]) -> None:
     backend, proxy = behind
     assert backend.stat("a b.css").size == 4000
     assert read_bytes(backend, "a b.css") == b"body" * 1000
@@ -63,7 +63,7 @@ def test_a_stat_is_one_head_and_a_read_one_get_on_one_connection(behind: tuple[C
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Fault) else value.__name__,
 )
-def test_each_fault_is_its_own(behind: tuple[CdnBackend, FaultProxy], fault: Fault, kind: type[Exception]) -> None:
+def test_each_fault_is_its_own(behind: tuple[HttpBackend, FaultProxy], fault: Fault, kind: type[Exception]) -> None:
     backend, proxy = behind
     proxy.use(fault)
     with pytest.raises(kind) as caught:
@@ -73,7 +73,7 @@ def test_each_fault_is_its_own(behind: tuple[CdnBackend, FaultProxy], fault: Fau
     assert read_bytes(backend, "a b.css") == b"body" * 1000
 
 
-def test_an_idle_connection_that_the_server_closed_is_no_fault(behind: tuple[CdnBackend, FaultProxy]) -> None:
+def test_an_idle_connection_that_the_server_closed_is_no_fault(behind: tuple[HttpBackend, FaultProxy]) -> None:
     backend, proxy = behind
     backend.stat("a b.css")
     proxy.cut()
@@ -83,7 +83,7 @@ def test_an_idle_connection_that_the_server_closed_is_no_fault(behind: tuple[Cdn
 @pytest.mark.parametrize("url", ["https://", "https:///x", "https://cdn.example.com/?a=b", "https://user:word@host/"])
 def test_a_root_that_is_no_origin_is_told_at_wiring(url: str) -> None:
     with pytest.raises(SettingsError):
-        CdnBackend(url)
+        HttpBackend(url)
 
 
 def test_an_unknown_option_is_told_at_wiring() -> None:

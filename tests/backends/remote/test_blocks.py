@@ -14,12 +14,14 @@ import pytest
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.remote.block import BLOCK_BYTES
 from assetstore.backends.remote.blocks import Blocks
-from assetstore.backends.remote.deadline import Deadlines
-from assetstore.backends.remote.disk import DiskCache, Shelf
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.errors import AssetNotFound, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
 
 pytestmark = pytest.mark.anyio
+
+NO_DISK = NoDisk()
 
 MIB = 1024 * 1024
 SMALL = os.urandom(2 * BLOCK_BYTES + 1000)
@@ -30,20 +32,20 @@ MakeBlocks = Callable[..., Blocks]
 
 @pytest.fixture
 def make_blocks(storage: Any) -> MakeBlocks:
-    """``make_blocks(shelf, limits=…, **settings)`` over ``storage``, where ``small`` and ``large`` are."""
+    """``make_blocks(disk_store, limits=…, **settings)`` over ``storage``, where ``small`` and ``large`` are."""
     storage.put("small", SMALL)
     storage.put("large", LARGE)
 
-    def make(shelf: Shelf | None = None, limits: RemoteLimits | None = None, **settings: Any) -> Blocks:
+    def make(disk_store: NoDisk = NO_DISK, limits: RemoteLimits | None = None, **settings: Any) -> Blocks:
         cache = CacheSettings(**{"small_object_bytes": 3 * BLOCK_BYTES, **settings})
-        return Blocks(storage, cache, limits or RemoteLimits(), Deadlines("s3://bucket"), shelf)
+        return Blocks(storage, cache, limits or RemoteLimits(), Timeouts("s3://bucket"), disk_store)
 
     return make
 
 
 @pytest.fixture
-def make_shelf(tmp_path: Path) -> Callable[[], Shelf]:
-    return lambda: Shelf("s3://bucket", DiskCache(tmp_path, 64 * MIB))
+def make_disk_store(tmp_path: Path) -> Callable[[], DiskStore]:
+    return lambda: DiskStore("s3://bucket", DiskCache(tmp_path, 64 * MIB))
 
 
 def block_of(content: bytes, number: int) -> bytes:
@@ -78,26 +80,26 @@ class TestWhere:
         assert len(storage.asked) == 1
 
     async def test_a_block_on_disk_is_no_request_and_is_in_memory_from_then_on(
-        self, storage: Any, make_blocks: MakeBlocks, make_shelf: Any
+        self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any
     ) -> None:
         stat = storage.stats["small"]
-        first = make_blocks(make_shelf())
+        first = make_blocks(make_disk_store())
         await outcomes(first, stat)(0)
-        await first._shelf.aclose()  # type: ignore[union-attr]
+        await first._disk.aclose()
         storage.down = BackendUnavailable("down")
-        second = make_blocks(make_shelf())
+        second = make_blocks(make_disk_store())
         assert await outcomes(second, stat)(2) == "hit"
         assert held(second, stat) == [2]
         assert len(storage.asked) == 1
 
     @pytest.mark.parametrize("kept", [b"", SMALL[: BLOCK_BYTES - 1], SMALL[: BLOCK_BYTES + 1]])
     async def test_a_block_on_disk_of_another_length_is_not_believed(
-        self, storage: Any, make_blocks: MakeBlocks, make_shelf: Any, kept: bytes
+        self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any, kept: bytes
     ) -> None:
-        stat, shelf = storage.stats["small"], make_shelf()
-        shelf.keep_block(("small", "v1", len(SMALL), None), 0, kept)
-        await shelf.aclose()
-        assert await outcomes(make_blocks(shelf), stat)(0) == "miss"
+        stat, disk_store = storage.stats["small"], make_disk_store()
+        disk_store.keep_block(("small", "v1", len(SMALL), None), 0, kept)
+        await disk_store.aclose()
+        assert await outcomes(make_blocks(disk_store), stat)(0) == "miss"
 
     async def test_a_file_is_read_on_with_the_request_that_began_it(
         self, storage: Any, make_blocks: MakeBlocks
@@ -197,18 +199,18 @@ class TestSmallObjects:
         assert storage.open_bodies == 0
 
     async def test_not_a_block_of_a_wrong_body_is_given_out_or_kept(
-        self, storage: Any, make_blocks: MakeBlocks, make_shelf: Any
+        self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any
     ) -> None:
-        shelf = make_shelf()
-        blocks, stat = make_blocks(shelf), storage.stats["small"]
+        disk_store = make_disk_store()
+        blocks, stat = make_blocks(disk_store), storage.stats["small"]
         storage.garbled = True
         with pytest.raises(BodyTruncated, match="SHA-256"):
             await blocks.get(stat, 0, len(SMALL))
         with pytest.raises(BodyTruncated, match="SHA-256"):
             await blocks.begin("small", WHOLE)
         assert held(blocks, stat) == []
-        await shelf.aclose()
-        assert not await make_blocks(shelf).holds(stat, Span(0, 1))
+        await disk_store.aclose()
+        assert not await make_blocks(disk_store).holds(stat, Span(0, 1))
         storage.garbled = False
         assert await outcomes(blocks, stat)(0) == "miss"
 
@@ -248,13 +250,13 @@ class _AllHere:
 class TestAtHand:
     async def test_a_body_that_came_with_its_headers_is_kept_as_it_is(self) -> None:
         reader = AtHand(b"tiny", hashlib.sha256(b"tiny").hexdigest())
-        blocks = Blocks(reader, CacheSettings(), RemoteLimits(), Deadlines("s3://bucket"), None)  # type: ignore[arg-type]
+        blocks = Blocks(reader, CacheSettings(), RemoteLimits(), Timeouts("s3://bucket"), NO_DISK)  # type: ignore[arg-type]
         assert (await blocks.get(reader.stat_, 0, 4))[0] == b"tiny"
         assert blocks.held(reader.stat_, 0) == b"tiny"
 
     async def test_it_is_verified_as_well(self) -> None:
         reader = AtHand(b"tiny", "0" * 64)
-        blocks = Blocks(reader, CacheSettings(), RemoteLimits(), Deadlines("s3://bucket"), None)  # type: ignore[arg-type]
+        blocks = Blocks(reader, CacheSettings(), RemoteLimits(), Timeouts("s3://bucket"), NO_DISK)  # type: ignore[arg-type]
         with pytest.raises(BodyTruncated, match="SHA-256"):
             await blocks.get(reader.stat_, 0, 4)
         assert blocks.held(reader.stat_, 0) is None
@@ -263,10 +265,10 @@ class TestAtHand:
 @pytest.mark.usefixtures("checksums")
 class TestLargeObjects:
     async def test_a_body_that_proves_wrong_at_its_end_drops_the_blocks_before_it(
-        self, storage: Any, make_blocks: MakeBlocks, make_shelf: Any
+        self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any
     ) -> None:
-        shelf = make_shelf()
-        blocks, stat = make_blocks(shelf), storage.stats["large"]
+        disk_store = make_disk_store()
+        blocks, stat = make_blocks(disk_store), storage.stats["large"]
         storage.garbled = True
         blocks.streams.enter(("large", "v1", len(LARGE), None))
         for number in range(4):
@@ -275,8 +277,8 @@ class TestLargeObjects:
         with pytest.raises(BodyTruncated, match="SHA-256"):
             await blocks.get(stat, 4, len(LARGE))
         assert held(blocks, stat) == []
-        await shelf.aclose()
-        assert [await shelf.block(("large", "v1", len(LARGE), None), number) for number in range(5)] == [None] * 5
+        await disk_store.aclose()
+        assert [await disk_store.block(("large", "v1", len(LARGE), None), number) for number in range(5)] == [None] * 5
 
     async def test_a_body_that_is_cut_short_drops_them_all(self, storage: Any, make_blocks: MakeBlocks) -> None:
         blocks, stat = make_blocks(), storage.stats["large"]
@@ -348,22 +350,22 @@ class TestHolds:
         await blocks.get(stat, 1, 2 * BLOCK_BYTES)
         assert await blocks.holds(stat, span) is holds
 
-    async def test_what_is_on_disk_is_held(self, storage: Any, make_blocks: MakeBlocks, make_shelf: Any) -> None:
-        shelf, stat = make_shelf(), storage.stats["small"]
-        await make_blocks(shelf).get(stat, 0, len(SMALL))
-        await shelf.aclose()
-        assert await make_blocks(shelf).holds(stat, WHOLE)
+    async def test_what_is_on_disk_is_held(self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any) -> None:
+        disk_store, stat = make_disk_store(), storage.stats["small"]
+        await make_blocks(disk_store).get(stat, 0, len(SMALL))
+        await disk_store.aclose()
+        assert await make_blocks(disk_store).holds(stat, WHOLE)
 
     async def test_what_is_partly_in_memory_and_partly_on_disk_is_held(
-        self, storage: Any, make_blocks: MakeBlocks, make_shelf: Any
+        self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any
     ) -> None:
-        shelf, stat = make_shelf(), storage.stats["large"]
-        await make_blocks(shelf).get(stat, 0, BLOCK_BYTES)
-        await shelf.aclose()
-        blocks = make_blocks(shelf)
+        disk_store, stat = make_disk_store(), storage.stats["large"]
+        await make_blocks(disk_store).get(stat, 0, BLOCK_BYTES)
+        await disk_store.aclose()
+        blocks = make_blocks(disk_store)
         await blocks.get(stat, 1, 2 * BLOCK_BYTES)
-        shelf.drop_blocks(("large", "v1", len(LARGE), None), range(1, 2))  # as if it had not been written
-        await shelf.aclose()
+        disk_store.drop_blocks(("large", "v1", len(LARGE), None), range(1, 2))  # as if it had not been written
+        await disk_store.aclose()
         assert await blocks.holds(stat, Span(0, 2 * BLOCK_BYTES))
         assert not await blocks.holds(stat, Span(0, 2 * BLOCK_BYTES + 1))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.remote.breaker import Breaker, Pass, State
+from assetstore.backends.remote.breaker import Breaker, Permit
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def breaker(clock: Any) -> Breaker:
     return Breaker(3, 1.0, 4.0, clock=clock, jitter=lambda: 0.0)
 
 
-def admitted(breaker: Breaker) -> Pass:
+def admitted(breaker: Breaker) -> Permit:
     given = breaker.admit()
     assert given is not None
     return given
@@ -27,9 +27,9 @@ def fail(breaker: Breaker, times: int = 1) -> None:
 
 def test_a_run_of_faults_opens_it(breaker: Breaker) -> None:
     fail(breaker, 2)
-    assert breaker.state is State.CLOSED
+    assert not breaker.is_open
     fail(breaker)
-    assert breaker.state is State.OPEN
+    assert breaker.is_open
     assert breaker.admit() is None
     assert breaker.wait_seconds == 1.0
 
@@ -38,7 +38,7 @@ def test_a_success_ends_the_run(breaker: Breaker) -> None:
     fail(breaker, 2)
     breaker.succeeded(admitted(breaker))
     fail(breaker, 2)
-    assert breaker.state is State.CLOSED
+    assert not breaker.is_open
 
 
 def test_one_probe_at_a_time_goes_out(breaker: Breaker, clock: Any) -> None:
@@ -52,7 +52,7 @@ def test_a_probe_that_works_closes_it(breaker: Breaker, clock: Any) -> None:
     fail(breaker, 3)
     clock.now += 1.0
     breaker.succeeded(admitted(breaker))
-    assert breaker.state is State.CLOSED
+    assert not breaker.is_open
     assert not admitted(breaker).probe
 
 

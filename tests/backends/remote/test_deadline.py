@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from assetstore.backends.remote.deadline import Deadlines
+from assetstore.backends.remote.deadline import Timeouts
 from assetstore.errors import AssetNotFound, BackendTimeout
 
 
@@ -24,7 +24,7 @@ async def failing() -> str:
 @pytest.mark.parametrize("interruptible", [False, True])
 def test_work_that_ends_in_time_gives_what_it_has(interruptible: bool) -> None:
     async def scenario() -> None:
-        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
+        deadlines = Timeouts("s3://bucket", interruptible=interruptible)
         assert await deadlines.within(5, "a.css", quick()) == "done"
         with pytest.raises(AssetNotFound):
             await deadlines.within(5, "a.css", failing())
@@ -44,7 +44,7 @@ def test_work_that_takes_too_long_is_a_timeout_and_is_ended(interruptible: bool)
         return ""
 
     async def scenario() -> None:
-        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
+        deadlines = Timeouts("s3://bucket", interruptible=interruptible)
         with pytest.raises(BackendTimeout, match=r"s3://bucket did not go on with 'a\.css'"):
             await deadlines.within(0.02, "a.css", endless())
         await deadlines.aclose()
@@ -66,7 +66,7 @@ def test_what_is_opened_too_late_for_anybody_is_closed() -> None:
         closed.append(opened)
 
     async def scenario() -> None:
-        deadlines = Deadlines("s3://bucket")
+        deadlines = Timeouts("s3://bucket")
         began = time.monotonic()
         with pytest.raises(BackendTimeout):
             await deadlines.within(0.02, "a.css", open_late(), dispose)
@@ -80,7 +80,7 @@ def test_what_is_opened_too_late_for_anybody_is_closed() -> None:
 @pytest.mark.parametrize("interruptible", [False, True])
 def test_a_client_that_leaves_ends_its_wait_at_once(interruptible: bool) -> None:
     async def scenario() -> None:
-        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
+        deadlines = Timeouts("s3://bucket", interruptible=interruptible)
         waiting = asyncio.create_task(deadlines.within(60, "a.css", asyncio.sleep(60, "")))
         await asyncio.sleep(0.01)
         waiting.cancel()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assetstore.backends.remote.disk import PIECE, DiskBudget, on_disk
+from assetstore.backends.remote.disk import PIECE, Ledger, on_disk
 
 
 @pytest.mark.parametrize(("size", "taken"), [(0, 0), (1, PIECE), (PIECE, PIECE), (PIECE + 1, 2 * PIECE)])
@@ -24,20 +24,20 @@ class Sweep:
         return min(self._left, target)
 
 
-def book(budget: DiskBudget, size: int) -> None:
+def book(budget: Ledger, size: int) -> None:
     with budget.room_for(size):
         pass
 
 
 def test_a_new_ledger_looks_at_what_is_there_first(tmp_path: Path) -> None:
     sweep = Sweep(left=0)
-    book(DiskBudget(tmp_path / "ledger", 1000, sweep), 100)
+    book(Ledger(tmp_path / "ledger", 1000, sweep), 100)
     assert len(sweep.targets) == 1
 
 
 def test_room_is_made_only_when_it_is_short_and_a_little_more_than_needed(tmp_path: Path) -> None:
     sweep = Sweep(left=0)
-    budget = DiskBudget(tmp_path / "ledger", 1000, sweep)
+    budget = Ledger(tmp_path / "ledger", 1000, sweep)
     book(budget, 100)
     book(budget, 900)
     assert len(sweep.targets) == 1
@@ -46,7 +46,7 @@ def test_room_is_made_only_when_it_is_short_and_a_little_more_than_needed(tmp_pa
 
 
 def test_another_process_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
-    book(DiskBudget(tmp_path / "ledger", 1000, Sweep(left=0)), 900)
+    book(Ledger(tmp_path / "ledger", 1000, Sweep(left=0)), 900)
     sweep = Sweep(left=900)
-    book(DiskBudget(tmp_path / "ledger", 1000, sweep), 200)
+    book(Ledger(tmp_path / "ledger", 1000, sweep), 200)
     assert sweep.targets == [1000 - 100 - 200]

@@ -12,11 +12,10 @@ import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.reader import ThreadReader
-from assetstore.backends.remote.breaker import Breaker, State
+from assetstore.backends.remote.breaker import Breaker
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.deadline import Deadlines
+from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.guard import GuardedReader
-from assetstore.backends.remote.retry import Attempts
 from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
@@ -38,8 +37,8 @@ class Guarded:
     def __init__(self, inner: Any, limits: RemoteLimits = QUICK) -> None:
         self.counters = Counters()
         self.breaker = Breaker(limits.breaker_faults, limits.breaker_seconds, limits.breaker_max_seconds)
-        attempts = Attempts("memory://storage", limits, self.breaker, self.counters, Deadlines("memory://storage"))
-        self.reader = GuardedReader(inner, attempts)
+        timeouts = Timeouts("memory://storage")
+        self.reader = GuardedReader(inner, "memory://storage", limits, self.breaker, self.counters, timeouts)
 
 
 async def test_a_passing_fault_is_not_seen(storage: Any) -> None:
@@ -67,7 +66,7 @@ async def test_an_answer_is_not_asked_for_twice(storage: Any, error: Exception) 
         with pytest.raises(type(error)):
             await guarded.reader.stat("app.css")
     assert len(storage.asked) == 20
-    assert guarded.breaker.state is State.CLOSED
+    assert not guarded.breaker.is_open
 
 
 async def test_an_attempt_that_hangs_is_given_up(storage: Any) -> None:

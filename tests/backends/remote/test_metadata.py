@@ -1,4 +1,4 @@
-"""Facts: believed for a while, asked for once, and stale only for who has the bytes as well."""
+"""Metadata: believed for a while, asked for once, and stale only for who has the bytes as well."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.remote.block import BLOCK_BYTES
 from assetstore.backends.remote.blocks import Blocks
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.deadline import Deadlines
-from assetstore.backends.remote.disk import FOLDER, DiskCache, Shelf
-from assetstore.backends.remote.metadata import Facts
-from assetstore.backends.remote.metadata_cache import Known
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.disk import FOLDER, DiskCache, DiskStore, NoDisk
+from assetstore.backends.remote.metadata import Metadata
+from assetstore.backends.remote.metadata_cache import MetadataCache
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
@@ -33,6 +33,8 @@ from assetstore.errors import (
 
 pytestmark = pytest.mark.anyio
 
+NO_DISK = NoDisk()
+
 MIB = 1024 * 1024
 PATH = "app.css"
 CONTENT = b"body {}"
@@ -42,14 +44,14 @@ FILM = bytes(2 * MIB)
 class Asking:
     """The facts of one mount, and what stands around them."""
 
-    def __init__(self, reader: Any, clock: Any, shelf: Shelf | None, immutable: bool, **settings: Any) -> None:
+    def __init__(self, reader: Any, clock: Any, disk_store: NoDisk, immutable: bool, **settings: Any) -> None:
         cache = CacheSettings(**{"ttl_seconds": 10, "stale_seconds": 100, "miss_seconds": 5, **settings})
         limits = RemoteLimits()
-        self.known = Known(cache, lambda path: immutable, clock=clock)
-        self.blocks = Blocks(reader, cache, limits, Deadlines("s3://bucket"), shelf)
+        self.known = MetadataCache(cache, lambda path: immutable, clock=clock)
+        self.blocks = Blocks(reader, cache, limits, Timeouts("s3://bucket"), disk_store)
         self.counters = Counters()
-        self.facts = Facts(reader, self.known, self.blocks, shelf, cache, limits, self.counters)
-        self.shelf = shelf
+        self.facts = Metadata(reader, self.known, self.blocks, disk_store, cache, limits, self.counters)
+        self.disk_store = disk_store
 
     async def current(self, path: str = PATH, span: Span | None = WHOLE) -> FileStat:
         return await self.facts.current(path, span)
@@ -67,8 +69,7 @@ class Asking:
     async def aclose(self) -> None:
         await self.facts.aclose()
         await self.blocks.aclose()
-        if self.shelf is not None:
-            await self.shelf.aclose()
+        await self.disk_store.aclose()
 
 
 class LateAnswers:
@@ -111,12 +112,14 @@ MakeAsking = Callable[..., Asking]
 
 @pytest.fixture
 def make_asking(storage: Any, clock: Any) -> MakeAsking:
-    """``make_asking(shelf, reader=…, **settings)`` over ``storage``, in which ``app.css`` and ``film.bin`` are."""
+    """``make_asking(disk_store, reader=…, **settings)`` over ``storage``, in which ``app.css`` and ``film.bin`` are."""
     storage.put(PATH, CONTENT)
     storage.put("film.bin", FILM)
 
-    def make(shelf: Shelf | None = None, *, reader: Any = storage, immutable: bool = False, **settings: Any) -> Asking:
-        return Asking(reader, clock, shelf, immutable, **settings)
+    def make(
+        disk_store: NoDisk = NO_DISK, *, reader: Any = storage, immutable: bool = False, **settings: Any
+    ) -> Asking:
+        return Asking(reader, clock, disk_store, immutable, **settings)
 
     return make
 
@@ -414,9 +417,9 @@ class TestForget:
 
 
 @pytest.fixture
-def make_shelf(tmp_path: Path) -> Callable[[], Shelf]:
+def make_disk_store(tmp_path: Path) -> Callable[[], DiskStore]:
     """Each is what a process of its own would have in the same directory."""
-    return lambda: Shelf("s3://bucket", DiskCache(tmp_path, 64 * MIB))
+    return lambda: DiskStore("s3://bucket", DiskCache(tmp_path, 64 * MIB))
 
 
 def age(path: Path, seconds: float) -> None:
@@ -429,95 +432,97 @@ class TestDisk:
     """A process that begins with what another left on disk."""
 
     async def test_it_knows_what_was_confirmed_a_moment_ago(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
-        asking = make_asking(make_shelf())
+        await self.another_asked(make_asking(make_disk_store()))
+        asking = make_asking(make_disk_store())
         assert await asking.outcome() == "hit"
         assert len(storage.asked) == 1
 
     async def test_it_confirms_what_is_older_without_reading_it(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, tmp_path: Path
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, tmp_path: Path
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
+        await self.another_asked(make_asking(make_disk_store()))
         age(tmp_path, 60)
-        assert await make_asking(make_shelf()).outcome() == "miss"
+        assert await make_asking(make_disk_store()).outcome() == "miss"
         assert [each.verb for each in storage.asked] == ["open", "stat"]
 
     async def test_it_gives_what_is_older_where_the_storage_fails(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, tmp_path: Path
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, tmp_path: Path
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
+        await self.another_asked(make_asking(make_disk_store()))
         age(tmp_path, 60)
         storage.down = BackendUnavailable("down")
-        stat = await make_asking(make_shelf()).current()
+        stat = await make_asking(make_disk_store()).current()
         assert stat.cache is not None
         assert stat.cache.outcome == "stale"
         assert stat.cache.age_seconds == pytest.approx(60, abs=5)
 
     async def test_what_is_too_old_is_not_given(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, tmp_path: Path
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, tmp_path: Path
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
+        await self.another_asked(make_asking(make_disk_store()))
         age(tmp_path, 120)
         storage.down = BackendUnavailable("down")
         with pytest.raises(BackendUnavailable):
-            await make_asking(make_shelf()).current()
+            await make_asking(make_disk_store()).current()
 
-    async def test_what_is_not_there_is_asked_for(self, storage: Any, make_asking: MakeAsking, make_shelf: Any) -> None:
-        assert await make_asking(make_shelf()).outcome() == "miss"
+    async def test_what_is_not_there_is_asked_for(
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any
+    ) -> None:
+        assert await make_asking(make_disk_store()).outcome() == "miss"
         assert [each.verb for each in storage.asked] == ["open"]
 
     async def test_what_was_found_missing_is_not_left_there(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, tmp_path: Path
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, tmp_path: Path
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
+        await self.another_asked(make_asking(make_disk_store()))
         age(tmp_path, 60)
         del storage.stats[PATH]
-        asking = make_asking(make_shelf())
+        asking = make_asking(make_disk_store())
         with pytest.raises(AssetNotFound):
             await asking.current()
         await asking.aclose()
         storage.down = BackendUnavailable("down")
         with pytest.raises(BackendUnavailable):
-            await make_asking(make_shelf()).current()
+            await make_asking(make_disk_store()).current()
 
     @pytest.mark.parametrize("paths", [None, [PATH]], ids=["all", "this one"])
     async def test_what_another_confirmed_before_a_forget_is_not_believed_after_it(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, clock: Any, tmp_path: Path, paths: Any
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, clock: Any, tmp_path: Path, paths: Any
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
+        await self.another_asked(make_asking(make_disk_store()))
         age(tmp_path, 2)
         storage.put(PATH, b"new")
-        asking = make_asking(make_shelf())
+        asking = make_asking(make_disk_store())
         asking.forget(paths)
         assert (await asking.current()).size == 3
         assert await asking.outcome() == "hit"
 
     @pytest.mark.parametrize("paths", [None, [PATH]], ids=["all", "this one"])
     async def test_but_it_still_stands_in_for_an_outage(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, tmp_path: Path, paths: Any
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, tmp_path: Path, paths: Any
     ) -> None:
-        await self.another_asked(make_asking(make_shelf()))
+        await self.another_asked(make_asking(make_disk_store()))
         age(tmp_path, 2)
         storage.down = BackendUnavailable("down")
-        asking = make_asking(make_shelf())
+        asking = make_asking(make_disk_store())
         asking.forget(paths)
         assert await asking.outcome() == "stale"
 
     @pytest.mark.parametrize("span", [None, WHOLE], ids=["looked at", "opened"])
     async def test_an_answer_from_before_a_forget_is_not_found_there_after_it(
-        self, storage: Any, make_asking: MakeAsking, make_shelf: Any, late: Any, clock: Any, span: Span | None
+        self, storage: Any, make_asking: MakeAsking, make_disk_store: Any, late: Any, clock: Any, span: Span | None
     ) -> None:
-        shelf = make_shelf()
-        asking = make_asking(shelf, reader=late)
+        disk_store = make_disk_store()
+        asking = make_asking(disk_store, reader=late)
         early = await late.asked(asking.current(span=span))
         storage.put(PATH, b"new")
         asking.forget()
         clock.now += 1
         late.answers.set()
         assert (await early).size == len(CONTENT)
-        await shelf.aclose()
+        await disk_store.aclose()
         assert (await asking.current(span=span)).size == 3
 
     async def another_asked(self, asking: Asking) -> None:
@@ -543,7 +548,7 @@ async def test_closing_ends_what_is_being_looked_up_on_disk(make_asking: MakeAsk
             free.wait(30)
             return None
 
-    asking = make_asking(Shelf("s3://bucket", Busy(tmp_path, 64 * MIB)))
+    asking = make_asking(DiskStore("s3://bucket", Busy(tmp_path, 64 * MIB)))
     waiting = asyncio.create_task(asking.current())
     await asyncio.sleep(0.01)
     asyncio.get_running_loop().call_later(0.05, free.set)

@@ -273,7 +273,7 @@ class TestMisses:
         for number in range(100):
             with pytest.raises(AssetNotFound):
                 await remote.reader.stat(f"{number}.css")
-        assert len(remote.reader._known._misses) == 10
+        assert len(remote.reader._cache._misses) == 10
 
     async def test_forgetting_makes_a_new_file_visible_at_once(self, storage: Any, make_remote: Any, read: Any) -> None:
         remote = make_remote()

@@ -1,4 +1,4 @@
-"""Attempts: in time, no more than so many, with the breaker's leave; and every end is reported as what it is."""
+"""Retrier: in time, no more than so many, with the breaker's leave; and every end is reported as what it is."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from assetstore.backends.remote import retry as retries
-from assetstore.backends.remote.breaker import Breaker, State
+from assetstore.backends.remote.breaker import Breaker
 from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.deadline import Deadlines
-from assetstore.backends.remote.retry import Attempts
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.retry import Retrier
 from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     BackendCredentials,
-    BackendError,
     BackendForbidden,
     BackendThrottled,
     BackendTimeout,
     BackendUnavailable,
     BodyTruncated,
     RangeNotSatisfiable,
+    UnexpectedResponse,
     VersionChanged,
 )
 
@@ -36,23 +36,26 @@ DOWN = BackendUnavailable("reset")
 
 
 class Asking:
-    """Attempts at ``stat`` of one storage, and what can be seen of them."""
+    """Retrier at ``stat`` of one storage, and what can be seen of them."""
 
     def __init__(self, storage: Any, clock: Any, *, interruptible: bool = False, **limits: Any) -> None:
         self.limits = RemoteLimits(**{"attempts": 3, "breaker_faults": 1000, **limits})
         self.counters = Counters()
         self.breaker = Breaker(self.limits.breaker_faults, 1.0, 4.0, clock=clock, jitter=lambda: 0.0)
-        deadlines = Deadlines("s3://bucket", interruptible=interruptible)
-        self.attempts = Attempts("s3://bucket", self.limits, self.breaker, self.counters, deadlines)
+        deadlines = Timeouts("s3://bucket", interruptible=interruptible)
+        self.attempts = Retrier("s3://bucket", self.limits, self.breaker, self.counters, deadlines, self._probe)
         self._storage = storage
 
+    async def _probe(self, path: str) -> None:
+        await self._storage.stat(path)
+
     async def stat(self) -> Any:
-        return await self.attempts.ask(PATH, lambda: self._storage.stat(PATH))
+        return await self.attempts.run(PATH, lambda: self._storage.stat(PATH))
 
     async def opens_the_breaker(self) -> None:
         """Fail until the storage is left alone."""
         down, self._storage.down = self._storage.down, DOWN
-        while self.breaker.state is State.CLOSED:
+        while not self.breaker.is_open:
             with suppress(BackendUnavailable):
                 await self.stat()
         self._storage.down = down
@@ -153,7 +156,7 @@ class TestTime:
 
         asking = Asking(None, clock, connect_seconds=0.01, read_seconds=0.01, attempts=1)
         with pytest.raises(BackendTimeout):
-            await asking.attempts.ask(PATH, slow, dispose)
+            await asking.attempts.run(PATH, slow, dispose)
         answered.set()
         await asking.attempts.aclose()
         assert disposed == ["opened"]
@@ -172,13 +175,17 @@ class TestTime:
         pytest.param(AssetNotFound(PATH), 1, False, False, id="a missing file is an answer"),
         pytest.param(VersionChanged("x"), 1, False, False, id="another version is an answer"),
         pytest.param(RangeNotSatisfiable("x"), 1, False, False, id="a range outside of the file is an answer"),
-        pytest.param(BackendForbidden("x"), 1, True, False, id="forbidden is an answer that is counted"),
-        pytest.param(BackendError("x"), 1, True, False, id="what has no better name is an answer that is counted"),
-        pytest.param(BackendCredentials("x"), 1, True, True, id="wrong credentials are an answer that health tells"),
+        pytest.param(
+            BackendForbidden("x"), 1, True, True, id="a storage of which nothing could be read yet is refused"
+        ),
+        pytest.param(
+            UnexpectedResponse("x"), 1, True, True, id="nonsense is reported by health where nothing was read"
+        ),
+        pytest.param(BackendCredentials("x"), 1, True, True, id="wrong credentials are reported by health"),
         pytest.param(BackendUnavailable("x"), 3, True, None, id="no answer is a fault"),
         pytest.param(BackendTimeout("x"), 3, True, None, id="an answer too late is a fault"),
         pytest.param(BackendThrottled("x"), 3, True, None, id="too many requests are a fault"),
-        pytest.param(BodyTruncated("x"), 3, True, None, id="a body cut short is a fault"),
+        pytest.param(BodyTruncated("x"), 3, True, None, id="a body cut short is a fault of that file"),
     ],
 )
 @pytest.mark.usefixtures("no_pauses")
@@ -197,7 +204,7 @@ class TestEnds:
         contact = asking.counters.contact
         assert (contact and contact.fault is error) is told
 
-    async def test_faults_open_the_breaker_and_answers_do_not(
+    async def test_what_is_true_of_the_whole_storage_opens_the_breaker_and_nothing_else_does(
         self, storage: Any, clock: Any, error: Exception, attempts: int, counted: bool, told: bool | None
     ) -> None:
         storage.down = error
@@ -205,9 +212,9 @@ class TestEnds:
         for _ in range(5):
             with pytest.raises(type(error)):
                 await asking.stat()
-            if asking.breaker.state is State.OPEN:
+            if asking.breaker.is_open:
                 break
-        assert asking.breaker.state is (State.OPEN if told is None else State.CLOSED)
+        assert asking.breaker.is_open is isinstance(error, BackendUnavailable | BackendCredentials)
 
 
 async def test_an_error_that_is_none_of_ours_says_nothing_about_the_storage(storage: Any, clock: Any) -> None:
@@ -216,7 +223,7 @@ async def test_an_error_that_is_none_of_ours_says_nothing_about_the_storage(stor
     with pytest.raises(ZeroDivisionError):
         await asking.stat()
     assert len(storage.asked) == 1
-    assert asking.breaker.state is State.CLOSED
+    assert not asking.breaker.is_open
     assert (asking.counters.counts().errors, asking.counters.contact) == ({}, None)
 
 
@@ -279,7 +286,7 @@ class TestBreaker:
         storage.down = AssetNotFound(PATH)
         with pytest.raises(AssetNotFound):
             await asking.stat()
-        assert asking.breaker.state is State.CLOSED
+        assert not asking.breaker.is_open
 
     async def test_a_probe_whose_client_leaves_makes_room_for_another(self, storage: Any, clock: Any) -> None:
         asking = Asking(storage, clock, breaker_faults=1)
@@ -291,7 +298,7 @@ class TestBreaker:
         probe.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probe
-        assert asking.breaker.state is State.OPEN
+        assert asking.breaker.is_open
         storage.gate.set()
         assert (await asking.stat()).size == 7
 
@@ -322,9 +329,83 @@ class TestBreaker:
             await asking.stat()
         assert asking.breaker.wait_seconds == 3.0
 
-    async def test_bodies_that_break_off_open_it_as_well(self, clock: Any) -> None:
+    async def test_bodies_that_never_come_open_it_as_well(self, clock: Any) -> None:
         asking = Asking(None, clock, breaker_faults=2)
         for _ in range(2):
-            asking.attempts.broke_off(BodyTruncated("cut short"))
-        assert asking.breaker.state is State.OPEN
-        assert asking.counters.counts().errors == {"BodyTruncated": 2}
+            asking.attempts.broke_off(PATH, BackendTimeout("silent"))
+        assert asking.breaker.is_open
+        assert asking.counters.counts().errors == {"BackendTimeout": 2}
+
+
+@pytest.mark.usefixtures("no_pauses")
+class TestOneOddFile:
+    """Faults of one file never close a mount whose other files can be read."""
+
+    @pytest.mark.parametrize(
+        "error", [BackendUnavailable("500"), BackendTimeout("x"), BackendCredentials("signature")], ids=repr
+    )
+    async def test_a_file_that_was_read_before_is_probed_before_the_breaker_opens(
+        self, storage: Any, clock: Any, error: Exception
+    ) -> None:
+        asking = Asking(storage, clock, attempts=1, breaker_faults=2)
+        await asking.stat()
+
+        async def odd() -> None:
+            raise error
+
+        for _ in range(10):
+            with pytest.raises(type(error)):
+                await asking.attempts.run("odd", odd)
+            assert (await asking.stat()).size == 7
+        for _ in range(10):
+            with pytest.raises(type(error)):
+                await asking.attempts.run("odd", odd)
+        assert (await asking.stat()).size == 7
+        assert not asking.breaker.is_open
+
+    async def test_it_opens_where_the_probe_fails_too_and_closes_by_a_probe(self, storage: Any, clock: Any) -> None:
+        asking = Asking(storage, clock, attempts=1, breaker_faults=2)
+        await asking.stat()
+        storage.down = DOWN
+        for _ in range(3):
+            with pytest.raises(BackendUnavailable):
+                await asking.stat()
+        assert asking.breaker.is_open
+        assert asking.breaker.wait_seconds == 1.0
+        clock.now += 1.0
+        storage.down = None
+
+        async def odd() -> None:
+            raise BackendUnavailable("500")
+
+        with pytest.raises(BackendUnavailable, match="500"):
+            await asking.attempts.run("odd", odd)
+        assert not asking.breaker.is_open
+
+    @pytest.mark.parametrize("error", [BackendForbidden("x"), UnexpectedResponse("x")], ids=repr)
+    async def test_health_says_what_is_true_of_every_file_that_is_known(
+        self, storage: Any, clock: Any, error: Exception
+    ) -> None:
+        asking = Asking(storage, clock)
+        await asking.stat()
+
+        async def odd() -> None:
+            raise error
+
+        for _ in range(3):
+            with pytest.raises(type(error)):
+                await asking.attempts.run("odd", odd)
+        assert asking.counters.contact is not None
+        assert asking.counters.contact.fault is None
+        storage.down = error
+        await asking.attempts.probe("nothing")
+        assert asking.counters.contact.fault is error
+        storage.down = None
+        await asking.attempts.probe("nothing")
+        assert asking.counters.contact.fault is None
+
+    async def test_that_a_made_up_file_is_forbidden_says_nothing(self, storage: Any, clock: Any) -> None:
+        storage.down = BackendForbidden("or missing, where one may not list")
+        asking = Asking(storage, clock)
+        await asking.attempts.probe("nothing")
+        assert asking.counters.contact is None

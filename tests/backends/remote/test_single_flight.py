@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from assetstore.backends.remote.single_flight import Flights, StillFlying
+from assetstore.backends.remote.single_flight import SingleFlight, StillRunning
 from assetstore.errors import BackendUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ class Work:
 
 
 async def test_a_hundred_are_one() -> None:
-    flights: Flights[int] = Flights(1)
+    flights: SingleFlight[int] = SingleFlight(1)
     work = Work()
     asking = [asyncio.create_task(flights.run("key", work)) for _ in range(100)]
     await asyncio.sleep(0)
@@ -35,14 +35,14 @@ async def test_a_hundred_are_one() -> None:
 
 
 async def test_another_key_is_another_flight() -> None:
-    flights: Flights[int] = Flights(1)
+    flights: SingleFlight[int] = SingleFlight(1)
     work = Work()
     work.gate.set()
     assert await asyncio.gather(flights.run("a", work), flights.run("b", work)) == [1, 2]
 
 
 async def test_all_learn_of_a_fault_and_the_next_tries_anew() -> None:
-    flights: Flights[int] = Flights(1)
+    flights: SingleFlight[int] = SingleFlight(1)
 
     async def fail() -> int:
         await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def test_all_learn_of_a_fault_and_the_next_tries_anew() -> None:
 
 
 async def test_work_goes_on_when_all_who_asked_have_left() -> None:
-    flights: Flights[int] = Flights(1)
+    flights: SingleFlight[int] = SingleFlight(1)
     work = Work()
     asking = asyncio.create_task(flights.run("key", work))
     await asyncio.sleep(0)
@@ -68,9 +68,9 @@ async def test_work_goes_on_when_all_who_asked_have_left() -> None:
 
 
 async def test_who_has_something_else_to_give_does_not_wait_longer_than_its_patience() -> None:
-    flights: Flights[int] = Flights(60)
+    flights: SingleFlight[int] = SingleFlight(60)
     work = Work()
-    with pytest.raises(StillFlying):
+    with pytest.raises(StillRunning):
         await flights.run("key", work, patience_seconds=0.01)
     assert flights.joins("key")
     await flights.aclose()
@@ -78,7 +78,7 @@ async def test_who_has_something_else_to_give_does_not_wait_longer_than_its_pati
 
 
 async def test_after_a_leave_work_begins_anew() -> None:
-    flights: Flights[int] = Flights(60)
+    flights: SingleFlight[int] = SingleFlight(60)
     work = Work()
     early = asyncio.create_task(flights.run("key", work))
     await asyncio.sleep(0)
@@ -90,10 +90,10 @@ async def test_after_a_leave_work_begins_anew() -> None:
 
 
 def test_work_of_an_event_loop_that_has_ended_is_not_waited_for() -> None:
-    flights: Flights[int] = Flights(60)
+    flights: SingleFlight[int] = SingleFlight(60)
 
     async def leave_behind() -> None:
-        with pytest.raises(StillFlying):
+        with pytest.raises(StillRunning):
             await flights.run("key", Work(), patience_seconds=0.001)
 
     async def ask() -> int:
