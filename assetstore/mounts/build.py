@@ -69,8 +69,15 @@ def wire(given: MountOptions) -> Mount:
     if published is not None:
         made_of = PublishedFingerprint(published, made_of)
     stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
-    backend = rewritten(stored, made_of, given.references)
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
+    allowed = allowed_extensions(given.allowed_ext)
+    backend = rewritten(
+        stored,
+        made_of,
+        given.references,
+        prefixes=tuple(dict.fromkeys([url.base, *url.prefixes])),
+        serves=lambda path: not allowed or paths.extension(path) in allowed,
+    )
     far = _remote(backend, given)
     return Mount(
         name=_name(given.name),
@@ -81,7 +88,7 @@ def wire(given: MountOptions) -> Mount:
         fingerprinter=made_of,
         hosts=_hosts(given.asset_host, url),
         resolver=published or _resolver(backend, made_of, index),
-        allowed_ext=allowed_extensions(given.allowed_ext),
+        allowed_ext=allowed,
         public=public,
         defaults=_defaults(given.defaults),
         headers=HeaderRules(given.headers),

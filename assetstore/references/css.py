@@ -1,18 +1,17 @@
-"""References in a style sheet: a linear tokenizer of CSS Syntax Level 3, and their replacement.
+"""References in a style sheet: a linear tokenizer of CSS Syntax Level 3.
 
 It reads the tokens that matter (strings, ``url()``, functions, at-rules, brackets) and skips the
-rest. Any bytes are accepted. Everything outside of the replaced URLs stays as it was, byte by byte.
+rest. Any bytes are accepted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import islice
 from typing import TypeAlias
 
-from assetstore.references.reference import MAX_REFERENCES, Positions, Reference, run
+from assetstore.references.reference import MAX_REFERENCES, Located, Positions, Reference, run
 
 #: Larger style sheets are not read, but served as they are.
 MAX_BYTES = 8 * 1024 * 1024
@@ -42,23 +41,13 @@ _BLANKS = re.compile(rb"[ \t\r\n\f]{0,4096}+")
 _UNESCAPE = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})(?:\r\n|[ \t\r\n\f])?|(\r\n|[\s\S])|\Z)|\0")
 _SOURCE_MAP = re.compile(rb"[#@][ \t]*+sourceMappingURL=[ \t]*+(\S++)\s*+")
 _DATA = re.compile(r"\s*data:", re.IGNORECASE)
-#: What is escaped so that a URL may stand in quotes of either kind, and without any.
-_SPECIAL = re.compile(r"""["'()\\\x00-\x20\x7f]""")
+_SPECIAL = re.compile(r"""["'()<\\\x00-\x20\x7f]""")
 
 _URL_FUNCTIONS = frozenset({"url", "src"})
 _IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
 _CLOSES = {0x28: 0x29, 0x5B: 0x5D, 0x7B: 0x7D}
 #: An open bracket is what closes it, with this bit where nothing in it is followed, or is an image-set().
 _IGNORED, _IMAGES = 0x80, 0x01
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A reference of a style sheet, and the half-open span of bytes that spells its URL."""
-
-    reference: Reference
-    start: int
-    stop: int
 
 
 def scan(data: bytes) -> list[Located]:
@@ -72,22 +61,14 @@ def scan(data: bytes) -> list[Located]:
     positions = Positions(data, breaks=b"\r\n\f")
     found = (each for each in _references(data) if not _DATA.match(each[1]))
     return [
-        Located(Reference(kind, url, positions.at(at)), start, stop)
+        Located(Reference(kind, url, positions.at(at)), start, stop, str if kind == "source-map" else spell)
         for kind, url, at, start, stop in islice(found, MAX_REFERENCES)
     ]
 
 
-def rewrite(data: bytes, found: Iterable[Located], replacement: Callable[[Reference], str | None]) -> bytes:
-    """*data* with the URL of each *found* reference replaced by what *replacement* gives; ``None`` keeps it."""
-    parts, end = [], 0
-    for each in found:
-        if (url := replacement(each.reference)) is None:
-            continue
-        in_comment = each.reference.kind == "source-map"
-        written = url if in_comment else _SPECIAL.sub(lambda match: f"\\{ord(match[0]):x} ", url)
-        parts += [data[end : each.start], written.encode()]
-        end = each.stop
-    return b"".join([*parts, data[end:]])
+def spell(url: str) -> str:
+    """*url* as it may stand in quotes of either kind, and without any."""
+    return _SPECIAL.sub(lambda match: f"\\{ord(match[0]):x} ", url)
 
 
 _Found: TypeAlias = tuple[str, str, int, int, int]

@@ -1,28 +1,28 @@
-"""This module owns what a reference from one file to another is, and which asset it means.
+"""A reference from one file to another: what it says, where it stands, and which asset it means.
 
 A style sheet says ``url("../fonts/inter.woff2?v=4#iefix")``, a script ``import "./dep.js"``. The
-scanners (:mod:`assetstore.references.css`, :mod:`assetstore.references.js`) find them; here they are
-given a meaning: the logical path that is referred to, and the suffix that has to be kept.
+scanners beside this module find them; here they are resolved to a logical path and the suffix that
+has to be kept.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from assetstore.assets.paths import is_clean, to_url
+
+#: How many references of one file are read; the largest real style sheets and bundles have some hundreds.
+MAX_REFERENCES = 20_000
 
 #: A URL with a scheme (RFC 3986 section 3.1), among them ``data:`` and ``blob:``.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 #: What the URL standard strips from both ends, and what it removes anywhere (url.spec.whatwg.org, "URL parsing").
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
-
-
-#: How many references of one file are read; the largest real style sheets and bundles have some hundreds.
-MAX_REFERENCES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Positions:
 
     def __init__(self, data: bytes, *, breaks: bytes = b"\r\n") -> None:
         self._data = data
-        #: The characters that end a line, ``\\r\\n`` as one.
+        #: The characters that end a line, ``\r\n`` as one.
         self._breaks = breaks
         self._offset = 3 if data.startswith(b"\xef\xbb\xbf") else 0
         self._line, self._column = 1, 1
@@ -60,13 +60,6 @@ class Positions:
         return Position(self._line, self._column)
 
 
-def run(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
-    """Where repeated matches of *pattern* from *pos* on end; the pattern matches the empty string too."""
-    while (end := pattern.match(data, pos).end()) > pos:  # type: ignore[union-attr]
-        pos = end
-    return pos
-
-
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One reference as written, escapes undone: ``kind`` is the syntax that carries it."""
@@ -76,6 +69,36 @@ class Reference:
     #: ``0:0`` for a reference that was read from a manifest, which has no positions.
     position: Position = Position(0, 0)
 
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.url!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A reference, the half-open span of bytes that spells its URL, and how another URL is spelled there."""
+
+    reference: Reference
+    start: int
+    stop: int
+    spell: Callable[[str], str]
+
+
+def replace(data: bytes, found: Iterable[Located], replacement: Callable[[Reference], str | None]) -> bytes:
+    """*data* with the URL of each *found* reference replaced by what *replacement* gives; ``None`` keeps it."""
+    parts, end = [], 0
+    for each in found:
+        if (url := replacement(each.reference)) is not None:
+            parts += [data[end : each.start], each.spell(url).encode()]
+            end = each.stop
+    return b"".join([*parts, data[end:]])
+
+
+def run(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
+    """Where repeated matches of *pattern* from *pos* on end; the pattern matches the empty string too."""
+    while (end := pattern.match(data, pos).end()) > pos:  # type: ignore[union-attr]
+        pos = end
+    return pos
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -83,10 +106,12 @@ class Meaning:
 
     path: str
     suffix: str = ""
+    #: The URL of the mount that the reference began with; ``""`` for a relative one.
+    prefix: str = ""
 
 
 class OutsideMount(ValueError):
-    """A relative reference climbs out of its mount, or is spelled as no asset may be."""
+    """A reference climbs out of its mount, names a folder, or is spelled as no asset may be."""
 
 
 def is_relative(url: str) -> bool:
@@ -105,13 +130,30 @@ def target(owner: str, url: str) -> Meaning:
     Raises:
         OutsideMount: it climbs above the root, names a folder, or is no legal logical path.
     """
+    return _meaning(url, posixpath.dirname(owner), "", owner)
+
+
+def own(url: str, prefixes: Sequence[str]) -> Meaning | None:
+    """Which asset *url* means if it begins with one of *prefixes*, the URLs of a mount; ``None`` if it does not.
+
+    Raises:
+        OutsideMount: as :func:`target`.
+    """
+    url = url.strip(_C0_AND_SPACE)
+    for prefix in prefixes:
+        if url.startswith(prefix) and not (prefix == "/" and url.startswith(("//", "/\\"))):
+            return _meaning(url[len(prefix) :], "", prefix, prefix)
+    return None
+
+
+def _meaning(url: str, folder: str, prefix: str, where: str) -> Meaning:
     url = url.strip(_C0_AND_SPACE).translate(_REMOVED)
     end = min((at for at in (url.find("?"), url.find("#")) if at >= 0), default=len(url))
     path, suffix = unquote(url[:end], errors="surrogateescape"), url[end:]
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(owner), path))
+    joined = posixpath.normpath(posixpath.join(folder, path))
     if posixpath.basename(path) in {"", ".", ".."} or not is_clean(joined):
-        raise OutsideMount(f"{url!r} in {owner!r} leaves the mount or names no file")
-    return Meaning(joined, suffix)
+        raise OutsideMount(f"{url!r} in {where!r} leaves the mount or names no file")
+    return Meaning(joined, suffix, prefix)
 
 
 def relative(owner: str, path: str) -> str:

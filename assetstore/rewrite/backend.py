@@ -1,4 +1,4 @@
-"""This module owns the backend that gives another backend's style sheets with their references named.
+"""A backend whose style sheets, pages, SVGs and web manifests name fingerprinted files.
 
 It is a backend around a backend, so serving, publishing and ``url_for`` see one and the same
 bytes and fingerprints. JavaScript is left alone: the import map answers for it.
@@ -10,179 +10,99 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from assetstore.assets.paths import extension
 from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFile, Span, Version
 from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.fingerprint import Fingerprinter
-from assetstore.references.css import MAX_BYTES as MAX_SHEET_BYTES
-from assetstore.rewrite import graph as sheets
-from assetstore.rewrite.graph import Look, Source
+from assetstore.rewrite import graph
+from assetstore.rewrite.graph import MAX_BYTES, Fault, Source, StatOf, is_referrer
 from assetstore.util.background import DeferredCache, on_event_loop
+from assetstore.util.fork import reset_after_fork
 from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
-#: How many sources are remembered, and how many faults are remembered as said.
-MAX_SOURCES = 500
+#: What ``references=`` of a mount may be: rewrite and warn of what is missing, or refuse it.
+CHOICES = ("rewrite", "strict")
+#: How many files are kept as written and as rewritten, and how many bytes of each.
+MAX_FILES, MAX_KEPT_BYTES = 5_000, 32 * 1024 * 1024
+#: How many faults are logged, each once.
+MAX_LOGGED = 500
+#: On an event loop, files up to this size are rewritten at once if what they refer to is not larger than the second.
+INLINE_BYTES, INLINE_TARGET_BYTES = 16 * 1024, 256 * 1024
+#: How much of each second an event loop spends on that, in seconds.
+INLINE_SECONDS = 0.005
+#: How long a result stands before the files behind it are looked at again, in seconds: on disk, and over a network.
+RECHECK_SECONDS, REMOTE_RECHECK_SECONDS = 0.1, 10.0
+#: Stored variants of a referrer hold the bytes before rewriting.
+_VARIANTS = (".br", ".gz", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A style sheet as served, and the versions of all files that it was made of (``None``: missing)."""
+    """A file as served, and the versions of all files that it was made of (``None``: missing)."""
 
     stat: FileStat
     data: bytes
     made_of: Mapping[str, FileStat | None]
+    #: Whether it refers to nothing, so that it is served as it is.
+    unchanged: bool = False
 
-    def still_holds(self, look: Look) -> bool:
+    def still_holds(self, stat_of: StatOf) -> bool:
         """Whether every file is still the version that went in."""
-        return all(_version(look(path)) == _version(stat) for path, stat in self.made_of.items())
-
-
-class Rewriter:
-    """Makes rewritten style sheets from the files in *backend*, named as *fingerprinter* names them.
-
-    Its owner lets one thread in at a time.
-    """
-
-    def __init__(self, backend: Backend, fingerprinter: Fingerprinter, *, strict: bool) -> None:
-        self._backend = backend
-        self._fingerprinter = fingerprinter
-        self._strict = strict
-        self._sources: LRU[str, Source] = LRU(MAX_SOURCES)
-        self._said: set[str] = set()
-
-    def make(self, path: str, stat: FileStat, look: Look) -> Rewritten:
-        """The style sheet at *path*, of which *stat* was reported.
-
-        Raises:
-            BrokenReference: it names a missing file, where that is an error.
-            AssetNotFound, BackendError: as :meth:`Backend.open`.
-        """
-        sources, made_of = self._gather(path, stat, look)
-        self._report(sources, made_of)
-
-        def fingerprint_of(other: str) -> str | None:
-            found = made_of.get(other)
-            return None if found is None else found.fingerprint or self._fingerprinter.of(found, self._backend)
-
-        sheet = sheets.name(sources, fingerprint_of)[path]
-        times = [each.mtime_ns for each in made_of.values() if each and each.mtime_ns is not None]
-        digest = hashlib.sha256(sheet.data).hexdigest()
-        served = FileStat(path, len(sheet.data), max(times, default=None), digest, digest, sheet.fingerprint)
-        return Rewritten(served, sheet.data, made_of)
-
-    def source(self, path: str, stat: FileStat) -> Source:
-        """The style sheet as its author wrote it; read again only if *stat* is of another version."""
-        source = self._sources.get(path)
-        if source is None or source.stat.version != stat.version:
-            opened = self._backend.open(path)
-            try:
-                source = Source.read(opened.stat, b"".join(opened.chunks(0, opened.stat.size)))
-            finally:
-                opened.close()
-        return self._sources.put(path, source)
-
-    def _gather(self, path: str, stat: FileStat, look: Look) -> tuple[dict[str, Source], dict[str, FileStat | None]]:
-        """Every style sheet that *path* reaches, and the facts of every file that these refer to."""
-        first = self.source(path, stat)
-        sources, pending = {path: first}, [first]
-        made_of: dict[str, FileStat | None] = {path: first.stat}
-        while pending:
-            for _, meant in pending.pop().targets():
-                if meant is None or meant.path in made_of:
-                    continue
-                made_of[meant.path] = found = look(meant.path)
-                if found is not None and sheets.is_sheet(meant.path) and found.size <= MAX_SHEET_BYTES:
-                    sources[meant.path] = source = self.source(meant.path, found)
-                    made_of[meant.path] = source.stat
-                    pending.append(source)
-        return sources, made_of
-
-    def _report(self, sources: Mapping[str, Source], made_of: Mapping[str, FileStat | None]) -> None:
-        faults = [": ".join(fault) for source in sources.values() for fault in sheets.broken(source, made_of.get)]
-        if faults and self._strict:
-            raise BrokenReference(f"in {self._backend.label}: " + "; ".join(faults))
-        for fault in faults:
-            if fault not in self._said and len(self._said) < MAX_SOURCES:
-                self._said.add(fault)
-                _log.warning("in %s: %s; the reference is left as it is", self._backend.label, fault)
-
-
-def _version(stat: FileStat | None) -> Version | None:
-    return None if stat is None else stat.version
-
-
-class RewrittenReader:
-    """Two readers side by side: *outer* for the paths that *is_rewritten* picks, *inner*'s for all others."""
-
-    def __init__(self, inner: Backend, outer: Backend, is_rewritten: Callable[[str], bool]) -> None:
-        self._others = reader_of(inner)
-        self._marking = self._others if isinstance(self._others, MarkingReader) else None
-        self._sheets = ThreadReader(outer)
-        self._is_rewritten = is_rewritten
-
-    async def stat(self, path: str) -> FileStat:
-        return await self._for(path).stat(path)
-
-    async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
-        return await self._for(path).open(path, span, validator=validator)
-
-    def mark(self, path: str) -> Mark | None:
-        """As :meth:`MarkingReader.mark`; a style sheet follows other files, so nothing of its own tells."""
-        return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
-
-    def glance(self, path: str) -> int:
-        return hash(NO_FILE) if self._marking is None else self._marking.glance(path)
-
-    def path_of(self, path: str, mark: Mark) -> str | None:
-        return self._marking.path_of(path, mark) if self._marking else None
-
-    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
-        return self._marking.read_now(path, mark, start, stop) if self._marking else None
-
-    async def aclose(self) -> None:
-        await self._others.aclose()
-        await self._sheets.aclose()
-
-    def _for(self, path: str) -> Reader:
-        return self._sheets if self._is_rewritten(path) else self._others
-
-
-#: What ``references=`` of a mount may be: rewrite and warn of what is missing, or refuse it.
-CHOICES = ("rewrite", "strict")
-#: Style sheets up to this size are rewritten where ``url_for`` was called; larger ones in a thread.
-INLINE_BYTES = 16 * 1024
-#: How many style sheets are remembered.
-MAX_REWRITTEN = 500
-#: How long an answer stands before the files behind it are looked at again: on disk, and over a network.
-RECHECK_SECONDS, REMOTE_RECHECK_SECONDS = 0.1, 10.0
-#: Stored variants of a style sheet hold the bytes before rewriting.
-_VARIANTS = (".br", ".gz", ".zst")
+        return all(_version(stat_of(path)) == _version(stat) for path, stat in self.made_of.items())
 
 
 class RewrittenBackend:
-    """*inner*, with the relative references in its style sheets rewritten to fingerprinted, relative ones.
+    """*inner*, with the references in its files rewritten to fingerprinted names of its own mount.
 
     Args:
         inner: where the files live.
         fingerprinter: names the files that are referred to, as the mount names them.
         strict: whether a reference to a missing file is a :class:`BrokenReference` or a warning.
+        prefixes: URLs that mean this mount, such as ``/assets/``; references that begin with one are rewritten too.
+        serves: whether a path may be served at all; what may not is as good as missing.
     """
 
-    def __init__(self, inner: Backend, fingerprinter: Fingerprinter, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        inner: Backend,
+        fingerprinter: Fingerprinter,
+        *,
+        strict: bool = False,
+        prefixes: Sequence[str] = (),
+        serves: Callable[[str], bool] = lambda path: True,
+    ) -> None:
         self._inner = inner
-        self._rewriter = Rewriter(inner, fingerprinter, strict=strict)
-        self._lock = threading.Lock()
+        self._fingerprinter = fingerprinter
+        self._strict = strict
+        self._prefixes = tuple(prefixes)
+        self._serves = serves
+        # Rewriting is for one thread at a time.
+        self._lock = threading.RLock()
+        self._sources: LRU[str, Source] = LRU(
+            MAX_FILES, max_weight=MAX_KEPT_BYTES, weight=lambda source: len(source.data) + 200 * len(source.found)
+        )
         #: What was made, and until when it is not looked at again.
-        self._known: LRU[str, tuple[Rewritten, float]] = LRU(MAX_REWRITTEN)
-        self._soon: DeferredCache[str, Rewritten] = DeferredCache(
-            lambda path: self._sheet(path, self._look), seconds=0.0
+        self._made: LRU[str, tuple[Rewritten, float]] = LRU(
+            MAX_FILES, max_weight=MAX_KEPT_BYTES, weight=lambda made: len(made[0].data) + 500 * len(made[0].made_of)
+        )
+        self._deferred: DeferredCache[str, Rewritten] = DeferredCache(
+            lambda path: self._rewritten(path, self._stat_of), seconds=0.0, what="rewrite", name="assetstore-rewrite"
         )
         self._recheck_seconds = REMOTE_RECHECK_SECONDS if inner.remote else RECHECK_SECONDS
+        self._logged: set[str] = set()
+        #: What event loops have spent on rewriting, in seconds: altogether, and when the present second began.
+        self.inline_seconds = 0.0
+        self._spent_before = (0, 0.0)
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._lock = threading.RLock()
 
     @property
     def inner(self) -> Backend:
@@ -198,109 +118,259 @@ class RewrittenBackend:
         return self._inner.remote
 
     def stat(self, path: str) -> FileStat:
-        """As :meth:`Backend.stat`; of a style sheet, the facts of its rewritten bytes.
+        """As :meth:`Backend.stat`; of a rewritten file, the stat of its rewritten bytes.
 
         Raises:
-            BrokenReference: it names a missing file, where that is an error.
+            BrokenReference: it refers to a missing file, where that is an error.
         """
         self._refuse_variant(path)
-        if sheets.is_sheet(path) and on_event_loop():
-            return self._stat_at_once(path)
-        known = self._sheet(path, self._look)
-        return self._inner.stat(path) if known is None else known.stat
-
-    def _stat_at_once(self, path: str) -> FileStat:
-        """As :meth:`stat`, where an event loop waits: what was known, or the file as it lies, until it is rewritten."""
-        known, fresh_until = self._known.get(path, (None, 0.0))
-        if known is not None and (time.monotonic() < fresh_until or known.still_holds(self._look)):
-            return known.stat
-        stat = self._inner.stat(path)
-        if stat.size <= INLINE_BYTES and not self._lock.locked():
-            known = self._sheet(path, self._look)
-        else:
-            self._soon.get(path)
-        return stat if known is None else known.stat
+        if is_referrer(path) and on_event_loop():
+            return self._stat_on_loop(path)
+        made = self._rewritten(path, self._stat_of)
+        return self._inner.stat(path) if made is None else made.stat
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        """As :meth:`Backend.open`; of a style sheet, its rewritten bytes."""
+        """As :meth:`Backend.open`; of a rewritten file, its rewritten bytes."""
         self._refuse_variant(path)
-        known = self._sheet(path, self._look)
-        if known is None:
+        made = self._rewritten(path, self._stat_of)
+        if made is None:
             return self._inner.open(path, span, validator=validator)
-        if validator is not None and validator != known.stat.validator:
+        if validator is not None and validator != made.stat.validator:
             raise VersionChanged(f"{path!r} in {self.label} has changed", path=path)
-        return BytesFile(known.stat, known.data)
+        return BytesFile(made.stat, made.data)
 
     def walk(self) -> Iterator[FileStat]:
-        """As :meth:`Backend.walk`. The one listing also answers for what the style sheets refer to."""
+        """As :meth:`Backend.walk`. The one listing also answers for what the files refer to."""
         listed = {stat.path: stat for stat in self._inner.walk()}
         for path, stat in listed.items():
-            if _described(path) in listed:
-                continue
             try:
-                known = self._sheet(path, listed.get, anew=True)
+                if self._is_stale_variant(path, listed.get):
+                    continue
+                made = self._rewritten(path, listed.get, anew=True)
             except AssetNotFound:  # deleted since it was listed
                 continue
-            yield stat if known is None else known.stat
+            yield stat if made is None else made.stat
 
     def prepare(self) -> None:
-        """Rewrite every style sheet now, so that no page and no request waits for it (a tenth of a second for 100 KB).
+        """Rewrite every file now, so that no page and no request waits for it. For start-up, in a thread.
 
         Raises:
-            BrokenReference: one names a missing file, where that is an error.
+            BrokenReference: one refers to a missing file, where that is an error.
         """
         if not self.remote:  # what is remote is listed in the background anyway
             for _ in self.walk():
                 pass
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Every reference to a missing file, in any style sheet: where it stands, and what it says."""
+    def faults(self) -> Iterator[Fault]:
+        """Every reference to a missing file, and every file that is too large to be read."""
         listed = {stat.path: stat for stat in self._inner.walk()}
         for path, stat in listed.items():
-            if sheets.is_sheet(path) and stat.size <= MAX_SHEET_BYTES:
-                with self._lock:
-                    source = self._rewriter.source(path, stat)
-                yield from sheets.broken(source, listed.get)
+            if not is_referrer(path) or not self._serves(path):
+                continue
+            if stat.size > MAX_BYTES:
+                yield Fault(path, _too_large(stat), fatal=self._strict)
+                continue
+            with self._lock:
+                source = self._source(path, stat)
+            yield from graph.faults(source, listed.get, self._serves)
 
     def reader(self) -> Reader:
-        """How serving reads: style sheets from here, everything else as the backend below is read best."""
-        return RewrittenReader(self._inner, self, lambda path: sheets.is_sheet(_described(path) or path))
+        """How serving reads: rewritten files from here, everything else as the backend below is read best."""
+        return RewrittenReader(self._inner, self, lambda path: is_referrer(_original(path) or path))
+
+    def _stat_on_loop(self, path: str) -> FileStat:
+        """As :meth:`stat`, on an event loop: what is known, or the file as it lies until it is rewritten."""
+        made, fresh_until = self._made.get(path, (None, 0.0))
+        stat = self._inner.stat(path)
+        if made is not None and (time.monotonic() < fresh_until or made.still_holds(self._stat_of)):
+            return stat if made.unchanged else made.stat
+        if stat.size <= INLINE_BYTES and self._lock.acquire(blocking=False):
+            began = time.monotonic()
+            try:
+                if self._is_cheap(path, stat, int(began)):
+                    made = self._rewritten(path, self._stat_of)
+                else:
+                    self._deferred.soon(path)
+            finally:
+                self.inline_seconds += time.monotonic() - began
+                self._lock.release()
+        else:
+            self._deferred.soon(path)
+        return stat if made is None or made.unchanged else made.stat
+
+    def _is_cheap(self, path: str, stat: FileStat, second: int) -> bool:
+        if self.remote:
+            return False
+        if self._spent_before[0] != second:
+            self._spent_before = (second, self.inline_seconds)
+        if self.inline_seconds - self._spent_before[1] >= INLINE_SECONDS:
+            return False
+        targets = {meant.path for _, meant in self._source(path, stat).targets() if meant}
+        sizes = [found.size for found in map(self._stat_of, targets) if found is not None]
+        return sum(sizes) <= INLINE_TARGET_BYTES
 
     def _refuse_variant(self, path: str) -> None:
-        sheet = _described(path)
-        if sheet is not None and self._look(sheet) is not None:
-            raise AssetNotFound(path, self.label, "a stored variant of a rewritten style sheet is not served")
+        if self._is_stale_variant(path, self._stat_of):
+            raise AssetNotFound(path, self.label, "a stored variant of a rewritten file is not served")
 
-    def _look(self, path: str) -> FileStat | None:
+    def _is_stale_variant(self, path: str, stat_of: StatOf) -> bool:
+        """Whether *path* is a stored variant of a file that is rewritten, so that it holds other bytes."""
+        original = _original(path)
+        if original is None or stat_of(original) is None:
+            return False
+        if _always_rewritten(original):
+            return True
+        if on_event_loop():
+            made, _ = self._made.get(original, (None, 0.0))
+            return made is None or not made.unchanged
+        return self._rewritten(original, stat_of) is not None
+
+    def _stat_of(self, path: str) -> FileStat | None:
         try:
             return self._inner.stat(path)
         except AssetNotFound:
             return None
 
-    def _sheet(self, path: str, look: Look, *, anew: bool = False) -> Rewritten | None:
-        """The style sheet at *path* as it is served; ``None`` if that is no style sheet to be rewritten.
+    def _rewritten(self, path: str, stat_of: StatOf, *, anew: bool = False) -> Rewritten | None:
+        """The file at *path* as it is served; ``None`` if it is served as it lies.
 
-        With *anew*, what *look* knows counts even if the files were looked at a moment ago.
+        With *anew*, what *stat_of* gives counts even if the files were looked at within the recheck interval.
         """
-        if not sheets.is_sheet(path):
+        if not is_referrer(path):
             return None
         with self._lock:
-            known, fresh_until = self._known.get(path, (None, 0.0))
-            if known is not None and time.monotonic() < fresh_until and not anew:
-                return known
-            if known is None or not known.still_holds(look):
-                stat = look(path)
-                if stat is None:
-                    raise AssetNotFound(path, self.label)
-                if stat.size > MAX_SHEET_BYTES:
-                    return None
-                known = self._rewriter.make(path, stat, look)
-            self._known.put(path, (known, time.monotonic() + self._recheck_seconds))
-            return known
+            made, fresh_until = self._made.get(path, (None, 0.0))
+            if made is None or anew or time.monotonic() >= fresh_until:
+                if made is None or not made.still_holds(stat_of):
+                    stat = stat_of(path)
+                    if stat is None:
+                        raise AssetNotFound(path, self.label)
+                    if stat.size > MAX_BYTES:
+                        self._report([Fault(path, _too_large(stat))])
+                        return None
+                    made = self._make(path, stat, stat_of)
+                self._made.put(path, (made, time.monotonic() + self._recheck_seconds))
+            return None if made.unchanged else made
+
+    def _make(self, path: str, stat: FileStat, stat_of: StatOf) -> Rewritten:
+        source = self._source(path, stat)
+        if not (source.found or _always_rewritten(path)):
+            return Rewritten(source.stat, b"", {path: source.stat}, unchanged=True)
+        sources, made_of = self._gather(source, stat_of)
+        self._report(fault for each in sources.values() for fault in graph.faults(each, made_of.get, self._serves))
+
+        def fingerprint_of(other: str) -> str | None:
+            found = made_of.get(other) if self._serves(other) else None
+            return None if found is None else found.fingerprint or self._fingerprinter.of(found, self._inner)
+
+        output = graph.rewrite(sources, fingerprint_of)[path]
+        times = [each.mtime_ns for each in made_of.values() if each and each.mtime_ns is not None]
+        digest = hashlib.sha256(output.data).hexdigest()
+        served = FileStat(path, len(output.data), max(times, default=None), digest, digest, output.fingerprint)
+        return Rewritten(served, output.data, made_of)
+
+    def _source(self, path: str, stat: FileStat) -> Source:
+        """The file as its author wrote it; read again only if *stat* is of another version."""
+        source = self._sources.get(path)
+        if source is None or source.stat.version != stat.version:
+            opened = self._inner.open(path)
+            try:
+                source = Source.read(opened.stat, b"".join(opened.chunks(0, opened.stat.size)), self._prefixes)
+            finally:
+                opened.close()
+        return self._sources.put(path, source)
+
+    def _gather(self, first: Source, stat_of: StatOf) -> tuple[dict[str, Source], dict[str, FileStat | None]]:
+        """Every rewritten file that *first* reaches, and the stat of every file that these refer to."""
+        sources, pending = {first.stat.path: first}, [first]
+        made_of: dict[str, FileStat | None] = {first.stat.path: first.stat}
+        while pending:
+            for _, meant in pending.pop().targets():
+                if meant is None or meant.path in made_of:
+                    continue
+                made_of[meant.path] = found = stat_of(meant.path)
+                if found is not None and is_referrer(meant.path) and found.size <= MAX_BYTES:
+                    source = self._source(meant.path, found)
+                    made_of[meant.path] = source.stat
+                    if source.found or _always_rewritten(meant.path):  # else it is served as it lies
+                        sources[meant.path] = source
+                        pending.append(source)
+        return sources, made_of
+
+    def _report(self, faults: Iterable[Fault]) -> None:
+        found = list(faults)
+        if self._strict and (fatal := [str(fault) for fault in found if fault.fatal]):
+            raise BrokenReference(f"in {self.label}: " + "; ".join(fatal))
+        for each in map(str, found):
+            if each not in self._logged and len(self._logged) < MAX_LOGGED:
+                self._logged.add(each)
+                _log.warning("in %s: %s; the reference is left as it is", self.label, each)
 
 
-def rewritten(backend: Backend, fingerprinter: Fingerprinter | None, references: object) -> Backend:
-    """*backend* as ``references=`` of its mount wants it.
+def _version(stat: FileStat | None) -> Version | None:
+    return None if stat is None else stat.version
+
+
+def _always_rewritten(path: str) -> bool:
+    """Whether a file takes its fingerprint from here even if it refers to nothing: a style sheet may at any time."""
+    return extension(path) == ".css"
+
+
+def _too_large(stat: FileStat) -> str:
+    return f"{stat.size} bytes are too many to be read for references ({MAX_BYTES} at most), so it is served as it is"
+
+
+def _original(path: str) -> str | None:
+    """The rewritten file that *path* would be a stored variant of."""
+    original = next((path.removesuffix(each) for each in _VARIANTS if path.endswith(each)), None)
+    return original if original is not None and is_referrer(original) else None
+
+
+class RewrittenReader:
+    """Two readers side by side: *outer* for the paths that *is_rewritten* picks, *inner*'s for all others."""
+
+    def __init__(self, inner: Backend, outer: Backend, is_rewritten: Callable[[str], bool]) -> None:
+        self._others = reader_of(inner)
+        self._marking = self._others if isinstance(self._others, MarkingReader) else None
+        self._rewritten = ThreadReader(outer)
+        self._is_rewritten = is_rewritten
+
+    async def stat(self, path: str) -> FileStat:
+        return await self._for(path).stat(path)
+
+    async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
+        return await self._for(path).open(path, span, validator=validator)
+
+    def mark(self, path: str) -> Mark | None:
+        """As :meth:`MarkingReader.mark`; a rewritten file follows other files, so nothing of its own tells."""
+        return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
+
+    def glance(self, path: str) -> int:
+        return hash(NO_FILE) if self._marking is None else self._marking.glance(path)
+
+    def path_of(self, path: str, mark: Mark) -> str | None:
+        return self._marking.path_of(path, mark) if self._marking else None
+
+    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
+        return self._marking.read_now(path, mark, start, stop) if self._marking else None
+
+    async def aclose(self) -> None:
+        await self._others.aclose()
+        await self._rewritten.aclose()
+
+    def _for(self, path: str) -> Reader:
+        return self._rewritten if self._is_rewritten(path) else self._others
+
+
+def rewritten(
+    backend: Backend,
+    fingerprinter: Fingerprinter | None,
+    references: object,
+    *,
+    prefixes: Sequence[str] = (),
+    serves: Callable[[str], bool] = lambda path: True,
+) -> Backend:
+    """*backend* as ``references=`` of its mount wants it; *prefixes* and *serves* as :class:`RewrittenBackend`.
 
     Raises:
         SettingsError: *references* is none of the accepted values, or there are no fingerprints to write.
@@ -310,14 +380,8 @@ def rewritten(backend: Backend, fingerprinter: Fingerprinter | None, references:
     if references not in CHOICES:
         raise SettingsError(
             f"references={references!r} is not known; give 'rewrite' (a missing file is a warning), 'strict' "
-            "(a missing file is an error), or leave it out to serve style sheets as they are"
+            "(a missing file is an error), or leave it out to serve files as they are"
         )
     if fingerprinter is None:
         raise SettingsError(f"references={references!r} writes fingerprints, and fingerprint=False makes none")
-    return RewrittenBackend(backend, fingerprinter, strict=references == "strict")
-
-
-def _described(path: str) -> str | None:
-    """The style sheet that *path* would be a stored variant of."""
-    sheet = next((path.removesuffix(each) for each in _VARIANTS if path.endswith(each)), None)
-    return sheet if sheet is not None and sheets.is_sheet(sheet) else None
+    return RewrittenBackend(backend, fingerprinter, strict=references == "strict", prefixes=prefixes, serves=serves)

@@ -107,5 +107,5 @@ def _circles(walked: list[tuple[Module, list[Import]]]) -> Iterator[Finding]:
 def _sheets(mounts: MountTable) -> Iterator[Finding]:
     for mount in mounts:
         if isinstance(mount.backend, RewrittenBackend):
-            for where, message in mount.backend.faults():
-                yield Finding(where, message)
+            for fault in mount.backend.faults():
+                yield Finding(fault.where, fault.message, fault.fatal)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.references import css as stylesheets
-from assetstore.references.reference import MAX_REFERENCES, Position, Reference
+from assetstore.references.reference import MAX_REFERENCES, Position, Reference, replace
 
 
 def urls(css: str) -> list[tuple[str, str]]:
@@ -19,7 +19,7 @@ def urls(css: str) -> list[tuple[str, str]]:
 
 def rewrite(css: str, replacement: Callable[[Reference], str | None]) -> str:
     data = css.encode()
-    return stylesheets.rewrite(data, stylesheets.scan(data), replacement).decode()
+    return replace(data, stylesheets.scan(data), replacement).decode()
 
 
 FOUND = [
@@ -92,7 +92,7 @@ def test_line_and_column_are_those_of_the_file() -> None:
 def test_everything_outside_the_spans_stays_byte_for_byte() -> None:
     data = b"\xef\xbb\xbf@charset 'x';\r\na{b:url( x.png )}\r\xff\xfe/* url(x.png) */\f\x00c{d:url('x.png')}"
     found = stylesheets.scan(data)
-    assert stylesheets.rewrite(data, found, lambda reference: "y-1.png") == (
+    assert replace(data, found, lambda reference: "y-1.png") == (
         b"\xef\xbb\xbf@charset 'x';\r\na{b:url( y-1.png )}\r\xff\xfe/* url(x.png) */\f\x00c{d:url('y-1.png')}"
     )
 
@@ -153,7 +153,7 @@ def test_a_rewritten_text_refers_to_what_it_was_rewritten_to(css: str) -> None:
 @given(st.binary(max_size=200) | st.lists(fragments.map(str.encode) | st.binary(max_size=3), max_size=30).map(b"".join))
 def test_any_bytes_are_read_and_stay_as_they_are(data: bytes) -> None:
     found = stylesheets.scan(data)
-    assert stylesheets.rewrite(data, found, lambda reference: None) == data
+    assert replace(data, found, lambda reference: None) == data
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,7 @@ def test_a_byte_that_is_no_utf_8_breaks_nothing() -> None:
     data = b"/* Jos\xe9 */a{b:url(caf\xe9.png);c:url(x.png)}"
     found = stylesheets.scan(data)
     assert [each.reference.url for each in found] == ["caf\ufffd.png", "x.png"]
-    assert stylesheets.rewrite(data, found, lambda each: "y" if each.url == "x.png" else None) == data.replace(
-        b"x.png", b"y"
-    )
+    assert replace(data, found, lambda each: "y" if each.url == "x.png" else None) == data.replace(b"x.png", b"y")
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from assetstore.backends.reader import reader_of
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.base import STAT_SECONDS
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint, add, split
-from assetstore.rewrite import graph as sheets
-from assetstore.rewrite.backend import MAX_SHEET_BYTES, RECHECK_SECONDS, RewrittenBackend
+from assetstore.rewrite import graph
+from assetstore.rewrite.backend import MAX_BYTES, RECHECK_SECONDS, RewrittenBackend
 
 FILES = {
     "css/app.css": "@import 'base.css';\n.a { background: url(../img/a.png) }",
@@ -153,7 +153,7 @@ def test_a_retained_version_is_given_as_it_is(root: Path, backend: RewrittenBack
 
 
 def test_a_sheet_above_the_limit_passes_through(root: Path, backend: RewrittenBackend) -> None:
-    text = "a{b:url(../img/a.png)}".ljust(MAX_SHEET_BYTES + 1)
+    text = "a{b:url(../img/a.png)}".ljust(MAX_BYTES + 1)
     (root / "css/huge.css").write_text(text)
     assert read_bytes(backend, "css/huge.css").decode() == text
     assert backend.stat("css/huge.css").fingerprint is None
@@ -235,8 +235,8 @@ def test_style_sheets_of_real_packages_are_rewritten(
     with caplog.at_level(logging.WARNING, "assetstore"):
         stats = {stat.path: stat for stat in backend.walk()}
     assert len([said for said in caplog.messages if inner.label in said]) == faults
-    for path in filter(sheets.is_sheet, stats):
-        source = sheets.Source.read(stats[path], read_bytes(backend, path))
+    for path in filter(graph.is_referrer, stats):
+        source = graph.Source.read(stats[path], read_bytes(backend, path))
         for _, meant in source.targets():
             assert meant is not None
             logical, fingerprint = split(meant.path)
@@ -255,7 +255,7 @@ def test_publishing_stores_what_serving_gives(root: Path, tmp_path_factory: pyte
         assert published.manifest.entries[path].fingerprinted_path == name
         assert (bucket / name).read_bytes() == (bucket / path).read_bytes() == read_bytes(mount.backend, path)
     for path in ("css/app.css", "css/base.css"):
-        found = sheets.Source.read(mount.backend.stat(path), (bucket / path).read_bytes())
+        found = graph.Source.read(mount.backend.stat(path), (bucket / path).read_bytes())
         assert all(meant is not None and (bucket / meant.path).is_file() for _, meant in found.targets())
 
 
