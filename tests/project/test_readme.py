@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from assetstore.cli.commands import COMMANDS
+
 from assetstore.settings import Settings
 
 if TYPE_CHECKING:
