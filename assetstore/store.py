@@ -25,7 +25,7 @@ from assetstore.mounts import build as wiring
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.url_for import MissingAssets, Namer
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice
-from assetstore.names.base import Learning
+from assetstore.names.base import BackgroundResolver
 from assetstore.names.fingerprint import Fingerprinter
 from assetstore.names.manifest import Manifest
 from assetstore.names.options import Index
@@ -195,7 +195,7 @@ class AssetStore:
         """
         threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True).start()
         for mount in self._mounts:
-            if isinstance(mount.resolver, Learning):
+            if isinstance(mount.resolver, BackgroundResolver):
                 mount.resolver.start()
         try:
             yield
@@ -268,7 +268,7 @@ class AssetStore:
         for mount in self._mounts:
             if mount.remote is not None:
                 mount.remote.reader.forget()
-            if isinstance(mount.resolver, Learning):
+            if isinstance(mount.resolver, BackgroundResolver):
                 mount.resolver.refresh()
         self._forget_answers()
 

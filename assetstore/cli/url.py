@@ -9,7 +9,7 @@ from assetstore.assets import paths
 from assetstore.cli.options import Commands, add_app_option, add_command, load, mounts_in
 from assetstore.errors import BackendTimeout
 from assetstore.mounts.mount import Mount
-from assetstore.names.base import Learning
+from assetstore.names.base import BackgroundResolver
 from assetstore.store import AssetStore
 
 #: How long a name that is made of a remote file's bytes is waited for.
@@ -38,14 +38,14 @@ def url_of(app: object, name: str, file: str) -> str:
     """
     mount = mounts_in(app).named(name)
     resolver = mount.resolver
-    if isinstance(resolver, Learning):
+    if isinstance(resolver, BackgroundResolver):
         _learn(mount, resolver, paths.clean(file))
     if isinstance(app, AssetStore):
         return app.url_for(name, file=file)
     return str(app.url_path_for(name, file=file))  # type: ignore[attr-defined]  # mounts_in found a router's route
 
 
-def _learn(mount: Mount, resolver: Learning, file: str) -> None:
+def _learn(mount: Mount, resolver: BackgroundResolver, file: str) -> None:
     """Wait until a name that comes over a network is known: no page may, but a command must."""
     mount.resolver.find(file)
     resolver.refresh()
@@ -56,7 +56,7 @@ def _learn(mount: Mount, resolver: Learning, file: str) -> None:
         time.sleep(0.01)
 
 
-def _is_known(mount: Mount, resolver: Learning, file: str) -> bool:
+def _is_known(mount: Mount, resolver: BackgroundResolver, file: str) -> bool:
     if not resolver.knows(file):
         return False
     asset = mount.resolver.find(file)

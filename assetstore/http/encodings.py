@@ -21,7 +21,7 @@ from assetstore.assets.compression import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFI
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
-from assetstore.names.base import Learning, Resolver
+from assetstore.names.base import BackgroundResolver, Resolver
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -57,7 +57,7 @@ class Variants:
         self._reader = reader
         self._resolver = resolver
         # Asking a resolver for what it does not know makes it ask the storage.
-        self._knows = resolver.knows if isinstance(resolver, Learning) else _everything
+        self._knows = resolver.knows if isinstance(resolver, BackgroundResolver) else _everything
         self._budget = budget_bytes
         self._made: OrderedDict[_Key, bytes | None] = OrderedDict()
         self._bytes = 0

@@ -1,83 +1,91 @@
-"""This module owns telling versions of a file apart: its entity tag, and whether a fingerprint is its own.
+"""Entity tags, and whether a fingerprint is that of the file which is being sent.
 
-Both come from the stat of what is opened. Where that does not suffice the bytes are hashed, in a
-thread, and the digest is remembered.
+Both come from the stat of what is opened. Where that does not suffice it takes the digest of the
+bytes: of a small file it is made first, in a thread; of a large one in the background, and until then
+the file has a tag of its own and is not immutable.
 """
 
 from __future__ import annotations
+
+import hashlib
+import time
 
 from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound
 from assetstore.http.representation import etag_of_digest, etag_of_stat
+from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Resolver
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprinter
+from assetstore.names.digests import Digests
+from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, is_telling
 
-#: Files up to this many bytes whose time tells nothing are hashed anew each time they are looked up.
-REHASH_BYTES = 1024 * 1024
-#: How many files one mount hashes at once.
+#: A request waits for the digest of a file of up to so many bytes (a millisecond); larger ones have it later.
+WAIT_BYTES = 1024 * 1024
+#: How many files one mount hashes at once while requests wait.
 MAX_HASHING = 2
 
 
 class Versions:
     """Tells the versions of one mount's files apart."""
 
-    def __init__(self, backend: Backend, fingerprinter: Fingerprinter | None, resolver: Resolver) -> None:
+    def __init__(self, backend: Backend, fingerprint: Fingerprint | None, resolver: Resolver) -> None:
         self._backend = backend
-        self._fingerprinter = fingerprinter
+        self._fingerprint = fingerprint
         self._resolver = resolver
-        self._by_content = isinstance(fingerprinter, ContentFingerprint)
-        self._digests = fingerprinter if isinstance(fingerprinter, ContentFingerprint) else ContentFingerprint()
+        self._by_content = isinstance(fingerprint, ContentFingerprint)
+        self._digests = Digests() if fingerprint is None else fingerprint.digests
         self._limiter = CapacityLimiter(MAX_HASHING)
 
     async def etag(self, stat: FileStat) -> str | None:
         """The entity tag of the plain bytes; ``None`` only for remote files of which nothing is reported."""
-        if stat.sha256 is None and not self._backend.remote and (self._by_content or self._is_published(stat.path)):
-            digest = await self._hash(self._digests, stat)
-            if digest is not None:
-                return etag_of_digest(digest)
-        tag = etag_of_stat(stat)
-        if tag is not None or self._backend.remote:
-            return tag
-        # Its time is pinned, so it does not tell whether a digest that is remembered still holds.
-        digests = ContentFingerprint() if stat.size <= REHASH_BYTES else self._digests
-        digest = await self._hash(digests, stat)
-        return None if digest is None else etag_of_digest(digest)
+        if self._backend.remote or (not self._needs_digest(stat) and is_telling(stat.mtime_ns, time.time_ns())):
+            return etag_of_stat(stat)
+        digest = await self._digest(stat)
+        return etag_of_digest(digest) if digest is not None else _etag_of_version(stat)
 
     async def is_current(self, stat: FileStat, fingerprint: str) -> bool:
-        """Whether *fingerprint* is that of the plain file which *stat* describes."""
+        """Whether *fingerprint* is that of the plain file which *stat* describes; false where that is not known yet."""
         if stat.fingerprint is not None:
             return stat.fingerprint == fingerprint
         if stat.published_fingerprint == fingerprint:
             return True
-        return self._fingerprinter is not None and await self._hash(self._fingerprinter, stat) == fingerprint
+        if self._fingerprint is None:
+            return False
+        if self._fingerprint.needs_digest(stat):
+            await self._digest(stat)
+        return self._fingerprint.is_of(fingerprint, stat, self._backend)
 
     async def is_retained(self, stat: FileStat, path: str, fingerprint: str) -> bool:
         """Whether the file stored under a fingerprinted name is that very version of *path*."""
         if stat.fingerprint is not None:
             return stat.fingerprint == fingerprint
-        if fingerprint in {stat.published_fingerprint, stat.sha256} or self._resolver.vouches(path, fingerprint):
+        if fingerprint in {stat.published_fingerprint, stat.sha256}:
             return True
-        return self._by_content and await self._digest(stat) == fingerprint
+        stored = self._resolver.stored(fingerprints.add(path, fingerprint))
+        if stored is None:
+            return self._by_content and not self._backend.remote and await self._digest(stat) == fingerprint
+        return stored.size == stat.size and await self._digest(stat) == stored.sha256
 
-    def _is_published(self, path: str) -> bool:
-        """Whether a manifest tells the digest of *path*, so that all servers of a fleet can say the same."""
-        known = self._resolver.find(path)
+    def _needs_digest(self, stat: FileStat) -> bool:
+        """Whether the tag is made of the digest, so that all servers of a fleet can say the same."""
+        if self._by_content:
+            return True
+        known = self._resolver.find(stat.path)  # published with its digest
         return known is not None and known.sha256 is not None
 
     async def _digest(self, stat: FileStat) -> str | None:
-        """SHA-256 of the bytes, if that needs no network."""
-        if stat.sha256 is not None or self._backend.remote:
-            return stat.sha256
-        return await self._hash(self._digests, stat)
-
-    async def _hash(self, fingerprinter: Fingerprinter, stat: FileStat) -> str | None:
-        if isinstance(fingerprinter, ContentFingerprint) and (known := fingerprinter.known(stat)) is not None:
+        """SHA-256 of the bytes; ``None`` where that version is gone, or is too large to wait for."""
+        if (known := self._digests.known(stat)) is not None:
             return known
-        if not fingerprinter.reads:
-            return fingerprinter.of(stat, self._backend)
+        if stat.size > WAIT_BYTES:
+            return self._digests.soon(stat, self._backend)
         try:
-            return await to_thread.run_sync(fingerprinter.of, stat, self._backend, limiter=self._limiter)
+            return await to_thread.run_sync(self._digests.now, stat, self._backend, limiter=self._limiter)
         except AssetNotFound:  # deleted while it is open: what is open is still sent
             return None
+
+
+def _etag_of_version(stat: FileStat) -> str:
+    """A tag that no other version has, on this machine alone: until the digest is known."""
+    return etag_of_digest(hashlib.sha256(repr(stat.version).encode()).hexdigest())

@@ -8,12 +8,13 @@ a request only picks them.
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 
 from assetstore.backends.base import FileStat
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.response_headers import NO_STORE, Headers, header
-from assetstore.names.fingerprint import is_pinned
+from assetstore.names.fingerprint import is_dated, is_telling
 from assetstore.util.dates import write_http_date
 
 _SECOND_NS = 1_000_000_000
@@ -93,10 +94,10 @@ class Facts:
 def modified_seconds(stat: FileStat, now: float) -> int | None:
     """When the file was modified, in whole seconds; ``None`` where that tells nothing (section 8.8.2).
 
-    A time before or at the epoch, one that build tools pin files to, and one that lies after *now*
-    (seconds since the epoch) would earn a 304 that is wrong.
+    A time before 1980-01-03, as build tools pin files to, and one that lies after *now* (seconds since
+    the epoch) would earn a 304 that is wrong.
     """
-    if stat.mtime_ns is None or is_pinned(stat.mtime_ns) or stat.mtime_ns > now * _SECOND_NS:
+    if stat.mtime_ns is None or not is_dated(stat.mtime_ns, int(now * _SECOND_NS)):
         return None
     return stat.mtime_ns // _SECOND_NS
 
@@ -117,7 +118,7 @@ def etag_of_stat(stat: FileStat) -> str | None:
     if stat.validator is not None:
         tag = ETag.from_header(f'"{stat.validator}"')
         return etag_of_digest(hashlib.sha256(stat.validator.encode()).hexdigest()) if tag is None else tag.opaque
-    if stat.mtime_ns is None or is_pinned(stat.mtime_ns):
+    if stat.mtime_ns is None or not is_telling(stat.mtime_ns, time.time_ns()):
         return None
     return f"{stat.size:x}-{stat.mtime_ns:x}"
 

@@ -30,7 +30,7 @@ from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.url_for import Namer
 from assetstore.mounts.urls import NO_HOST
 from assetstore.names import fingerprint as fingerprints
-from assetstore.names.base import Learning
+from assetstore.names.base import BackgroundResolver
 
 _log = logging.getLogger("assetstore")
 
@@ -177,7 +177,7 @@ def _claim_at_root(mount: Mount, file: str) -> Claim | None:
         return None
     if mount.resolver.find(path) is not None:
         return Claim(mount, "/", file)
-    if isinstance(mount.resolver, Learning) and not mount.resolver.knows(path):
+    if isinstance(mount.resolver, BackgroundResolver) and not mount.resolver.knows(path):
         return Claim(mount, "/", file, unsure=True)
     return Claim(mount, "/", file, Match.PARTIAL) if media_types.is_asset(path) else None
 

@@ -21,8 +21,8 @@ from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount, allowed_extensions
 from assetstore.mounts.urls import HostChoice, Hosts, MountUrl, hosts
 from assetstore.names import fingerprint as fingerprints
-from assetstore.names.base import LiveResolver, Resolver
-from assetstore.names.fingerprint import Fingerprinter, fingerprinter
+from assetstore.names.base import LocalResolver, Resolver
+from assetstore.names.fingerprint import Fingerprint, Fingerprinter, fingerprinter
 from assetstore.names.manifest import Manifest
 from assetstore.names.manifest_file import ManifestFile, scheme
 from assetstore.names.options import Index
@@ -132,9 +132,9 @@ def _is_one_version(path: str) -> bool:
     return fingerprints.split(path)[1] is not None
 
 
-def _resolver(backend: Backend, made_of: Fingerprinter | None, index: Index) -> Resolver:
+def _resolver(backend: Backend, made_of: Fingerprint | None, index: Index) -> Resolver:
     """Where names come from that were not published: an index of what is far away, or a look at what is near."""
-    return index.resolver(backend, made_of) if backend.remote else LiveResolver(backend, made_of)
+    return index.resolver(backend, made_of) if backend.remote else LocalResolver(backend, made_of)
 
 
 def _published(given: MountOptions, index: Index) -> ManifestResolver | None:

@@ -14,7 +14,7 @@ from assetstore.backends.remote import Remote
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.mounts.urls import NO_HOST, Hosts, MountUrl
 from assetstore.names.base import Resolver
-from assetstore.names.fingerprint import Fingerprinter
+from assetstore.names.fingerprint import Fingerprint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +28,7 @@ class Mount:
     #: How serving reads the backend.
     reader: Reader
     #: What names are made of; ``None`` where URLs carry no fingerprint.
-    fingerprinter: Fingerprinter | None
+    fingerprinter: Fingerprint | None
     resolver: Resolver
     #: Which host URLs name, beyond what :attr:`url` says.
     hosts: Hosts = NO_HOST

@@ -13,7 +13,7 @@ from assetstore.assets import paths
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.urls import NO_HOST
-from assetstore.names.base import Asset, Learning
+from assetstore.names.base import Asset, BackgroundResolver
 
 _log = logging.getLogger("assetstore")
 
@@ -36,7 +36,7 @@ class MissingAssets:
         Raises:
             AssetNotFound: only where the store is strict.
         """
-        if isinstance(mount.resolver, Learning) and not mount.resolver.knows(path):
+        if isinstance(mount.resolver, BackgroundResolver) and not mount.resolver.knows(path):
             return  # not known yet is not missing
         key = (mount.label, path)
         if not self._strict and key in self._said:

@@ -1,15 +1,13 @@
-"""This module owns what an asset is called now: logical path to fingerprinted path.
+"""Logical path to fingerprinted path: an asset, and what resolves its name.
 
 A resolver answers from memory or from a local ``stat``; it never touches the network and never
-raises for a missing file. Which resolver a mount has is decided once, when it is wired: a
-manifest if one is given, an index for a remote backend, else :class:`LiveResolver`.
+raises for a missing file. Which resolver a mount has is decided once, when it is built: a
+manifest if one is given, an index for a remote backend, else :class:`LocalResolver`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,18 +17,17 @@ from assetstore.assets import paths
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.names import fingerprint as fingerprints
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprinter
+from assetstore.names.fingerprint import Fingerprint, fingerprint_of
 from assetstore.references.reference import Reference
+from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
 #: How long a local stat is remembered. Together with what serving remembers it stays under the
 #: second within which a saved file must be seen.
 STAT_SECONDS = 0.4
-#: How many names one mount remembers.
-REMEMBERED = 20_000
-#: Files up to this many bytes are hashed where ``url_for`` was called; larger ones in a thread.
-HASH_INLINE_BYTES = 256 * 1024
+#: How many names one mount keeps.
+MAX_NAMES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,17 @@ class Asset:
         return self.path if self.fingerprint is None else fingerprints.add(self.path, self.fingerprint)
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The bytes that a publish stored under one name."""
+
+    size: int
+    #: 64 lower-case hex digits.
+    sha256: str
+    #: Of the asset's plain bytes, where these are in a coding.
+    plain_sha256: str | None = None
+
+
 class Resolver(Protocol):
     """Answers what an asset is called, without the network."""
 
@@ -68,98 +76,76 @@ class Resolver(Protocol):
     def all(self) -> Iterator[Asset]:
         """Every asset that is known, in no promised order."""
 
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        """Whether a file stored under ``add(path, fingerprint)`` is known to be that very version."""
+    def stored(self, path: str) -> Stored | None:
+        """What a publish stored under *path*, fingerprinted or not, in whatever coding; ``None`` if that is not known."""
+
+    def close(self) -> None:
+        """End every thread; the next use starts another."""
 
 
 @runtime_checkable
-class Learning(Protocol):
-    """A resolver that learns its names in the background, so that it may not know one yet."""
+class BackgroundResolver(Protocol):
+    """A resolver that reads its names in the background, so that it may not know one yet."""
 
     def start(self) -> None:
-        """Begin to learn, if that has not begun."""
+        """Begin to read, if that has not begun."""
 
     def knows(self, path: str) -> bool:
-        """Whether ``find`` answers from knowledge: before that, ``None`` does not mean missing."""
+        """Whether ``find`` knows: before that, ``None`` does not mean missing."""
 
     def refresh(self) -> None:
-        """Learn anew.
+        """Read the names again.
 
         Raises:
             BackendError: storage failed; the names that were known stay.
         """
 
 
-class LiveResolver:
-    """Asks a local backend, and remembers each answer for less than half a second."""
+class LocalResolver:
+    """Answers from a ``stat`` of a local backend, which is kept for less than half a second."""
 
-    def __init__(self, backend: Backend, fingerprinter: Fingerprinter | None, seconds: float = STAT_SECONDS) -> None:
+    def __init__(self, backend: Backend, fingerprint: Fingerprint | None, seconds: float = STAT_SECONDS) -> None:
         self._backend = backend
-        self._fingerprinter = fingerprinter
+        self._fingerprint = fingerprint
         self._seconds = seconds
-        self._remembered: dict[str, tuple[float, Asset | None]] = {}
-        self._hashing: set[str] = set()
+        self._found: LRU[str, tuple[float, Asset | None]] = LRU(MAX_NAMES)
 
     def find(self, path: str) -> Asset | None:
         now = time.monotonic()
-        remembered = self._remembered.get(path)
-        if remembered is not None and now < remembered[0]:
-            return remembered[1]
-        asset = self._ask(path)
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.clear()
-        self._remembered[path] = (now + self._seconds, asset)
+        until, asset = self._found.get(path, (0.0, None))
+        if now < until:
+            return asset
+        asset = self._look(path)
+        # One that is still being hashed has its name as soon as that is done.
+        if asset is None or asset.fingerprint is not None or self._fingerprint is None:
+            self._found.put(path, (now + self._seconds, asset))
         return asset
 
     def all(self) -> Iterator[Asset]:
         for stat in self._backend.walk():
-            yield Asset(stat.path, self._fingerprint(stat), stat)
+            yield Asset(stat.path, self._named(stat), stat)
 
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        return False
+    def stored(self, path: str) -> Stored | None:
+        return None
 
     def forget(self) -> None:
-        """Drop every remembered answer."""
-        self._remembered.clear()
+        """Drop every stat that is kept."""
+        self._found.clear()
 
-    def _ask(self, path: str) -> Asset | None:
+    def close(self) -> None:
+        """End the background thread that hashes."""
+        if self._fingerprint is not None:
+            self._fingerprint.close()
+
+    def _look(self, path: str) -> Asset | None:
         try:
             stat = self._backend.stat(path)
-            return Asset(path, self._fingerprint(stat), stat)
+            return Asset(path, self._named(stat), stat)
         except AssetNotFound:
             return None
         except BackendError as error:
             _log.warning("no fingerprint for %r in %s: %s", path, self._backend.label, error)
             return None
 
-    def _fingerprint(self, stat: FileStat) -> str | None:
-        if stat.fingerprint is not None or self._fingerprinter is None:
-            return stat.fingerprint
-        if isinstance(self._fingerprinter, ContentFingerprint) and stat.size > HASH_INLINE_BYTES and _on_event_loop():
-            return self._known_or_soon(self._fingerprinter, stat)
-        return self._fingerprinter.of(stat, self._backend)
-
-    def _known_or_soon(self, fingerprinter: ContentFingerprint, stat: FileStat) -> str | None:
-        """What is remembered; else hash in a thread, and give the plain name until it is done."""
-        fingerprint = fingerprinter.known(stat)
-        if fingerprint is None and stat.path not in self._hashing:
-            self._hashing.add(stat.path)
-            threading.Thread(target=self._hash, args=(fingerprinter, stat), name="assetstore-hash", daemon=True).start()
-        return fingerprint
-
-    def _hash(self, fingerprinter: ContentFingerprint, stat: FileStat) -> None:
-        try:
-            fingerprinter.of(stat, self._backend)
-        except (AssetNotFound, BackendError) as error:
-            _log.warning("cannot fingerprint %r in %s: %s", stat.path, self._backend.label, error)
-        finally:
-            self._hashing.discard(stat.path)
-            self._remembered.pop(stat.path, None)
-
-
-def _on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    def _named(self, stat: FileStat) -> str | None:
+        return fingerprint_of(stat, self._fingerprint, self._backend, soon=True)

@@ -1,4 +1,4 @@
-"""This module owns what a fingerprint is made of, and how it is spelled in a name.
+"""What a fingerprint is made of, and how it is written in a name.
 
 A fingerprint is 64 lower-case hex digits, written between a file's name and its last extension:
 ``js/app.min.js`` becomes ``js/app.min-<64 hex>.js``. :func:`add` and :func:`split` are a pure
@@ -11,79 +11,19 @@ import hashlib
 import logging
 import posixpath
 import re
-import threading
-from collections import OrderedDict
-from typing import Protocol, runtime_checkable
+import time
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import SettingsError
+from assetstore.names.digests import Digests
+from assetstore.util.background import DeferredCache
 
 _log = logging.getLogger("assetstore")
 
-#: How many files must share one time, to the nanosecond, before it counts as frozen.
-ENOUGH = 20
-
-_SECOND_NS = 1_000_000_000
-#: Moments that build tools pin files to: the epoch (Nix: one second later), zip's first day in
-#: 1980 in any time zone, and the day in 1985 that npm packs with.
-_PINNED = (
-    (0, 2 * _SECOND_NS),
-    (315_446_400 * _SECOND_NS, 315_619_200 * _SECOND_NS),
-    (499_162_500 * _SECOND_NS, 499_162_501 * _SECOND_NS),
-)
-
-
-class MtimeWatch:
-    """Watches the times that one mount's fingerprints are made of."""
-
-    def __init__(self) -> None:
-        self._said = False
-        self._first: int | None = None
-        self._same: set[str] = set()
-        self._varied = False
-
-    def see(self, stat: FileStat, label: str) -> None:
-        """Take note of one file's time."""
-        if self._said or stat.mtime_ns is None:
-            return
-        if is_pinned(stat.mtime_ns):
-            self._say(f"{stat.path!r} in {label} has a modified time that build tools pin files to")
-        elif not self._varied:
-            self._compare(stat, label)
-
-    def none_reported(self, label: str) -> None:
-        """Take note that the backend reports no times at all."""
-        if not self._said:
-            self._say(f"{label} reports no modified times, so its names carry no fingerprint")
-
-    def _compare(self, stat: FileStat, label: str) -> None:
-        if self._first is None:
-            self._first = stat.mtime_ns
-        if stat.mtime_ns != self._first:
-            self._varied = True
-            self._same.clear()
-            return
-        self._same.add(stat.path)
-        if len(self._same) >= ENOUGH:
-            self._say(f"{ENOUGH} files in {label} have the same modified time to the nanosecond")
-
-    def _say(self, what: str) -> None:
-        self._said = True
-        _log.warning(
-            "%s; URLs would not change when files do. Use fingerprint='content', or a published manifest.", what
-        )
-
-
-def is_pinned(mtime_ns: int) -> bool:
-    """Whether *mtime_ns* is a moment that build tools pin files to."""
-    return mtime_ns <= 0 or any(start <= mtime_ns < stop for start, stop in _PINNED)
-
-
 _STEM_AND_FINGERPRINT = re.compile(r"(?P<stem>.+)-(?P<fingerprint>[0-9a-f]{64})", re.DOTALL)
 _DIGITS = 64
-
-#: How many content fingerprints one mount remembers (about 300 bytes each).
-REMEMBERED = 20_000
 
 
 def add(path: str, fingerprint: str) -> str:
@@ -107,9 +47,29 @@ def split(path: str) -> tuple[str, str | None]:
     return (logical, fingerprint) if add(logical, fingerprint) == path else (path, None)
 
 
+#: A modified time tells versions apart only where it has a part below one second, as editors, compilers and git
+#: leave it. Archives, package managers and reproducible builds write whole seconds, often one for every release.
+_SECOND_NS = 1_000_000_000
+#: zip begins in 1980, and the epoch is before it: up to the end of 1980-01-02, which is 1980-01-01 in every time
+#: zone, no time tells anything.
+_EARLIEST_NS = 315_705_600 * _SECOND_NS
+#: A file that was modified less than this ago may still be being written, so its time is not yet that of one save.
+SAVED_NS = 2 * _SECOND_NS
+
+
+def is_dated(mtime_ns: int | None, now_ns: int) -> bool:
+    """Whether the modified time is one at which a file may have been modified: after 1980-01-02, and not in the future."""
+    return mtime_ns is not None and _EARLIEST_NS <= mtime_ns <= now_ns
+
+
+def is_telling(mtime_ns: int | None, now_ns: int) -> bool:
+    """Whether the modified time tells one version from the next: it is dated, and has a part below one second."""
+    return mtime_ns is not None and is_dated(mtime_ns, now_ns) and mtime_ns % _SECOND_NS != 0
+
+
 @runtime_checkable
 class Fingerprinter(Protocol):
-    """What a mount makes its fingerprints of. A user's own object may be given as ``fingerprint=``."""
+    """What a user's own object has that is given as ``fingerprint=``."""
 
     #: Whether :meth:`of` may read the file, so that it does not belong on the event loop.
     reads: bool
@@ -122,8 +82,59 @@ class Fingerprinter(Protocol):
         """
 
 
-class MtimeFingerprint:
-    """SHA-256 of the modified time that the backend reports (guide section 6.2).
+#: Gives the digest of a version, or ``None`` where it is not known (yet).
+Digest = Callable[[FileStat, Backend], str | None]
+
+
+class Fingerprint:
+    """Makes the fingerprints of one mount's files; a fingerprint is that of one version of one path.
+
+    What the backend decides by itself (of rewritten style sheets) comes first.
+    """
+
+    #: Whether :meth:`of` may read a file.
+    reads: ClassVar[bool] = True
+
+    def __init__(self, digests: Digests | None = None) -> None:
+        #: The digests of the mount's files.
+        self.digests = Digests() if digests is None else digests
+
+    def of(self, stat: FileStat, backend: Backend) -> str | None:
+        """The fingerprint of the version that *stat* describes, for which the file may be read here.
+
+        Raises:
+            BackendError, AssetNotFound: it was read, and could not be.
+        """
+        return stat.fingerprint or self._make(stat, backend, self.digests.now)
+
+    def soon(self, stat: FileStat, backend: Backend) -> str | None:
+        """As :meth:`of`, but ``None`` for now where an event loop or the network would have to be waited for."""
+        return stat.fingerprint or self._make(stat, backend, self.digests.soon)
+
+    def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool:
+        """Whether *fingerprint* is that of this version, and tells it from every other: false as long as that is unknown."""
+        return self.soon(stat, backend) == fingerprint and (
+            stat.fingerprint is not None or self._tells(stat, time.time_ns())
+        )
+
+    def needs_digest(self, stat: FileStat) -> bool:
+        """Whether the digest of this version goes into its fingerprint."""
+        return stat.fingerprint is None
+
+    def close(self) -> None:
+        """End the background thread."""
+        self.digests.close()
+
+    def _make(self, stat: FileStat, backend: Backend, digest: Digest) -> str | None:
+        raise NotImplementedError
+
+    def _tells(self, stat: FileStat, now_ns: int) -> bool:
+        """Whether the fingerprint of this version can be that of no other."""
+        return True
+
+
+class MtimeFingerprint(Fingerprint):
+    """``"mtime"``: SHA-256 of the modified time that the backend reports.
 
     The time is written as whole nanoseconds since the epoch, UTC, so no machine's time zone can
     enter it. Where the backend reports a validator as well, its times are coarse (S3 rounds to
@@ -132,70 +143,142 @@ class MtimeFingerprint:
 
     reads = False
 
-    def __init__(self) -> None:
-        self._watch = MtimeWatch()
+    def __init__(self, digests: Digests | None = None) -> None:
+        super().__init__(digests)
+        self._warned = False
 
-    def of(self, stat: FileStat, backend: Backend) -> str | None:
+    def _make(self, stat: FileStat, backend: Backend, digest: Digest) -> str | None:
         if stat.mtime_ns is None:
-            self._watch.none_reported(backend.label)
+            self._warn(f"{backend.label} reports no modified times, so its names carry no fingerprint")
             return None
-        self._watch.see(stat, backend.label)
-        made_of = str(stat.mtime_ns) if stat.validator is None else f"{stat.mtime_ns} {stat.validator}"
-        return hashlib.sha256(made_of.encode()).hexdigest()
+        if stat.validator is None and not is_telling(stat.mtime_ns, time.time_ns()):
+            self._warn(
+                f"{stat.path!r} in {backend.label} has a modified time that does not tell one version from the next, "
+                "as build tools and archives leave it, so its URL is not sent as immutable"
+            )
+        return _of_time(stat, stat.validator)
+
+    def _tells(self, stat: FileStat, now_ns: int) -> bool:
+        return stat.validator is not None or (
+            is_telling(stat.mtime_ns, now_ns) and now_ns - (stat.mtime_ns or 0) >= SAVED_NS
+        )
+
+    def needs_digest(self, stat: FileStat) -> bool:
+        return False
+
+    def _warn(self, what: str) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning("%s; use fingerprint=True, 'content', or a published manifest.", what)
 
 
-class ContentFingerprint:
-    """SHA-256 of the bytes, remembered for as long as time, size and validator stay the same."""
+class TimeFingerprint(MtimeFingerprint):
+    """``True``: SHA-256 of the modified time, with the digest of the bytes where the time alone tells too little.
+
+    The digest then takes the place of the validator that a disk does not report. So a file that is
+    touched gets a new name, and other bytes always do.
+    """
 
     reads = True
 
-    def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._remembered: OrderedDict[FileStat, str] = OrderedDict()
-        self._most = remembered
-        self._lock = threading.Lock()
+    def _make(self, stat: FileStat, backend: Backend, digest: Digest) -> str | None:
+        if not self.needs_digest(stat):
+            return super()._make(stat, backend, digest)
+        sha256 = digest(stat, backend)
+        return None if sha256 is None else _of_time(stat, sha256)
 
-    def known(self, stat: FileStat) -> str | None:
-        """The fingerprint if it needs no reading."""
-        return stat.sha256 or self._remembered.get(stat)
+    def needs_digest(self, stat: FileStat) -> bool:
+        return (
+            stat.fingerprint is None
+            and stat.validator is None
+            and stat.mtime_ns is not None
+            and not is_telling(stat.mtime_ns, time.time_ns())
+        )
+
+    def _tells(self, stat: FileStat, now_ns: int) -> bool:
+        return self.needs_digest(stat) or super()._tells(stat, now_ns)
+
+
+class ContentFingerprint(Fingerprint):
+    """``"content"``: SHA-256 of the bytes."""
+
+    def _make(self, stat: FileStat, backend: Backend, digest: Digest) -> str | None:
+        return digest(stat, backend)
+
+
+class CustomFingerprint(Fingerprint):
+    """A user's own; what reads files is made in the background where an event loop or the network would wait."""
+
+    def __init__(self, own: Fingerprinter, digests: Digests | None = None) -> None:
+        super().__init__(digests)
+        self.own = own
+        self._made: DeferredCache[_Version, str] = DeferredCache(
+            self._of, key=_key, what="fingerprint", name="assetstore-fingerprint"
+        )
+
+    def needs_digest(self, stat: FileStat) -> bool:
+        return False
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
-        known = self.known(stat)
-        if known is not None:
-            return known
-        opened = backend.open(stat.path)
-        try:
-            if opened.stat.version != stat.version:
-                return None
-            digest = hashlib.sha256()
-            for chunk in opened.chunks(0, opened.stat.size):
-                digest.update(chunk)
-        finally:
-            opened.close()
-        return self._remember(stat, digest.hexdigest())
+        return stat.fingerprint or self.own.of(stat, backend)
 
-    def _remember(self, stat: FileStat, fingerprint: str) -> str:
-        with self._lock:
-            self._remembered[stat] = fingerprint
-            while len(self._remembered) > self._most:
-                self._remembered.popitem(last=False)
-        return fingerprint
+    def soon(self, stat: FileStat, backend: Backend) -> str | None:
+        if stat.fingerprint is not None or not self.own.reads:
+            return stat.fingerprint or self.own.of(stat, backend)
+        version = _Version(stat, backend)
+        return self._made.soon(version) if backend.remote else self._made.get(version)
+
+    def close(self) -> None:
+        super().close()
+        self._made.close()
+
+    def _of(self, version: _Version) -> str | None:
+        return self.own.of(*version)
 
 
-def fingerprinter(choice: object) -> Fingerprinter | None:
-    """The fingerprinter that ``fingerprint=`` names; ``None`` for ``False``.
+class _Version(NamedTuple):
+    stat: FileStat
+    backend: Backend
+
+    def __str__(self) -> str:
+        return f"{self.stat.path!r} in {self.backend.label}"
+
+
+def _key(version: _Version) -> object:
+    return version.stat.version
+
+
+def _of_time(stat: FileStat, validator: str | None) -> str:
+    made_of = str(stat.mtime_ns) if validator is None else f"{stat.mtime_ns} {validator}"
+    return hashlib.sha256(made_of.encode()).hexdigest()
+
+
+def fingerprinter(choice: object) -> Fingerprint | None:
+    """What ``fingerprint=`` names; ``None`` for ``False``.
 
     Raises:
         SettingsError: *choice* is none of the accepted values.
     """
-    if choice is True or choice == "mtime":
+    if choice is True:
+        return TimeFingerprint()
+    if choice == "mtime":
         return MtimeFingerprint()
     if choice == "content":
         return ContentFingerprint()
     if choice is False:
         return None
-    if isinstance(choice, Fingerprinter):
+    if isinstance(choice, Fingerprint):
         return choice
+    if isinstance(choice, Fingerprinter):
+        return CustomFingerprint(choice)
     raise SettingsError(
-        f"fingerprint={choice!r} is not known; give True or 'mtime', 'content', False, "
+        f"fingerprint={choice!r} is not known; give True, 'mtime', 'content', False, "
         "or an object with 'reads' and 'of(stat, backend)'"
     )
+
+
+def fingerprint_of(stat: FileStat, fingerprint: Fingerprint | None, backend: Backend, *, soon: bool) -> str | None:
+    """The fingerprint of the version that *stat* describes, where the mount makes any; see :meth:`Fingerprint.soon`."""
+    if fingerprint is None:
+        return stat.fingerprint
+    return fingerprint.soon(stat, backend) if soon else fingerprint.of(stat, backend)

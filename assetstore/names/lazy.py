@@ -1,123 +1,104 @@
-"""This module owns the names of a remote mount that is not listed: each is learnt as it is asked for.
+"""Names of a remote mount that is not listed: each is looked up in the background when it is first used.
 
 For storage that has no listing, as HTTP has none, or too large a one.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections import OrderedDict, deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import SystemRandom
 
 from assetstore.backends.base import Backend
-from assetstore.errors import AssetNotFound, AssetStoreError
-from assetstore.names.base import Asset
-from assetstore.names.fingerprint import Fingerprinter
-from assetstore.names.listing import fingerprint_of
-from assetstore.util.background import Background
+from assetstore.errors import AssetNotFound
+from assetstore.names.base import Asset, Stored
+from assetstore.names.fingerprint import Fingerprint, fingerprint_of
+from assetstore.util.background import DeferredCache
 
-_log = logging.getLogger("assetstore")
-
-#: How many names are remembered.
-REMEMBERED = 20_000
-#: How many names may wait to be learnt.
-WAITING = 1_000
-#: How long a name is held to be missing.
+#: How many names are kept.
+MAX_NAMES = 20_000
+#: How many names may wait to be looked up.
+MAX_WAITING = 1_000
+#: How long a name counts as missing, in seconds.
 MISSING_SECONDS = 5.0
-#: The pause after a question that failed.
+#: The pause after a request that failed, in seconds.
 RETRY_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    #: ``None`` for a name that is missing.
+    asset: Asset | None
+
+
 class LazyResolver:
-    """Learns names as they are asked for: the first answer for a name is the plain one."""
+    """Looks names up as they are used: until then each has its plain one."""
 
     def __init__(
         self,
         backend: Backend,
-        fingerprinter: Fingerprinter | None,
+        fingerprint: Fingerprint | None,
         *,
         refresh_seconds: float = 60.0,
-        remembered: int = REMEMBERED,
+        max_names: int = MAX_NAMES,
     ) -> None:
         self._backend = backend
-        self._fingerprinter = fingerprinter
+        self._fingerprint = fingerprint
         self._refresh_seconds = refresh_seconds
-        self._most = remembered
-        self._known: OrderedDict[str, tuple[float, Asset | None]] = OrderedDict()
-        self._waiting: deque[str] = deque()
-        self._lock = threading.Lock()
-        self._background = Background(self._learn_all, "assetstore-names")
+        self._found: DeferredCache[str, _Found] = DeferredCache(
+            self._look_up,
+            seconds=self._fresh_seconds,
+            retry_seconds=RETRY_SECONDS,
+            max_count=max_names,
+            max_waiting=MAX_WAITING,
+            what=f"look up in {backend.label}",
+            name="assetstore-names",
+        )
 
     def find(self, path: str) -> Asset | None:
-        """What is known of *path*, however old; what is not known, or is old, is learnt soon."""
-        until, asset = self._known.get(path, (0.0, None))
-        if time.monotonic() >= until:
-            self._ask_for(path)
-        return asset
+        """What is known of *path*, however old; what is not known, or is old, is looked up soon."""
+        found = self._found.soon(path)
+        return None if found is None else found.asset
 
     def all(self) -> Iterator[Asset]:
-        with self._lock:
-            known = list(self._known.values())
-        yield from (asset for _, asset in known if asset is not None)
+        yield from (found.asset for found in self._found.values() if found.asset is not None)
 
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        return False
+    def stored(self, path: str) -> Stored | None:
+        return None
 
     def knows(self, path: str) -> bool:
-        """Whether :meth:`find` answers from knowledge: before that, ``None`` does not mean missing."""
-        return path in self._known
+        """Whether :meth:`find` knows: before that, ``None`` does not mean missing."""
+        return self._found.known(path) is not None
 
     def start(self) -> None:
-        """There is nothing to learn before a name is asked for."""
+        """There is nothing to look up before a name is used."""
 
     def refresh(self) -> None:
-        """Learn every known name anew, soon; the old answers stand until then."""
-        with self._lock:
-            for path, (_, asset) in self._known.items():
-                self._known[path] = (0.0, asset)
+        """Look every known name up again at its next use; the old names stand until then."""
+        self._found.expire()
 
-    def learn(self, path: str) -> Asset | None:
-        """Ask the backend for *path* now, and remember the answer. Crosses the network.
+    def look_up(self, path: str) -> Asset | None:
+        """Request *path* from the backend now, and keep the outcome. Crosses the network.
 
         Raises:
             BackendError: storage failed; what was known stays known.
         """
-        seconds = self._refresh_seconds * SystemRandom().uniform(0.9, 1.1)
+        found = self._found.compute(path)
+        return None if found is None else found.asset
+
+    def close(self) -> None:
+        """End the threads that look up and hash."""
+        self._found.close()
+        if self._fingerprint is not None:
+            self._fingerprint.close()
+
+    def _look_up(self, path: str) -> _Found:
         try:
             stat = self._backend.stat(path)
-            asset = Asset(path, fingerprint_of(stat, self._fingerprinter, self._backend), stat)
+            return _Found(Asset(path, fingerprint_of(stat, self._fingerprint, self._backend, soon=False), stat))
         except AssetNotFound:
-            asset, seconds = None, min(MISSING_SECONDS, seconds)
-        with self._lock:
-            self._known[path] = (time.monotonic() + seconds, asset)
-            self._known.move_to_end(path)
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
-        return asset
+            return _Found(None)
 
-    def _ask_for(self, path: str) -> None:
-        with self._lock:
-            if len(self._waiting) < WAITING and path not in self._waiting:
-                self._waiting.append(path)
-        self._background.wake()
-
-    def _learn_all(self) -> float:
-        while self._waiting:
-            path = self._waiting[0]
-            try:
-                self.learn(path)
-            except AssetStoreError as error:
-                _log.warning("cannot look up %r in %s: %s", path, self._backend.label, error)
-                with self._lock:
-                    self._waiting.clear()  # they come again with the next page
-                return RETRY_SECONDS
-            except Exception as error:  # a fingerprinter of the user's own may raise anything at all
-                _log.warning("cannot look up %r in %s: %s", path, self._backend.label, error, exc_info=True)
-            finally:
-                with self._lock:
-                    if self._waiting and self._waiting[0] == path:
-                        self._waiting.popleft()
-        return float("inf")
+    def _fresh_seconds(self, found: _Found) -> float:
+        seconds = self._refresh_seconds * SystemRandom().uniform(0.9, 1.1)
+        return seconds if found.asset is not None else min(MISSING_SECONDS, seconds)

@@ -1,77 +1,19 @@
-"""This module owns the names of a remote mount, listed in the background and answered from memory.
+"""Names of a remote mount from a listing, made in the background and kept in memory.
 
-``url_for`` must never wait for a network. So one thread lists the mount at start-up, and again every so
-often, and names are answered from what it has found.
+``url_for`` must never wait for a network. So one thread lists the mount at start-up, and again
+every *refresh_seconds*, and names are answered from what it has found.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from array import array
-from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 
 from assetstore.backends.base import Backend, FileStat
-from assetstore.errors import AssetStoreError
-from assetstore.names.base import Asset
-from assetstore.names.fingerprint import Fingerprinter
-from assetstore.util.background import Background, Contact, Refresher
-
-_log = logging.getLogger("assetstore")
-
-#: How many fingerprints are remembered.
-MAX_FINGERPRINTS = 20_000
-#: How many may wait to be made.
-WAITING = 1_000
-
-
-def fingerprint_of(stat: FileStat, fingerprinter: Fingerprinter | None, backend: Backend) -> str | None:
-    """The fingerprint of the version that *stat* describes; the backend's own comes first."""
-    if stat.fingerprint is not None or fingerprinter is None:
-        return stat.fingerprint
-    return fingerprinter.of(stat, backend)
-
-
-class BackgroundFingerprints:
-    """Fingerprints that need the bytes: made in the background, plain names until then."""
-
-    def __init__(self, backend: Backend, fingerprinter: Fingerprinter) -> None:
-        self._backend = backend
-        self._fingerprinter = fingerprinter
-        self._known: OrderedDict[FileStat, str | None] = OrderedDict()
-        self._waiting: deque[FileStat] = deque()
-        self._lock = threading.Lock()
-        self._background = Background(self._make_all, "assetstore-hash")
-
-    def of(self, stat: FileStat) -> str | None:
-        if stat in self._known:
-            return self._known[stat]
-        with self._lock:
-            if len(self._waiting) < WAITING and stat not in self._waiting:
-                self._waiting.append(stat)
-        self._background.wake()
-        return None
-
-    def _make_all(self) -> float:
-        while self._waiting:
-            stat = self._waiting[0]
-            try:
-                made = fingerprint_of(stat, self._fingerprinter, self._backend)
-            except Exception as error:  # a fingerprinter of the user's own may raise anything at all
-                ours = isinstance(error, AssetStoreError)
-                _log.warning(
-                    "cannot fingerprint %r in %s: %s", stat.path, self._backend.label, error, exc_info=not ours
-                )
-                made = None
-            with self._lock:
-                self._waiting.popleft()
-                if made is not None:
-                    self._known[stat] = made
-                while len(self._known) > MAX_FINGERPRINTS:
-                    self._known.popitem(last=False)
-        return float("inf")
-
+from assetstore.names.base import Asset, Stored
+from assetstore.names.fingerprint import Fingerprint, fingerprint_of
+from assetstore.util.background import Contact, Refresher
 
 #: Stands for a modified time that is not known.
 _NO_TIME = -(1 << 63)
@@ -212,19 +154,14 @@ class IndexResolver:
     def __init__(
         self,
         backend: Backend,
-        fingerprinter: Fingerprinter | None,
+        fingerprint: Fingerprint | None,
         *,
         refresh_seconds: float = 60.0,
     ) -> None:
         self._backend = backend
-        self._fingerprinter = fingerprinter
+        self._fingerprint = fingerprint
         self._table = Table()
         self._assets: dict[str, Asset] = {}
-        self._made_soon = (
-            BackgroundFingerprints(backend, fingerprinter)
-            if fingerprinter is not None and fingerprinter.reads
-            else None
-        )
         self._full = threading.Event()
         self._refreshing = Refresher(self._fill, f"list {backend.label}", refresh_seconds, "assetstore-index")
 
@@ -243,7 +180,7 @@ class IndexResolver:
         if stat is None:
             return None
         asset = self._asset(stat)
-        if self._made_soon is None or asset.fingerprint is not None:
+        if self._fingerprint is None or asset.fingerprint is not None:
             if len(self._assets) >= MAX_ASSETS:
                 self._assets.clear()
             self._assets[path] = asset
@@ -253,8 +190,14 @@ class IndexResolver:
         self._refreshing.start()
         yield from map(self._asset, self._table)
 
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        return False
+    def stored(self, path: str) -> Stored | None:
+        return None
+
+    def close(self) -> None:
+        """End the threads that list and hash."""
+        self._refreshing.close()
+        if self._fingerprint is not None:
+            self._fingerprint.close()
 
     def knows(self, path: str) -> bool:
         """Whether :meth:`find` answers from knowledge: before the listing is whole, ``None`` does not mean missing."""
@@ -302,6 +245,4 @@ class IndexResolver:
         return growing
 
     def _asset(self, stat: FileStat) -> Asset:
-        if self._made_soon is not None:
-            return Asset(stat.path, self._made_soon.of(stat), stat)
-        return Asset(stat.path, fingerprint_of(stat, self._fingerprinter, self._backend), stat)
+        return Asset(stat.path, fingerprint_of(stat, self._fingerprint, self._backend, soon=True), stat)

@@ -1,4 +1,4 @@
-"""This module owns how a remote mount comes by its names: which resolver, how fresh, and how patient."""
+"""``index=``: which resolver a remote mount has, how fresh its names are, and how long wiring waits for them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal
 
 from assetstore.backends.base import Backend
 from assetstore.errors import SettingsError
-from assetstore.names.fingerprint import Fingerprinter
+from assetstore.names.fingerprint import Fingerprint
 from assetstore.names.lazy import LazyResolver
 from assetstore.names.listing import IndexResolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """How the names of a remote mount are learnt; for ``assets.static(..., index=Index(...))``."""
+    """Where the names of a remote mount come from; for ``assets.static(..., index=Index(...))``."""
 
-    #: ``listing`` lists the whole mount; ``lazy`` learns names as they are asked for, for mounts too
-    #: large to list. Storage without a listing (HTTP) is always ``lazy``.
+    #: ``listing`` lists the whole mount; ``lazy`` looks names up as they are used, for mounts
+    #: too large to list. Storage without a listing (HTTP) is always ``lazy``.
     kind: Literal["listing", "lazy"] = "listing"
     #: Within how many seconds a name that another process published is known here.
     refresh_seconds: float = 60.0
@@ -43,12 +43,12 @@ class Index:
             return cls(kind=choice)
         raise SettingsError(f"index={choice!r} is not known; give 'listing', 'lazy' or Index(refresh_seconds=60)")
 
-    def resolver(self, backend: Backend, fingerprinter: Fingerprinter | None) -> IndexResolver | LazyResolver:
+    def resolver(self, backend: Backend, fingerprint: Fingerprint | None) -> IndexResolver | LazyResolver:
         """The resolver for *backend*, which is remote."""
         stored = getattr(backend, "inner", backend)
         if self.kind == "lazy" or not getattr(stored, "listable", True):
-            return LazyResolver(backend, fingerprinter, refresh_seconds=self.refresh_seconds)
-        index = IndexResolver(backend, fingerprinter, refresh_seconds=self.refresh_seconds)
+            return LazyResolver(backend, fingerprint, refresh_seconds=self.refresh_seconds)
+        index = IndexResolver(backend, fingerprint, refresh_seconds=self.refresh_seconds)
         if self.wait_seconds:
             index.wait_until_full(self.wait_seconds)
         return index

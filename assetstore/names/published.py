@@ -1,4 +1,4 @@
-"""This module owns what a mount takes from a manifest: the published names, and which bytes bear them.
+"""Names from a manifest: the published ones, and which bytes they belong to.
 
 Web servers whose files have other times, or that have no files at all, then give exactly the
 published names; and one whose bytes are not the published ones does not pass them off as such.
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from assetstore.assets.compression import SUFFIXES
 from assetstore.backends.base import Backend, FileStat
 from assetstore.names import fingerprint as fingerprints
-from assetstore.names.base import Asset
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprinter
-from assetstore.names.manifest import Entry, Manifest
+from assetstore.names.base import Asset, Stored
+from assetstore.names.fingerprint import Fingerprint, fingerprint_of
+from assetstore.names.manifest import Entry, Manifest, StoredObject
 from assetstore.names.manifest_file import ManifestFile
-from assetstore.util.background import Refresher
+from assetstore.util.background import Contact, Refresher
 
 
 class ManifestResolver:
@@ -26,7 +27,6 @@ class ManifestResolver:
 
     def _take(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._vouched = manifest.retained.union(manifest.fingerprinted())
         # Last: who finds these empty makes them of the manifest above.
         self._assets: dict[str, Asset] = {}
 
@@ -40,8 +40,17 @@ class ManifestResolver:
     def all(self) -> Iterator[Asset]:
         yield from map(_asset, self.manifest.entries.values())
 
-    def vouches(self, path: str, fingerprint: str) -> bool:
-        return fingerprints.add(path, fingerprint) in self._vouched
+    def stored(self, path: str) -> Stored | None:
+        plain = next((path.removesuffix(each) for each in SUFFIXES.values() if path.endswith(each)), path)
+        for name in dict.fromkeys((path, plain)):
+            entry = self.manifest.entries.get(name) or self.manifest.entries.get(fingerprints.split(name)[0])
+            for each in () if entry is None else entry.stored:
+                if entry is not None and each.path == path:
+                    return Stored(each.size, each.sha256, None if each.coding is None else entry.sha256)
+        return None
+
+    def close(self) -> None:
+        """It has no thread."""
 
 
 class FollowedResolver(ManifestResolver):
@@ -93,8 +102,16 @@ class WatchedResolver(FollowedResolver):
         """Begin to look, if that has not begun."""
         self._refreshing.start()
 
+    @property
+    def contact(self) -> Contact | None:
+        """How the last look ended; ``None`` before the first has."""
+        return self._refreshing.contact
+
     def refresh(self) -> None:
         self._refreshing.now()
+
+    def close(self) -> None:
+        self._refreshing.close()
 
 
 def _asset(entry: Entry) -> Asset:
@@ -109,28 +126,61 @@ class HasManifest(Protocol):
         """The current one."""
 
 
-class PublishedFingerprint:
+class PublishedFingerprint(Fingerprint):
     """The fingerprint that a manifest gave to these very bytes; else what *otherwise* makes of them.
 
     A server that still has yesterday's file must not send it as immutable under today's name, so
     bytes are compared, not times. Each version is read once.
     """
 
-    reads = True
-
-    def __init__(self, names: HasManifest, otherwise: Fingerprinter | None) -> None:
+    def __init__(self, names: HasManifest, otherwise: Fingerprint | None) -> None:
+        super().__init__(None if otherwise is None else otherwise.digests)
         self._names = names
         self._otherwise = otherwise
-        self._bytes = ContentFingerprint()
+
+    def close(self) -> None:
+        super().close()
+        if self._otherwise is not None:
+            self._otherwise.close()
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
-        entry = self._names.manifest.entries.get(stat.path)
-        if entry is not None and self._is(entry, stat, backend):
+        entry = self._entry(stat)
+        if entry is not None and _has_bytes(entry, stat, self.digests.now(stat, backend)):
             return entry.fingerprint
-        return None if self._otherwise is None else self._otherwise.of(stat, backend)
+        return fingerprint_of(stat, self._otherwise, backend, soon=False)
 
-    def _is(self, entry: Entry, stat: FileStat, backend: Backend) -> bool:
-        """Whether *stat* is of the published bytes, as they are or in a coding in which they were stored."""
-        stored = [(each.size, each.sha256) for each in entry.stored if each.coding == stat.coding]
-        wanted = dict([(entry.size, entry.sha256), *stored])
-        return stat.size in wanted and self._bytes.of(stat, backend) == wanted[stat.size]
+    def soon(self, stat: FileStat, backend: Backend) -> str | None:
+        entry = self._entry(stat)
+        if entry is not None:
+            digest = self.digests.soon(stat, backend)
+            if digest is None:  # it may turn out to be the published one
+                return None
+            if _has_bytes(entry, stat, digest):
+                return entry.fingerprint
+        return fingerprint_of(stat, self._otherwise, backend, soon=True)
+
+    def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool:
+        entry = self._entry(stat)
+        if entry is not None and entry.fingerprint == fingerprint:
+            return _has_bytes(entry, stat, self.digests.soon(stat, backend))
+        return self._otherwise is not None and self._otherwise.is_of(fingerprint, stat, backend)
+
+    def needs_digest(self, stat: FileStat) -> bool:
+        otherwise = self._otherwise is not None and self._otherwise.needs_digest(stat)
+        return otherwise or self._entry(stat) is not None
+
+    def _entry(self, stat: FileStat) -> Entry | None:
+        """The entry whose bytes these may be."""
+        entry = self._names.manifest.entries.get(stat.path)
+        sizes = () if entry is None else (entry.size, *(each.size for each in _stored_as(entry, stat)))
+        return entry if stat.size in sizes else None
+
+
+def _stored_as(entry: Entry, stat: FileStat) -> list[StoredObject]:
+    return [each for each in entry.stored if each.coding == stat.coding]
+
+
+def _has_bytes(entry: Entry, stat: FileStat, digest: str | None) -> bool:
+    """Whether *stat*, whose bytes have that *digest*, is of the published bytes, plain or in a coding as stored."""
+    published = [(entry.size, entry.sha256), *((each.size, each.sha256) for each in _stored_as(entry, stat))]
+    return (stat.size, digest) in published

@@ -18,7 +18,7 @@ from assetstore.assets import media_types
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, PublishError
 from assetstore.mounts.mount import Mount
-from assetstore.names.fingerprint import Fingerprinter, MtimeFingerprint
+from assetstore.names.fingerprint import Fingerprint, MtimeFingerprint, fingerprint_of
 from assetstore.names.manifest import Entry, Manifest
 from assetstore.publish.layout import Layout, encoded_sizes
 from assetstore.publish.pool import WorkerPool
@@ -78,14 +78,12 @@ def sources(mount: Mount, layout: Layout) -> list[FileStat]:
 
 
 def naming(
-    backend: Backend, fingerprinter: Fingerprinter | None, stats: list[FileStat], previous: Manifest | None
+    backend: Backend, fingerprinter: Fingerprint | None, stats: list[FileStat], previous: Manifest | None
 ) -> Name:
     """How the assets are named: decided once, for all of them."""
 
     def live(stat: FileStat) -> str | None:
-        if stat.fingerprint is not None or fingerprinter is None:
-            return stat.fingerprint
-        return fingerprinter.of(stat, backend)
+        return fingerprint_of(stat, fingerprinter, backend, soon=False)
 
     def kept(stat: FileStat) -> str | None:
         known = None if previous is None else previous.entries.get(stat.path)

@@ -17,7 +17,7 @@ from assetstore.assets.paths import extension
 from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFile, Span, Version
 from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
-from assetstore.names.fingerprint import Fingerprinter
+from assetstore.names.fingerprint import Fingerprint
 from assetstore.rewrite import graph
 from assetstore.rewrite.graph import MAX_BYTES, Fault, Source, StatOf, is_referrer
 from assetstore.util.background import DeferredCache, on_event_loop
@@ -71,7 +71,7 @@ class RewrittenBackend:
     def __init__(
         self,
         inner: Backend,
-        fingerprinter: Fingerprinter,
+        fingerprinter: Fingerprint,
         *,
         strict: bool = False,
         prefixes: Sequence[str] = (),
@@ -364,7 +364,7 @@ class RewrittenReader:
 
 def rewritten(
     backend: Backend,
-    fingerprinter: Fingerprinter | None,
+    fingerprinter: Fingerprint | None,
     references: object,
     *,
     prefixes: Sequence[str] = (),

@@ -68,7 +68,7 @@ class Background:
         self._name = name
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: _Thread | None = None
         #: What the last call raised; ``None`` after one that returned.
         self.error: Exception | None = None
         self._failures = 0
@@ -94,8 +94,14 @@ class Background:
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread runs; false in it after :meth:`close`, so that a long call can break off."""
+        """Whether the thread runs."""
         return self._thread is not None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the caller runs in the thread and is to end, so that a long call can break off."""
+        me = threading.current_thread()
+        return isinstance(me, _Thread) and me.background() is self and me is not self._thread
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
@@ -109,7 +115,7 @@ class Background:
             # The end of the object wakes the thread, which then finds no object and ends too.
             if (method := self._work()) is not None:
                 weakref.finalize(method.__self__, wake.set).atexit = False  # type: ignore[attr-defined]
-            self._thread = threading.Thread(target=_run, args=(weakref.ref(self), wake), name=self._name, daemon=True)
+            self._thread = _Thread(weakref.ref(self), wake, self._name)
             self._thread.start()
 
     def _once(self) -> float | None:
@@ -134,15 +140,21 @@ class Background:
                 self._thread = None
 
 
-def _run(background: weakref.ref[Background], wake: threading.Event) -> None:
-    # No reference is held over the sleep, or the object would live for as long as its thread.
-    while (mine := background()) is not None and (sleep := mine._once()) is not None:
-        del mine
-        wake.wait(LINGER_SECONDS if sleep == math.inf else min(sleep, LONGEST_SECONDS))
-        if sleep == math.inf and (mine := background()) is not None:
-            mine._end_idle()
+class _Thread(threading.Thread):
+    def __init__(self, background: weakref.ref[Background], wake: threading.Event, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.background = background
+        self._wake = wake
+
+    def run(self) -> None:
+        # No reference is held over the sleep, or the object would live for as long as its thread.
+        while (mine := self.background()) is not None and (sleep := mine._once()) is not None:
             del mine
-        wake.clear()
+            self._wake.wait(LINGER_SECONDS if sleep == math.inf else min(sleep, LONGEST_SECONDS))
+            if sleep == math.inf and (mine := self.background()) is not None:
+                mine._end_idle()
+                del mine
+            self._wake.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +245,14 @@ class DeferredCache(Generic[Item, Value]):
 
     Args:
         compute: the value of an item; ``None`` where it has none (yet), which is tried again later.
-            ``AssetNotFound`` and ``BackendError`` are logged and count as ``None``.
+            In the background, and in :meth:`get`, what it raises of storage is logged and counts as ``None``.
         key: what identifies an item; by default the item itself.
         cost: what computing an item takes; by default all cost the same.
         seconds: how old a value may become before it is computed again; an event loop gets the old one meanwhile.
+        retry_seconds: how long a failure stands before it is tried again.
+        wanted_seconds: what waits and was not requested for so long is dropped.
         max_count: how many values are kept.
+        max_waiting: how many items may wait; further ones are refused, and come again with the next use.
         what: what a warning says that cannot be done, before the item.
     """
 
@@ -247,9 +262,11 @@ class DeferredCache(Generic[Item, Value]):
         *,
         key: Callable[[Item], Hashable] | None = None,
         cost: Callable[[Item], float] | None = None,
-        seconds: float = math.inf,
+        seconds: float | Callable[[Value], float] = math.inf,
         retry_seconds: float = FAILED_SECONDS,
+        wanted_seconds: float = math.inf,
         max_count: int = MAX_VALUES,
+        max_waiting: int = MAX_WAITING,
         what: str = "read what pages say of",
         name: str = "assetstore-deferred",
     ) -> None:
@@ -258,11 +275,14 @@ class DeferredCache(Generic[Item, Value]):
         self._cost = cost
         self._seconds = seconds
         self._retry_seconds = retry_seconds
+        self._wanted_seconds = wanted_seconds
+        self._max_waiting = max_waiting
         self._what = what
         self._values: LRU[Hashable, tuple[Value, float]] = LRU(max_count)
         self._failed: LRU[Hashable, float] = LRU(max_count)
         self._queue: list[tuple[float, int, Hashable]] = []
-        self._waiting: dict[Hashable, Item] = {}
+        #: What waits, and when it was last requested (monotonic seconds).
+        self._waiting: dict[Hashable, tuple[Item, float]] = {}
         self._running: dict[Hashable, threading.Event] = {}
         self._count = 0
         self._idle = threading.Event()
@@ -273,7 +293,7 @@ class DeferredCache(Generic[Item, Value]):
 
     def get(self, item: Item) -> Value | None:
         """The value of *item*, computed first where no event loop waits for it; ``None`` if there is none (yet)."""
-        return self.soon(item) if on_event_loop() else self._find(item, self.now)
+        return self.soon(item) if on_event_loop() else self._find(item, self._try)
 
     def soon(self, item: Item) -> Value | None:
         """The value of *item* if there is one, however old; it is computed in the background where it is needed."""
@@ -284,7 +304,11 @@ class DeferredCache(Generic[Item, Value]):
         return self._values.get(self._key(item), (None, 0.0))[0]
 
     def now(self, item: Item) -> Value | None:
-        """Compute the value of *item* in this thread, or wait for the thread that does."""
+        """The value of *item*, computed in this thread where it is needed; raises what *compute* does."""
+        return self._find(item, self.compute)
+
+    def compute(self, item: Item) -> Value | None:
+        """Compute the value of *item* in this thread, whatever is known, or wait for the thread that does."""
         key = self._key(item)
         with self._lock:
             running = self._running.get(key)
@@ -294,7 +318,10 @@ class DeferredCache(Generic[Item, Value]):
             running.wait()
             return self.known(item)
         try:
-            return self._keep(key, self._value(item))
+            return self._keep(key, self._compute(item))
+        except BaseException:
+            self._keep(key, None)
+            raise
         finally:
             with self._lock:
                 self._running.pop(key, None)
@@ -308,6 +335,16 @@ class DeferredCache(Generic[Item, Value]):
         """Wait until nothing is left to compute, for tests and at start-up; whether it came to that."""
         return self._idle.wait(seconds)
 
+    def values(self) -> list[Value]:
+        """Every value that is kept, the least recently used first."""
+        return [value for _, (value, _) in self._values.items()]
+
+    def expire(self) -> None:
+        """Compute every value again at its next use; an event loop gets the old one meanwhile."""
+        for key, (value, _) in self._values.items():
+            self._values.put(key, (value, 0.0))
+        self._failed.clear()
+
     def close(self) -> None:
         """Drop what waits, and end the thread; the next use starts another."""
         with self._lock:
@@ -316,8 +353,8 @@ class DeferredCache(Generic[Item, Value]):
 
     @property
     def is_closing(self) -> bool:
-        """In the background thread: whether it is to end, so that a long computation can break off."""
-        return not self._background.is_running
+        """Whether the caller runs in the background and is to end, so that a long computation can break off."""
+        return self._background.is_ending
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
@@ -333,47 +370,54 @@ class DeferredCache(Generic[Item, Value]):
         computed = compute(item)
         return value if computed is None else computed
 
-    def _value(self, item: Item) -> Value | None:
+    def _try(self, item: Item) -> Value | None:
         try:
-            return self._compute(item)
+            return self.compute(item)
         except (AssetNotFound, BackendError) as error:
             _log.warning("cannot %s %s: %s", self._what, item, error)
-            if isinstance(error, BackendUnavailable) and len(self._waiting) > 1:
+            if isinstance(error, BackendUnavailable):
                 with self._lock:
                     self._clear()  # the others would fail too; they come again with the next use
             return None
 
     def _keep(self, key: Hashable, value: Value | None) -> Value | None:
+        now = time.monotonic()
         if value is None:
-            self._failed.put(key, time.monotonic() + self._retry_seconds)
+            self._failed.put(key, now + self._retry_seconds)
         else:
-            self._values.put(key, (value, time.monotonic() + self._seconds))
+            self._values.put(key, (value, now + (self._seconds(value) if callable(self._seconds) else self._seconds)))
         return value
 
     def _enqueue(self, item: Item) -> None:
         key = self._key(item)
+        now = time.monotonic()
         with self._lock:
-            if key in self._waiting or len(self._waiting) >= MAX_WAITING:
+            if key in self._waiting:
+                self._waiting[key] = item, now
                 return
-            self._waiting[key] = item
+            if len(self._waiting) >= self._max_waiting:
+                return
+            self._waiting[key] = item, now
             self._count += 1
             heapq.heappush(self._queue, (self._cost(item) if self._cost else 0.0, self._count, key))
             self._idle.clear()
         self._background.wake()
 
     def _work(self) -> float:
-        while self._background.is_running:
+        while not self._background.is_ending:
             with self._lock:
                 if not self._queue:
                     self._idle.set()
                     return math.inf
                 key = heapq.heappop(self._queue)[2]
-                item = self._waiting[key]
+                if (waiting := self._waiting.get(key)) is None:
+                    continue
+            item, wanted_at = waiting
             try:
-                self.now(item)
+                if time.monotonic() - wanted_at < self._wanted_seconds:
+                    self._try(item)
             except Exception:
                 _log.exception("cannot %s %s", self._what, item)
-                self._failed.put(key, time.monotonic() + self._retry_seconds)
             finally:
                 with self._lock:
                     self._waiting.pop(key, None)

@@ -18,7 +18,7 @@ from assetstore.backends.reader import Reader, reader_of
 from assetstore.errors import VersionChanged
 from assetstore.http import encodings as room
 from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, Offer, Variants
-from assetstore.names.base import Asset, LiveResolver
+from assetstore.names.base import Asset, LocalResolver
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def reader(backend: LocalBackend) -> Reader:
 
 @pytest.fixture
 def variants(backend: LocalBackend, reader: Reader) -> Variants:
-    return Variants(backend, reader, LiveResolver(backend, None))
+    return Variants(backend, reader, LocalResolver(backend, None))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reade
         def stat(self, path: str) -> FileStat:
             raise AssertionError("that would be a request")
 
-    class Known(LiveResolver):
+    class Known(LocalResolver):
         def find(self, path: str) -> Asset | None:
             known = {"css/app.css.br": FileStat("css/app.css.br", 1, MODIFIED_NS)}
             return Asset(path, None, known[path]) if path in known else None
@@ -188,7 +188,7 @@ def test_what_gains_nothing_is_offered_no_more(variants: Variants, tree: Path, m
 
 
 def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, tree: Path, made: list[str]) -> None:
-    small = Variants(backend, reader, LiveResolver(backend, None), budget_bytes=3000)
+    small = Variants(backend, reader, LocalResolver(backend, None), budget_bytes=3000)
 
     async def many() -> None:
         for number in range(20):
@@ -201,7 +201,7 @@ def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, t
 
 
 def test_a_budget_of_nothing_makes_nothing(backend: LocalBackend, reader: Reader) -> None:
-    none = Variants(backend, reader, LiveResolver(backend, None), budget_bytes=0)
+    none = Variants(backend, reader, LocalResolver(backend, None), budget_bytes=0)
     assert asyncio.run(none.offer(STAT, "css/app.css")).codings == ()
 
 

@@ -12,7 +12,7 @@ from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, put
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.http.etags import Versions
-from assetstore.names.base import Asset, LiveResolver
+from assetstore.names.base import Asset, LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint, Fingerprinter, MtimeFingerprint
 
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -30,7 +30,7 @@ class Remote(LocalBackend):
 
 
 def versions_of(backend: Backend, fingerprinter: Fingerprinter | None) -> Versions:
-    return Versions(backend, fingerprinter, LiveResolver(backend, fingerprinter))
+    return Versions(backend, fingerprinter, LocalResolver(backend, fingerprinter))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_tag_of_a_local_file(tree: Path, fingerprinter: Fingerprinter | None
 
 
 def test_a_manifest_makes_the_tag_follow_content(tree: Path) -> None:
-    class Published(LiveResolver):
+    class Published(LocalResolver):
         def find(self, path: str) -> Asset | None:
             return Asset(path, OTHER, sha256=DIGEST)
 
@@ -114,7 +114,7 @@ def test_is_retained(tree: Path, stat: FileStat, expected: bool) -> None:
 
 
 def test_a_manifest_vouches_for_what_is_retained(tree: Path) -> None:
-    class Vouching(LiveResolver):
+    class Vouching(LocalResolver):
         def vouches(self, path: str, fingerprint: str) -> bool:
             return (path, fingerprint) == ("a", OTHER)
 

@@ -14,7 +14,7 @@ from assetstore.backends.remote import CachedReader, CacheSettings, RemoteLimits
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.mounts.urls import NO_HOST
-from assetstore.names.base import LiveResolver
+from assetstore.names.base import LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 from assetstore.names.lazy import LazyResolver
 from assetstore.names.listing import IndexResolver
@@ -76,7 +76,7 @@ class TestChecks:
 class TestDecisions:
     def test_a_directory_is_looked_at_and_read_without_a_cache(self, asset_tree: Path) -> None:
         mount = wired(asset_tree)
-        assert isinstance(mount.resolver, LiveResolver)
+        assert isinstance(mount.resolver, LocalResolver)
         assert isinstance(mount.reader, LocalReader)
         assert mount.remote is None
         assert mount.hosts is NO_HOST

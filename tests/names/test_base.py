@@ -12,7 +12,7 @@ import pytest
 from assetstore.backends import open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import BackendUnavailable
-from assetstore.names.base import HASH_INLINE_BYTES, STAT_SECONDS, Asset, LiveResolver
+from assetstore.names.base import HASH_INLINE_BYTES, STAT_SECONDS, Asset, LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 
 
@@ -28,7 +28,7 @@ def test_an_asset_knows_its_fingerprinted_path_and_url() -> None:
 
 
 def test_what_is_remembered_is_not_asked_again_at_once(backend: Backend, asset_tree: Path) -> None:
-    resolver = LiveResolver(backend, MtimeFingerprint(), seconds=60)
+    resolver = LocalResolver(backend, MtimeFingerprint(), seconds=60)
     found = resolver.find("robots.txt")
     (asset_tree / "robots.txt").unlink()
     assert resolver.find("robots.txt") is found
@@ -42,7 +42,7 @@ def test_a_stat_is_remembered_for_less_than_a_second() -> None:
 
 def test_all_lists_every_asset(backend: Backend, asset_tree: Path) -> None:
     files = {file.relative_to(asset_tree).as_posix() for file in asset_tree.rglob("*") if file.is_file()}
-    assert {asset.path for asset in LiveResolver(backend, None).all()} == files
+    assert {asset.path for asset in LocalResolver(backend, None).all()} == files
 
 
 def test_storage_that_fails_gives_no_name_and_a_warning(
@@ -52,14 +52,14 @@ def test_storage_that_fails_gives_no_name_and_a_warning(
         raise BackendUnavailable("the disk is gone", path=path)
 
     monkeypatch.setattr(backend, "stat", fail)
-    assert LiveResolver(backend, None).find("robots.txt") is None
+    assert LocalResolver(backend, None).find("robots.txt") is None
     assert "the disk is gone" in caplog.text
 
 
 def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, asset_tree: Path) -> None:
     content = b"x" * (HASH_INLINE_BYTES + 1)
     (asset_tree / "large.bin").write_bytes(content)
-    resolver = LiveResolver(backend, ContentFingerprint())
+    resolver = LocalResolver(backend, ContentFingerprint())
 
     async def ask() -> tuple[Asset | None, Asset | None]:
         first = resolver.find("large.bin")
@@ -79,14 +79,14 @@ def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, asset_tree:
 def test_without_an_event_loop_a_large_file_is_hashed_at_once(backend: Backend, asset_tree: Path) -> None:
     content = b"x" * (HASH_INLINE_BYTES + 1)
     (asset_tree / "large.bin").write_bytes(content)
-    found = LiveResolver(backend, ContentFingerprint()).find("large.bin")
+    found = LocalResolver(backend, ContentFingerprint()).find("large.bin")
     assert found is not None
     assert found.fingerprint == hashlib.sha256(content).hexdigest()
 
 
 def test_what_is_remembered_is_bounded(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assetstore.names.base.REMEMBERED", 10)
-    resolver = LiveResolver(backend, None)
+    resolver = LocalResolver(backend, None)
     for number in range(100):
         resolver.find(f"missing-{number}")
     assert len(resolver._remembered) <= 10

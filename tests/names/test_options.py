@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
-from assetstore.names.base import LiveResolver
+from assetstore.names.base import LocalResolver
 from assetstore.names.lazy import LazyResolver
 from assetstore.names.listing import IndexResolver
 from assetstore.names.options import Index
@@ -103,7 +103,7 @@ def test_storage_without_a_listing_is_lazy_and_local_disk_is_live(tmp_path: obje
     cdn = assets.static("/a/", root="https://cdn.example.com/", name="a")
     local = assets.static("/b/", root=str(tmp_path), name="b")
     assert isinstance(cdn.resolver, LazyResolver)
-    assert isinstance(local.resolver, LiveResolver)
+    assert isinstance(local.resolver, LocalResolver)
 
 
 def test_a_bucket_is_listed_by_default(moto_bucket: S3Bucket, behind: FaultProxy) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.names.base import Asset, LiveResolver
+from assetstore.names.base import Asset, LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint
 from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.templates.integrity import IntegrityBook, is_integrity
@@ -25,7 +25,7 @@ def backend(asset_tree: Path) -> LocalBackend:
 
 
 def asset(backend: LocalBackend | RewrittenBackend, path: str = "css/app.css") -> Asset:
-    found = LiveResolver(backend, ContentFingerprint()).find(path)
+    found = LocalResolver(backend, ContentFingerprint()).find(path)
     assert found is not None
     return found
 

@@ -1,4 +1,4 @@
-"""Learning anew: never two at once, jittered, patient with storage that fails, and over with its owner."""
+"""BackgroundResolver anew: never two at once, jittered, patient with storage that fails, and over with its owner."""
 
 from __future__ import annotations
 
