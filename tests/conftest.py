@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from saved import saved_a_while_ago
+
 pytest_plugins = [
     "assetstore.testing",
     "servers.programs",
@@ -105,6 +107,7 @@ def asset_tree(tmp_path: Path) -> Path:
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"one from {path}\n")
+    saved_a_while_ago(root)
     return root
 
 

@@ -39,13 +39,17 @@ class Versions:
 
     async def etag(self, stat: FileStat) -> str | None:
         """The entity tag of the plain bytes; ``None`` only for remote files of which nothing is reported."""
-        if self._backend.remote or (not self._needs_digest(stat) and is_telling(stat.mtime_ns, time.time_ns())):
+        if self._backend.remote or not self._is_of_digest(stat):
             return etag_of_stat(stat)
         digest = await self._digest(stat)
         return etag_of_digest(digest) if digest is not None else _etag_of_version(stat)
 
-    async def is_current(self, stat: FileStat, fingerprint: str) -> bool:
-        """Whether *fingerprint* is that of the plain file which *stat* describes; false where that is not known yet."""
+    def is_provisional(self, stat: FileStat) -> bool:
+        """Whether :meth:`etag` will be another one as soon as the digest of this version is known."""
+        return not self._backend.remote and self._is_of_digest(stat) and self._digests.known(stat) is None
+
+    async def is_current(self, stat: FileStat, fingerprint: str) -> bool | None:
+        """Whether *fingerprint* is that of the plain file which *stat* describes; ``None`` if that is not known yet."""
         if stat.fingerprint is not None:
             return stat.fingerprint == fingerprint
         if stat.published_fingerprint == fingerprint:
@@ -56,20 +60,23 @@ class Versions:
             await self._digest(stat)
         return self._fingerprint.is_of(fingerprint, stat, self._backend)
 
-    async def is_retained(self, stat: FileStat, path: str, fingerprint: str) -> bool:
-        """Whether the file stored under a fingerprinted name is that very version of *path*."""
+    async def is_retained(self, stat: FileStat, path: str, fingerprint: str) -> bool | None:
+        """Whether the file stored under a fingerprinted name is that very version of *path*; ``None`` as above."""
         if stat.fingerprint is not None:
             return stat.fingerprint == fingerprint
         if fingerprint in {stat.published_fingerprint, stat.sha256}:
             return True
         stored = self._resolver.stored(fingerprints.add(path, fingerprint))
-        if stored is None:
-            return self._by_content and not self._backend.remote and await self._digest(stat) == fingerprint
-        return stored.size == stat.size and await self._digest(stat) == stored.sha256
+        if stored is not None and stored.size != stat.size:
+            return False
+        if stored is None and (not self._by_content or self._backend.remote):
+            return False
+        digest = await self._digest(stat)
+        return None if digest is None else digest == (fingerprint if stored is None else stored.sha256)
 
-    def _needs_digest(self, stat: FileStat) -> bool:
-        """Whether the tag is made of the digest, so that all servers of a fleet can say the same."""
-        if self._by_content:
+    def _is_of_digest(self, stat: FileStat) -> bool:
+        """Whether the tag is made of the digest: so that all servers of a fleet say the same, or as no time tells."""
+        if self._by_content or not is_telling(stat.mtime_ns, time.time_ns()):
             return True
         known = self._resolver.find(stat.path)  # published with its digest
         return known is not None and known.sha256 is not None

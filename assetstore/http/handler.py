@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from assetstore.backends.base import WHOLE, Span
@@ -36,7 +37,7 @@ class AssetHandler:
         self._mount = mount
         self._offload = None if offload is None else offload.for_mount(mount)
         self._policy = Policy(mount.public, mount.cross_origin, mount.headers, mount.shared_cache)
-        versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
+        self._versions = versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
         variants = Variants(mount.backend, mount.reader, mount.resolver, mount.compress_bytes)
         self._memory = Memory(0, plan_bytes=0) if memory is None else memory
         self._recall = Recall(self._memory, mount, bodies=offload is None)
@@ -79,7 +80,8 @@ class AssetHandler:
         try:
             extensions = scope.get("extensions") or ()
             with_bytes = not is_for_server(answer, selection.chosen.size, extensions)
-            answer = await self._recall.keep(key, look, answer, selection, with_bytes=with_bytes)
+            if not selection.provisional:
+                answer = await self._recall.keep(key, look, answer, selection, with_bytes=with_bytes)
             if self._offload is not None:
                 answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
             await deliver(answer, selection.opened, receive, send, extensions)
@@ -98,7 +100,8 @@ class AssetHandler:
 
     async def _select(self, found: Found, request: AssetRequest, now: float) -> Selection:
         try:
-            return await self._selector.select(found, request, now)
+            selection = await self._selector.select(found, request, now)
+            return replace(selection, provisional=found.provisional or self._versions.is_provisional(found.stat))
         except BaseException:
             await found.aclose()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assetstore.assets import paths
 from assetstore.backends.base import FileStat, Span
@@ -29,6 +29,8 @@ class Found:
     verified: bool = False
     #: The URL asks for no other version than this.
     current: bool = True
+    #: Whether the fingerprint is that of this version will be known before long, so that nothing is to be kept of it.
+    provisional: bool = False
 
     async def aclose(self) -> None:
         """Close the file if it is open."""
@@ -78,7 +80,7 @@ class Lookup:
             found = await self._take(logical, logical, span)
         async with _closing_on_error(found):
             current = await self._versions.is_current(found.stat, fingerprint)
-        return Found(found.stat, found.opened, logical, verified=current, current=current)
+        return _judged(found, current, is_current=current is not False)
 
     async def _take_current(self, asset: Asset, fingerprint: str, span: Span | None) -> Found | None:
         try:
@@ -86,8 +88,9 @@ class Lookup:
         except AssetNotFound:
             return None
         async with _closing_on_error(found):
-            if await self._versions.is_current(found.stat, fingerprint):
-                return Found(found.stat, found.opened, asset.path, verified=True)
+            current = await self._versions.is_current(found.stat, fingerprint)
+            if current is not False:
+                return _judged(found, current)
         await found.aclose()
         return None
 
@@ -105,8 +108,7 @@ class Lookup:
     async def _take_retained(self, path: str, logical: str, fingerprint: str, span: Span | None) -> Found:
         found = await self._take(path, logical, span)
         async with _closing_on_error(found):
-            verified = await self._versions.is_retained(found.stat, logical, fingerprint)
-        return Found(found.stat, found.opened, logical, verified=verified)
+            return _judged(found, await self._versions.is_retained(found.stat, logical, fingerprint))
 
     async def _take(self, path: str, logical: str, span: Span | None) -> Found:
         reader = self._mount.reader
@@ -118,6 +120,10 @@ class Lookup:
             else:
                 return Found(opened.stat, opened, logical)
         return Found(await reader.stat(path), None, logical)
+
+
+def _judged(found: Found, verified: bool | None, *, is_current: bool = True) -> Found:
+    return replace(found, verified=verified is True, current=is_current, provisional=verified is None)
 
 
 @asynccontextmanager

@@ -31,6 +31,8 @@ class Selection:
     #: The codings in which it could be had besides its plain bytes, and what tells those apart.
     codings: tuple[str, ...]
     identity: Validators
+    #: Whether it will be another one before long though no file changes, so that nothing is to be kept of it.
+    provisional: bool = False
 
     async def aclose(self) -> None:
         """Close the file if there is one."""

@@ -111,11 +111,12 @@ class Fingerprint:
         """As :meth:`of`, but ``None`` for now where an event loop or the network would have to be waited for."""
         return stat.fingerprint or self._make(stat, backend, self.digests.soon)
 
-    def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool:
-        """Whether *fingerprint* is that of this version, and tells it from every other: false as long as that is unknown."""
-        return self.soon(stat, backend) == fingerprint and (
-            stat.fingerprint is not None or self._tells(stat, time.time_ns())
-        )
+    def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool | None:
+        """Whether *fingerprint* is that of this version and of no other; ``None`` if that is not known yet."""
+        made = self.soon(stat, backend)
+        if made != fingerprint:
+            return None if made is None and self.needs_digest(stat) else False
+        return stat.fingerprint is not None or self._tells(stat, time.time_ns())
 
     def needs_digest(self, stat: FileStat) -> bool:
         """Whether the digest of this version goes into its fingerprint."""
@@ -128,8 +129,8 @@ class Fingerprint:
     def _make(self, stat: FileStat, backend: Backend, digest: Digest) -> str | None:
         raise NotImplementedError
 
-    def _tells(self, stat: FileStat, now_ns: int) -> bool:
-        """Whether the fingerprint of this version can be that of no other."""
+    def _tells(self, stat: FileStat, now_ns: int) -> bool | None:
+        """Whether the fingerprint of this version can be that of no other; ``None`` if that is not known yet."""
         return True
 
 
@@ -158,10 +159,12 @@ class MtimeFingerprint(Fingerprint):
             )
         return _of_time(stat, stat.validator)
 
-    def _tells(self, stat: FileStat, now_ns: int) -> bool:
-        return stat.validator is not None or (
-            is_telling(stat.mtime_ns, now_ns) and now_ns - (stat.mtime_ns or 0) >= SAVED_NS
-        )
+    def _tells(self, stat: FileStat, now_ns: int) -> bool | None:
+        if stat.validator is not None:
+            return True
+        if not is_telling(stat.mtime_ns, now_ns):
+            return False
+        return True if now_ns - (stat.mtime_ns or 0) >= SAVED_NS else None
 
     def needs_digest(self, stat: FileStat) -> bool:
         return False
@@ -195,7 +198,7 @@ class TimeFingerprint(MtimeFingerprint):
             and not is_telling(stat.mtime_ns, time.time_ns())
         )
 
-    def _tells(self, stat: FileStat, now_ns: int) -> bool:
+    def _tells(self, stat: FileStat, now_ns: int) -> bool | None:
         return self.needs_digest(stat) or super()._tells(stat, now_ns)
 
 

@@ -159,10 +159,11 @@ class PublishedFingerprint(Fingerprint):
                 return entry.fingerprint
         return fingerprint_of(stat, self._otherwise, backend, soon=True)
 
-    def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool:
+    def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool | None:
         entry = self._entry(stat)
         if entry is not None and entry.fingerprint == fingerprint:
-            return _has_bytes(entry, stat, self.digests.soon(stat, backend))
+            digest = self.digests.soon(stat, backend)
+            return None if digest is None else _has_bytes(entry, stat, digest)
         return self._otherwise is not None and self._otherwise.is_of(fingerprint, stat, backend)
 
     def needs_digest(self, stat: FileStat) -> bool:

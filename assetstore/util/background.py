@@ -415,7 +415,7 @@ class DeferredCache(Generic[Item, Value]):
             item, wanted_at = waiting
             try:
                 if time.monotonic() - wanted_at < self._wanted_seconds:
-                    self._try(item)
+                    self._find(item, self._try)
             except Exception:
                 _log.exception("cannot %s %s", self._what, item)
             finally:

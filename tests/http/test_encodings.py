@@ -53,6 +53,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 STAT = FileStat("css/app.css", len(STYLE), MODIFIED_NS)
 
 
+@pytest.fixture
+def stat(backend: LocalBackend) -> FileStat:
+    """The style sheet as it was looked up."""
+    return backend.stat("css/app.css")
+
+
 def test_a_style_sheet_is_offered_in_every_coding(variants: Variants) -> None:
     assert asyncio.run(variants.offer(STAT, "css/app.css")) == Offer(CODINGS)
 
@@ -143,31 +149,33 @@ def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reade
     assert set(offer.siblings) == {"br"}
 
 
-def test_a_variant_is_made_once(variants: Variants, made: list[str]) -> None:
+def test_a_variant_is_made_once(variants: Variants, stat: FileStat, made: list[str]) -> None:
     async def twice() -> None:
-        first = await variants.make(STAT, "gzip", None)
+        first = await variants.make(stat, "gzip", None)
         assert first is not None
         assert gzip.decompress(first) == STYLE
-        assert await variants.make(STAT, "gzip", None) is first
+        assert await variants.make(stat, "gzip", None) is first
 
     asyncio.run(twice())
     assert made == ["gzip"]
 
 
-def test_many_who_ask_at_once_share_one_making(variants: Variants, made: list[str]) -> None:
+def test_many_who_ask_at_once_share_one_making(variants: Variants, stat: FileStat, made: list[str]) -> None:
     async def at_once() -> None:
-        results = await asyncio.gather(*(variants.make(STAT, "br", None) for _ in range(50)))
+        results = await asyncio.gather(*(variants.make(stat, "br", None) for _ in range(50)))
         assert len({id(each) for each in results}) == 1
 
     asyncio.run(at_once())
     assert made == ["br"]
 
 
-def test_another_version_is_made_anew(variants: Variants, tree: Path, made: list[str]) -> None:
+def test_another_version_is_made_anew(
+    variants: Variants, backend: LocalBackend, stat: FileStat, tree: Path, made: list[str]
+) -> None:
     async def both() -> None:
-        await variants.make(STAT, "gzip", None)
+        await variants.make(stat, "gzip", None)
         put(tree, "css/app.css", STYLE[::-1], MODIFIED_NS + 1)
-        newer = FileStat("css/app.css", len(STYLE), MODIFIED_NS + 1)
+        newer = backend.stat("css/app.css")
         second = await variants.make(newer, "gzip", None)
         assert second is not None
         assert gzip.decompress(second) == STYLE[::-1]
@@ -181,10 +189,12 @@ def test_a_file_that_is_another_by_now_makes_no_variant(variants: Variants) -> N
         asyncio.run(variants.make(FileStat("css/app.css", len(STYLE), MODIFIED_NS - 1), "gzip", None))
 
 
-def test_what_gains_nothing_is_offered_no_more(variants: Variants, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_gains_nothing_is_offered_no_more(
+    variants: Variants, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(room, "compress", lambda data, coding: None)
-    assert asyncio.run(variants.make(STAT, "br", None)) is None
-    assert asyncio.run(variants.offer(STAT, "css/app.css")).codings == ("zstd", "gzip")
+    assert asyncio.run(variants.make(stat, "br", None)) is None
+    assert asyncio.run(variants.offer(stat, "css/app.css")).codings == ("zstd", "gzip")
 
 
 def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, tree: Path, made: list[str]) -> None:
@@ -193,7 +203,7 @@ def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, t
     async def many() -> None:
         for number in range(20):
             put(tree, f"{number}.css", STYLE + bytes([65 + number]))
-            await small.make(FileStat(f"{number}.css", len(STYLE) + 1, MODIFIED_NS), "br", None)
+            await small.make(backend.stat(f"{number}.css"), "br", None)
         assert small._bytes <= 3000
         assert small._bytes == sum(200 + len(each or b"") for each in small._made.values())
 
@@ -206,7 +216,7 @@ def test_a_budget_of_nothing_makes_nothing(backend: LocalBackend, reader: Reader
 
 
 def test_who_would_wait_too_long_gets_the_plain_bytes(
-    variants: Variants, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Variants, backend: LocalBackend, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
 
@@ -218,9 +228,9 @@ def test_who_would_wait_too_long_gets_the_plain_bytes(
 
     async def crowd() -> None:
         count = room.MAX_COMPRESSING + room.MAX_WAITING + 5
-        stats = [FileStat(f"{number}.css", len(STYLE), MODIFIED_NS) for number in range(count)]
-        for stat in stats:
-            put(tree, stat.path, STYLE)
+        for number in range(count):
+            put(tree, f"{number}.css", STYLE)
+        stats = [backend.stat(f"{number}.css") for number in range(count)]
         tasks = [asyncio.create_task(variants.make(stat, "br", None)) for stat in stats]
         await asyncio.wait_for(asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED), 5)
         assert sum(task.done() for task in tasks) == 5
@@ -231,7 +241,7 @@ def test_who_would_wait_too_long_gets_the_plain_bytes(
 
 
 def test_who_waits_for_a_making_that_is_cancelled_is_not_left_waiting(
-    variants: Variants, monkeypatch: pytest.MonkeyPatch
+    variants: Variants, stat: FileStat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
 
@@ -242,9 +252,9 @@ def test_who_waits_for_a_making_that_is_cancelled_is_not_left_waiting(
     monkeypatch.setattr(room, "compress", slow)
 
     async def cancel_the_first() -> None:
-        first = asyncio.create_task(variants.make(STAT, "br", None))
+        first = asyncio.create_task(variants.make(stat, "br", None))
         await asyncio.sleep(0.05)
-        second = asyncio.create_task(variants.make(STAT, "br", None))
+        second = asyncio.create_task(variants.make(stat, "br", None))
         await asyncio.sleep(0.05)
         first.cancel()
         go.set()

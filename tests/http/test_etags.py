@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ import pytest
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, put
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.http.etags import Versions
-from assetstore.names.base import Asset, LocalResolver
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprinter, MtimeFingerprint
+from assetstore.http.etags import WAIT_BYTES, Versions
+from assetstore.names.base import Asset, LocalResolver, Stored
+from assetstore.names.fingerprint import SAVED_NS, ContentFingerprint, Fingerprint, MtimeFingerprint, TimeFingerprint
 
 DIGEST = hashlib.sha256(DATA).hexdigest()
 OTHER = "0" * 64
@@ -29,7 +30,7 @@ class Remote(LocalBackend):
         raise AssertionError("that would be a request")
 
 
-def versions_of(backend: Backend, fingerprinter: Fingerprinter | None) -> Versions:
+def versions_of(backend: Backend, fingerprinter: Fingerprint | None) -> Versions:
     return Versions(backend, fingerprinter, LocalResolver(backend, fingerprinter))
 
 
@@ -41,8 +42,9 @@ def versions_of(backend: Backend, fingerprinter: Fingerprinter | None) -> Versio
         pytest.param(ContentFingerprint(), DIGEST[:32], id="content where content makes the names"),
     ],
 )
-def test_the_tag_of_a_local_file(tree: Path, fingerprinter: Fingerprinter | None, expected: str) -> None:
-    assert asyncio.run(versions_of(LocalBackend(tree), fingerprinter).etag(STAT)) == expected
+def test_the_tag_of_a_local_file(tree: Path, fingerprinter: Fingerprint | None, expected: str) -> None:
+    backend = LocalBackend(tree)
+    assert asyncio.run(versions_of(backend, fingerprinter).etag(backend.stat("data.bin"))) == expected
 
 
 def test_a_manifest_makes_the_tag_follow_content(tree: Path) -> None:
@@ -52,16 +54,49 @@ def test_a_manifest_makes_the_tag_follow_content(tree: Path) -> None:
 
     backend = LocalBackend(tree)
     versions = Versions(backend, MtimeFingerprint(), Published(backend, None))
-    assert asyncio.run(versions.etag(STAT)) == DIGEST[:32]
+    assert asyncio.run(versions.etag(backend.stat("data.bin"))) == DIGEST[:32]
 
 
-def test_a_time_that_tells_nothing_makes_the_tag_follow_content(tree: Path) -> None:
-    put(tree, "data.bin", DATA, 0)
-    versions = versions_of(LocalBackend(tree), None)
-    stat = FileStat("data.bin", len(DATA), 0)
-    assert asyncio.run(versions.etag(stat)) == DIGEST[:32]
-    put(tree, "data.bin", DATA[::-1], 0)
-    assert asyncio.run(versions.etag(stat)) != DIGEST[:32]
+@pytest.mark.parametrize("seconds", [0, 1, 315_532_800, 1_700_000_000])
+def test_where_the_time_tells_nothing_the_tag_follows_content(tree: Path, seconds: int) -> None:
+    backend = LocalBackend(tree)
+    versions = versions_of(backend, TimeFingerprint())
+    put(tree, "data.bin", DATA, seconds * 10**9)
+    assert asyncio.run(versions.etag(backend.stat("data.bin"))) == DIGEST[:32]
+    put(tree, "data.bin", DATA[::-1], seconds * 10**9)
+    assert asyncio.run(versions.etag(backend.stat("data.bin"))) != DIGEST[:32]
+
+
+def test_a_large_file_has_a_tag_of_its_own_until_its_digest_is_known(tree: Path) -> None:
+    data = bytes(WAIT_BYTES + 1)
+    put(tree, "large.bin", data, 0)
+    backend = LocalBackend(tree)
+    versions, stat = versions_of(backend, fingerprint := ContentFingerprint()), backend.stat("large.bin")
+    first = asyncio.run(versions.etag(stat))
+    assert versions.is_provisional(stat)
+    assert first
+    digest = hashlib.sha256(data).hexdigest()
+    assert first != digest[:32]
+    assert asyncio.run(versions.is_current(stat, digest)) is None
+    assert fingerprint.digests.settle()
+    assert not versions.is_provisional(stat)
+    assert asyncio.run(versions.etag(stat)) == digest[:32]
+    assert asyncio.run(versions.is_current(stat, digest)) is True
+    put(tree, "large.bin", data[:-1] + b"x", 0)
+    newer = backend.stat("large.bin")
+    assert asyncio.run(versions.etag(newer)) not in {first, digest[:32]}
+
+
+def test_a_time_is_believed_two_seconds_after_it(tree: Path) -> None:
+    backend = LocalBackend(tree)
+    versions = versions_of(backend, TimeFingerprint())
+    now = time.time_ns() | 1
+    put(tree, "data.bin", DATA, now)
+    stat = backend.stat("data.bin")
+    assert asyncio.run(versions.is_current(stat, hashlib.sha256(str(now).encode()).hexdigest())) is None
+    put(tree, "data.bin", DATA, now - SAVED_NS)
+    stat = backend.stat("data.bin")
+    assert asyncio.run(versions.is_current(stat, hashlib.sha256(str(now - SAVED_NS).encode()).hexdigest())) is True
 
 
 def test_a_remote_file_is_never_read_for_its_tag(tree: Path) -> None:
@@ -73,7 +108,8 @@ def test_a_remote_file_is_never_read_for_its_tag(tree: Path) -> None:
 
 def test_a_file_that_is_gone_by_now_has_the_tag_of_its_facts(tree: Path) -> None:
     versions = versions_of(LocalBackend(tree), ContentFingerprint())
-    assert asyncio.run(versions.etag(FileStat("gone.bin", 16, 2**60))) == f"10-{2**60:x}"
+    stat = FileStat("gone.bin", 16, 2**60)
+    assert asyncio.run(versions.etag(stat)) == asyncio.run(versions.etag(stat)) is not None
 
 
 @pytest.mark.parametrize(
@@ -113,12 +149,19 @@ def test_is_retained(tree: Path, stat: FileStat, expected: bool) -> None:
         assert asyncio.run(versions.is_retained(stat, "a", OTHER)) is expected
 
 
-def test_a_manifest_vouches_for_what_is_retained(tree: Path) -> None:
-    class Vouching(LocalResolver):
-        def vouches(self, path: str, fingerprint: str) -> bool:
-            return (path, fingerprint) == ("a", OTHER)
+def test_what_a_manifest_names_is_checked_against_its_digest(tree: Path) -> None:
+    class Published(LocalResolver):
+        def stored(self, path: str) -> Stored | None:
+            return Stored(len(DATA), DIGEST) if path == f"data-{OTHER}.bin" else None
 
-    backend = Remote(tree)
-    versions = Versions(backend, None, Vouching(backend, None))
-    assert asyncio.run(versions.is_retained(FileStat("a", 1), "a", OTHER))
-    assert not asyncio.run(versions.is_retained(FileStat("a", 1), "a", DIGEST))
+    backend = LocalBackend(tree)
+    versions = Versions(backend, None, Published(backend, None))
+
+    def judge(data: bytes, fingerprint: str) -> bool | None:
+        put(tree, f"data-{fingerprint}.bin", data)
+        return asyncio.run(versions.is_retained(backend.stat(f"data-{fingerprint}.bin"), "data.bin", fingerprint))
+
+    assert judge(DATA, OTHER) is True
+    assert judge(DATA[::-1], OTHER) is False
+    assert judge(DATA[:-1], OTHER) is False
+    assert judge(DATA, DIGEST) is False

@@ -21,7 +21,8 @@ FACTS = Facts(
 @pytest.mark.parametrize(
     ("stat", "expected"),
     [
-        pytest.param(FileStat("a", 255, 10**18), "ff-de0b6b3a7640000", id="size and time"),
+        pytest.param(FileStat("a", 255, 10**18 + 1), "ff-de0b6b3a7640001", id="size and time"),
+        pytest.param(FileStat("a", 255, 10**18), None, id="a whole second tells nothing"),
         pytest.param(FileStat("a", 255, 10**18, sha256=DIGEST), DIGEST[:32], id="a checksum of the bytes comes first"),
         pytest.param(FileStat("a", 255, 10**18, "v-1"), "v-1", id="then the storage's own"),
         pytest.param(FileStat("a", 255), None, id="nothing is known"),

@@ -12,7 +12,8 @@ import pytest
 from assetstore.backends import open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import BackendUnavailable
-from assetstore.names.base import HASH_INLINE_BYTES, STAT_SECONDS, Asset, LocalResolver
+from assetstore.names.base import STAT_SECONDS, Asset, LocalResolver
+from assetstore.names.digests import TURN_BYTES
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 
 
@@ -57,7 +58,7 @@ def test_storage_that_fails_gives_no_name_and_a_warning(
 
 
 def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, asset_tree: Path) -> None:
-    content = b"x" * (HASH_INLINE_BYTES + 1)
+    content = b"x" * (TURN_BYTES + 1)
     (asset_tree / "large.bin").write_bytes(content)
     resolver = LocalResolver(backend, ContentFingerprint())
 
@@ -77,7 +78,7 @@ def test_a_large_file_is_hashed_off_the_event_loop(backend: Backend, asset_tree:
 
 
 def test_without_an_event_loop_a_large_file_is_hashed_at_once(backend: Backend, asset_tree: Path) -> None:
-    content = b"x" * (HASH_INLINE_BYTES + 1)
+    content = b"x" * (TURN_BYTES + 1)
     (asset_tree / "large.bin").write_bytes(content)
     found = LocalResolver(backend, ContentFingerprint()).find("large.bin")
     assert found is not None
@@ -85,8 +86,8 @@ def test_without_an_event_loop_a_large_file_is_hashed_at_once(backend: Backend, 
 
 
 def test_what_is_remembered_is_bounded(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assetstore.names.base.REMEMBERED", 10)
+    monkeypatch.setattr("assetstore.names.base.MAX_NAMES", 10)
     resolver = LocalResolver(backend, None)
     for number in range(100):
         resolver.find(f"missing-{number}")
-    assert len(resolver._remembered) <= 10
+    assert len(resolver._found) <= 10

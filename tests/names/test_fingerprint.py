@@ -1,17 +1,22 @@
-"""Fingerprints: how they are spelled in a name, and what they are made of (guide section 6)."""
+"""Fingerprints: how they are spelled in a name, and what they are made of."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.backends.base import FileStat
+from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.local.backend import LocalBackend
 from assetstore.errors import SettingsError
 from assetstore.names import fingerprint
+from remote_files import RemoteFiles
+from waiting import eventually
 
 HEX = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -64,67 +69,121 @@ def test_what_only_looks_like_a_fingerprint_is_part_of_the_name(path: str) -> No
     assert fingerprint.split(path) == (path, None)
 
 
-class Folder:
-    """Just enough of a backend: one folder, read with open()."""
-
-    label, remote = "a folder", False
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.opened = 0
-
-    def stat(self, path: str) -> FileStat:
-        found = (self.root / path).stat()
-        return FileStat(path, found.st_size, found.st_mtime_ns)
-
-    def open(self, path: str, span: object = None, *, validator: str | None = None) -> Folder:
-        self.opened += 1
-        self.path = path
-        return self
-
-    def chunks(self, start: int, stop: int) -> list[bytes]:
-        return [(self.root / self.path).read_bytes()[start:stop]]
-
-    def close(self) -> None: ...
-
-    def walk(self) -> list[FileStat]:
-        return []
+SECOND = 10**9
+NOW = 1_790_000_000 * SECOND + 123_456_789
 
 
-class OpenFolder(Folder):
-    """A folder whose opened file may be another version than the one that was stat'ed."""
+@pytest.fixture
+def backend(tmp_path: Path) -> LocalBackend:
+    return LocalBackend(tmp_path)
 
 
-def test_the_mtime_fingerprint_is_the_sha256_of_the_time(tmp_path: Path) -> None:
-    stat = FileStat("app.css", 3, 1_700_000_000_123_456_789)
-    expected = hashlib.sha256(b"1700000000123456789").hexdigest()
-    assert fingerprint.MtimeFingerprint().of(stat, Folder(tmp_path)) == expected  # type: ignore[arg-type]
+def saved(backend: LocalBackend, data: bytes, mtime_ns: int, path: str = "app.css") -> FileStat:
+    file = Path(backend.label) / path
+    file.write_bytes(data)
+    os.utime(file, ns=(mtime_ns, mtime_ns))
+    return backend.stat(path)
 
 
-def test_a_validator_sharpens_coarse_times(tmp_path: Path) -> None:
-    """S3 rounds to whole seconds: two writes within one differ in their ETag alone."""
-    made, folder = fingerprint.MtimeFingerprint(), Folder(tmp_path)
-    one = made.of(FileStat("a", 1, 10**18, "etag-1"), folder)  # type: ignore[arg-type]
-    two = made.of(FileStat("a", 1, 10**18, "etag-2"), folder)  # type: ignore[arg-type]
-    assert one != two
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_file_without_a_time_has_no_mtime_fingerprint_and_one_warning_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("made", [fingerprint.MtimeFingerprint(), fingerprint.TimeFingerprint()])
+def test_a_time_below_one_second_is_the_fingerprint(made: fingerprint.Fingerprint, backend: LocalBackend) -> None:
+    stat = saved(backend, b"a", 1_700_000_000_123_456_789)
+    assert made.of(stat, backend) == sha256("1700000000123456789")
+    assert made.soon(stat, backend) == sha256("1700000000123456789")
+    assert not made.needs_digest(stat)
+
+
+WHOLE_SECONDS = [
+    pytest.param(0, id="the epoch"),
+    pytest.param(SECOND, id="one second later, as Nix does"),
+    pytest.param(-5, id="before the epoch"),
+    pytest.param(315_532_800 * SECOND + 5, id="1980, where zip begins"),
+    pytest.param(499_162_500 * SECOND, id="the day npm packs with"),
+    pytest.param(1_700_000_000 * SECOND, id="a commit's time, as git archive has it"),
+    pytest.param(4_000_000_000 * SECOND + 5, id="the future"),
+]
+
+
+@pytest.mark.parametrize("mtime_ns", WHOLE_SECONDS)
+def test_where_the_time_tells_nothing_other_bytes_have_another_name(backend: LocalBackend, mtime_ns: int) -> None:
+    made = fingerprint.TimeFingerprint()
+    one = saved(backend, b"one", mtime_ns)
+    first = made.of(one, backend)
+    assert first == sha256(f"{mtime_ns} {hashlib.sha256(b'one').hexdigest()}")
+    assert made.is_of(first, one, backend)
+    two = saved(backend, b"two", mtime_ns)
+    assert made.of(two, backend) != first
+    assert made.is_of(first, two, backend) is False
+    assert made.of(saved(backend, b"one", mtime_ns + SECOND), backend) != first, "a touched file has another name too"
+
+
+@pytest.mark.parametrize("mtime_ns", WHOLE_SECONDS)
+def test_mtime_by_name_is_the_time_to_the_letter_and_then_never_immutable(
+    backend: LocalBackend, mtime_ns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made, folder = fingerprint.MtimeFingerprint(), Folder(tmp_path)
-    assert made.of(FileStat("a", 1), folder) is None  # type: ignore[arg-type]
-    assert made.of(FileStat("b", 1), folder) is None  # type: ignore[arg-type]
-    assert [record.message for record in caplog.records if "no modified times" in record.message] == [
-        record.message for record in caplog.records
-    ]
+    made = fingerprint.MtimeFingerprint()
+    for data in (b"one", b"two"):
+        stat = saved(backend, data, mtime_ns)
+        assert made.of(stat, backend) == sha256(str(mtime_ns))
+        assert made.is_of(sha256(str(mtime_ns)), stat, backend) is False
     assert len(caplog.records) == 1
+    assert "does not tell one version from the next" in caplog.text
+    assert "fingerprint=True, 'content', or a published manifest" in caplog.text
+
+
+def test_the_default_warns_of_no_time(backend: LocalBackend, caplog: pytest.LogCaptureFixture) -> None:
+    fingerprint.TimeFingerprint().of(saved(backend, b"one", 0), backend)
+    assert not caplog.records
+
+
+def test_a_file_that_may_still_be_being_written_is_not_sure_of_its_time(backend: LocalBackend) -> None:
+    made = fingerprint.TimeFingerprint()
+    now = time.time_ns() | 1
+    assert made.is_of(sha256(str(now)), saved(backend, b"half", now), backend) is None
+    then = now - fingerprint.SAVED_NS
+    assert made.is_of(sha256(str(then)), saved(backend, b"whole", then), backend) is True
+
+
+def test_a_fingerprint_is_that_of_one_file(backend: LocalBackend) -> None:
+    made = fingerprint.TimeFingerprint()
+    one, two = (saved(backend, path.encode(), 0, path) for path in ("one.css", "two.css"))
+    assert made.is_of(made.of(one, backend) or "", two, backend) is False
+
+
+def test_a_validator_sharpens_coarse_times(backend: LocalBackend) -> None:
+    """S3 rounds to whole seconds: two writes within one differ in their ETag alone."""
+    for made in (fingerprint.MtimeFingerprint(), fingerprint.TimeFingerprint()):
+        one, two = (FileStat("a", 1, 10**18, etag) for etag in ("etag-1", "etag-2"))
+        assert made.of(one, backend) == sha256(f"{10**18} etag-1") != made.of(two, backend)
+        assert made.is_of(sha256(f"{10**18} etag-1"), one, backend) is True
+
+
+@pytest.mark.parametrize("made", [fingerprint.MtimeFingerprint(), fingerprint.TimeFingerprint()])
+def test_a_file_without_a_time_has_none_and_one_warning_says_so(
+    made: fingerprint.Fingerprint, backend: LocalBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert made.of(FileStat("a", 1), backend) is None
+    assert made.of(FileStat("b", 1), backend) is None
+    assert len(caplog.records) == 1
+    assert "reports no modified times" in caplog.text
+
+
+def test_what_the_backend_decides_comes_first(backend: LocalBackend) -> None:
+    stat = FileStat("a", 1, NOW, fingerprint="its own")
+    for made in (fingerprint.TimeFingerprint(), fingerprint.ContentFingerprint(), None):
+        for soon in (False, True):
+            assert fingerprint.fingerprint_of(stat, made, backend, soon=soon) == "its own"
+    assert fingerprint.fingerprint_of(FileStat("a", 1, NOW), None, backend, soon=True) is None
 
 
 @pytest.mark.parametrize(
     ("choice", "kind"),
     [
-        (True, fingerprint.MtimeFingerprint),
+        (True, fingerprint.TimeFingerprint),
         ("mtime", fingerprint.MtimeFingerprint),
         ("content", fingerprint.ContentFingerprint),
         (False, type(None)),
@@ -135,16 +194,43 @@ def test_a_choice_names_a_fingerprinter(choice: object, kind: type) -> None:
 
 
 def test_an_unknown_choice_is_an_error_that_shows_good_ones() -> None:
-    with pytest.raises(SettingsError, match=r"fingerprint='md5' is not known; give True or 'mtime', 'content'"):
+    with pytest.raises(SettingsError, match=r"fingerprint='md5' is not known; give True, 'mtime', 'content'"):
         fingerprint.fingerprinter("md5")
 
 
-def test_a_users_own_fingerprinter_is_taken_as_it_is() -> None:
-    class Build:
-        reads = False
+class Own:
+    """A fingerprinter of the user's own that reads."""
 
-        def of(self, stat: FileStat, backend: object) -> str:
-            return "a" * 64
+    reads = True
 
-    own = Build()
-    assert fingerprint.fingerprinter(own) is own
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.faults: list[Exception] = []
+
+    def of(self, stat: FileStat, backend: Backend) -> str | None:
+        self.made.append(stat.path)
+        if self.faults:
+            raise self.faults.pop()
+        return sha256(stat.path)
+
+
+def test_a_user_s_own_is_used_at_once_where_it_reads_nothing(backend: LocalBackend) -> None:
+    own = Own()
+    own.reads = False
+    made = fingerprint.fingerprinter(own)
+    assert made is not None
+    remote = RemoteFiles(a=b"one")
+    assert made.soon(remote.facts("a"), remote) == made.of(remote.facts("a"), remote) == sha256("a")
+
+
+def test_a_user_s_own_that_reads_is_made_in_the_background_of_remote_files(caplog: pytest.LogCaptureFixture) -> None:
+    own, remote = Own(), RemoteFiles(a=b"one", b=b"two")
+    own.faults = [ZeroDivisionError("a fault of the user's own")]
+    made = fingerprint.CustomFingerprint(own)
+    assert made.soon(remote.facts("a"), remote) is None
+    assert eventually(lambda: "cannot fingerprint 'a' in remote://bucket" in caplog.text)
+    assert eventually(lambda: made.soon(remote.facts("b"), remote) == sha256("b"))
+    for _ in range(20):
+        made.soon(remote.facts("b"), remote)
+    assert own.made == ["a", "b"]
+    made.close()

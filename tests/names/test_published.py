@@ -190,7 +190,7 @@ def test_the_bucket_itself_is_served_with_the_current_and_the_retained_versions_
         assert served.get("/assets/no.css").headers["cache-control"] == "no-store"
 
 
-def test_the_resolver_knows_all_and_vouches_for_current_and_retained(shipped: Path) -> None:
+def test_the_resolver_knows_all_names_and_the_bytes_that_are_stored_under_them(shipped: Path) -> None:
     manifest = read(shipped)
     entry = manifest.entries["css/app.css"]
     old = f"css/app-{'12' * 32}.css"
@@ -201,9 +201,13 @@ def test_the_resolver_knows_all_and_vouches_for_current_and_retained(shipped: Pa
     assert (found.integrity, found.sha256) == (entry.integrity, entry.sha256)
     assert resolver.find("css/app.css") is found
     assert entry.fingerprint is not None
-    assert resolver.vouches("css/app.css", entry.fingerprint)
-    assert resolver.vouches("css/app.css", "12" * 32)
-    assert not resolver.vouches("css/app.css", "0" * 64)
+    for stored in entry.stored:
+        known = resolver.stored(stored.path)
+        assert known is not None
+        assert (known.size, known.sha256) == (stored.size, stored.sha256)
+        assert known.plain_sha256 == (None if stored.coding is None else entry.sha256)
+    assert resolver.stored(old) is None
+    assert resolver.stored(f"css/app-{'0' * 64}.css") is None
     assert resolver.find("no.css") is None
 
 
@@ -290,5 +294,6 @@ def test_a_manifest_that_did_not_change_is_not_read_again(moto_bucket: S3Bucket,
     resolver.start()
     assert resolver.knows("anything")
     assert resolver.find("css/app.css") is not None
-    assert resolver.vouches("css/app.css", resolver.manifest.entries["css/app.css"].fingerprint or "")
+    assert resolver.contact is not None
+    resolver.close()
     assert len(list(resolver.all())) == len(resolver.manifest.entries)
