@@ -10,6 +10,7 @@
 #   make test-core          the tests that need no program, no S3 server and no browser
 #   make test-lowest        those, with the lowest versions that pyproject.toml allows
 #   make test-localstack    the S3 tests against LocalStack, without Docker
+#   make storage-table      docs/reference/storages.md from the results of the contract tests
 #   make bench              the measurements of benchmarks/
 #   make soak               the soak tests for SOAK_SECONDS each (120: ten minutes in all)
 #   make lock               newest versions into the pins in requirements/
@@ -29,7 +30,7 @@ CORE = -m 'not localstack and not soak and not machine'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-serve build test-core test-lowest test-localstack bench soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-serve build test-core test-lowest test-localstack storage-table bench soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -69,6 +70,9 @@ test-lowest: .venv-lowest/bin/python
 test-localstack: $(VENV)/.dev
 	@localstack/run --install
 	@$(VENV)/bin/python -m pytest -m localstack $(ARGS)
+
+storage-table: $(VENV)/.dev
+	@$(VENV)/bin/python -m pytest -q tests/backends/test_contract.py --storage-table docs/reference/storages.md $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(VENV)/bin/python -m benchmarks $(ARGS)

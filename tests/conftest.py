@@ -18,6 +18,7 @@ pytest_plugins = [
     "servers.processes",
     "servers.s3",
     "servers.emulators",
+    "storage_table",
     "servers.fault_proxy",
     "servers.threads",
     "servers.edges",

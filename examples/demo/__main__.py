@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from examples.demo.running import run
 
     try:
-        return run(args.host, args.port, args.cdn_port)
+        return run(args.host, args.port, args.cdn_port, args.bucket)
     except AssetStoreError as error:
         return _fail(str(error))
 
@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="the site (%(default)s); 0 takes any")
     parser.add_argument("--cdn-port", type=int, default=8001, help="the site with a full ASSETS_URL (%(default)s)")
+    parser.add_argument(
+        "--bucket",
+        default="s3://demo-bucket/media",
+        metavar="URL",
+        help="the bucket to make, on an emulator: s3://, gs:// or az:// with a name and a prefix (%(default)s)",
+    )
     return parser
 
 

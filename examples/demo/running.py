@@ -30,15 +30,15 @@ class Server(uvicorn.Server):
         yield
 
 
-def run(host: str, port: int, cdn_port: int) -> int:
+def run(host: str, port: int, cdn_port: int, bucket_url: str) -> int:
     """Serve the site at both addresses until SIGINT or SIGTERM.
 
     Raises:
-        SettingsError: a port is taken.
+        SettingsError: a port is taken, or the bucket cannot be made.
     """
     with listening(host, port, "--port") as site, listening(host, cdn_port, "--cdn-port") as cdn:
         addresses = [Address("own host", _url(site)), Address("another host", _url(cdn))]
-        with filled_bucket() as bucket:
+        with filled_bucket(bucket_url) as bucket:
             apps = [
                 make_site("/assets/", bucket, addresses[0], addresses),
                 make_site(addresses[0].url + "assets/", bucket, addresses[1], addresses),

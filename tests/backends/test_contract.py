@@ -163,7 +163,7 @@ def test_a_half_read_file_can_be_closed_twice_and_leaks_no_descriptor(backend: B
 def test_a_validator_pins_the_version(storage: Storage) -> None:
     validator = storage.backend.stat("css/app.css").validator
     if validator is None:
-        pytest.skip("no validators here")
+        pytest.skip("the storage reports no validator")
     storage.backend.open("css/app.css", validator=validator).close()
     with pytest.raises(VersionChanged):
         storage.backend.open("css/app.css", validator="0" * 32)
@@ -171,7 +171,7 @@ def test_a_validator_pins_the_version(storage: Storage) -> None:
 
 def test_an_open_file_never_mixes_two_versions(storage: Storage) -> None:
     if storage.put is None:
-        pytest.skip("frozen")
+        pytest.skip("its files cannot be changed")
     opened = storage.backend.open("big.bin", Span(0, 1000))
     assert b"".join(opened.chunks(0, 1000)) == BIG[:1000]
     storage.put("big.bin", b"new" * 200_000)
@@ -186,7 +186,7 @@ def test_an_open_file_never_mixes_two_versions(storage: Storage) -> None:
 
 def test_what_was_replaced_is_seen_at_once_by_stat(storage: Storage) -> None:
     if storage.put is None or storage.remove is None:
-        pytest.skip("frozen")
+        pytest.skip("its files cannot be changed")
     before = storage.backend.stat("css/app.css")
     if getattr(storage.backend, "listable", True):
         list(storage.backend.walk())  # which must not leave a memory behind
@@ -203,7 +203,7 @@ def test_what_was_replaced_is_seen_at_once_by_stat(storage: Storage) -> None:
 def test_a_writable_backend_writes_creates_and_deletes(storage: Storage) -> None:
     backend = storage.backend
     if not isinstance(backend, WritableBackend):
-        pytest.skip("read-only")
+        pytest.skip("it can only be read")
     plain = WriteOptions("text/css; charset=utf-8", "public, max-age=60")
     with contextlib.closing(backend.open("css/app.css")) as source:
         stat = backend.write("new/b.css", source, replace(plain, create_only=True))
