@@ -9,7 +9,7 @@ from pathlib import Path
 from assetstore.cli.options import Commands, add_app_option, add_command, load
 from assetstore.errors import SettingsError
 from assetstore.store import AssetStore
-from assetstore.templates.lint import inspect
+from assetstore.templates.lint import lint
 
 
 def add_parsers(commands: Commands) -> None:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(assets: AssetStore) -> int:
-    findings = inspect(assets.pages.maps, assets.mounts)
+    findings = lint(assets.pages.maps, assets.mounts)
     for each in findings:
         print(each, file=sys.stderr if each.fault else sys.stdout)
     faults = sum(each.fault for each in findings)

@@ -1,7 +1,7 @@
-"""This module owns how settings and pages write which file they mean.
+"""How settings and tags name a file.
 
 ``"js/app.js"`` is a file of the default mount, ``"media:js/app.js"`` one of the mount ``media``;
-``"/vendor/x.js"`` and ``"https://esm.sh/x"`` are URLs, used as they are (guide section 5.2).
+``"/vendor/x.js"`` and ``"https://esm.sh/x"`` are URLs, used as they are.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ class File:
         """Whether the path names a folder."""
         return self.path.endswith("/")
 
+    def __str__(self) -> str:
+        return repr(self.path if self.mount is None else f"{self.mount}:{self.path}")
+
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
@@ -40,6 +43,9 @@ class Verbatim:
     def is_folder(self) -> bool:
         """Whether the URL names a folder."""
         return self.url.endswith("/")
+
+    def __str__(self) -> str:
+        return repr(self.url)
 
 
 Address = File | Verbatim

@@ -1,25 +1,28 @@
-"""This module owns the graph of own modules: which file imports which, found without touching a byte.
+"""The graph of own modules: which file imports which, found without changing a byte.
 
 A browser resolves ``import "./dep.js"`` against the URL of the importing module, and looks the
-result up in the import map. So for each such import the map gets the plain URL of the
-dependency, which stands for its fingerprinted one: a changed module changes one URL and the map.
+result up in the import map. So for each such import the map gets the plain URL of the dependency,
+with its fingerprinted URL as the value: a changed module changes one URL and the map.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from assetstore.backends.base import FileStat
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import Asset
-from assetstore.references import js as scripts
+from assetstore.references import js
 from assetstore.references.js import MAX_BYTES, is_module
-from assetstore.references.reference import OutsideMount, Reference, is_relative, target
+from assetstore.references.reference import Reference
 from assetstore.util.background import DeferredCache
 
-#: How many modules one graph holds.
-MAX_MODULES = 500
+_log = logging.getLogger("assetstore")
+
+#: How many modules one graph holds; monaco-editor has about 2,000, three with its examples 1,000.
+MAX_MODULES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +32,36 @@ class Module:
     mount: Mount
     path: str
 
+    @property
+    def asset(self) -> Asset | None:
+        """What is known of the file; ``None`` if it is missing or not served."""
+        return self.mount.resolver.find(self.path) if self.mount.allows(self.path) else None
+
+    def __str__(self) -> str:
+        return f"{self.path!r} in mount {self.mount.label} ({self.mount.backend.label})"
+
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import of a module, or a URL beside it: ``module`` is what it means, ``None`` for what is no file of ours."""
+    """One import of a module, or a URL beside it."""
 
     reference: Reference
-    module: Module | None
+    #: The file of ours that it means, if any.
+    module: Module | None = None
     #: ``?query#fragment`` as written.
     suffix: str = ""
+    #: Whether it is a URL that is not ours, or mapped to one.
+    external: bool = False
+    #: Whether the import map, and not a URL, says what it means.
+    bare: bool = False
 
 
-#: Gives the module that a bare specifier is mapped to.
-Lookup = Callable[[str], Module | None]
+#: Says what a reference in a module means.
+Resolve = Callable[[Module, Reference], Import]
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class _ModuleVersion:
     mount: Mount
     stat: FileStat
 
@@ -54,42 +70,43 @@ class _Version:
 
 
 class ModuleGraph:
-    """Reads modules for their imports, and remembers what each version says.
-
-    Where no lexer is installed (extra ``js``) no module has imports that are known.
-    """
+    """Reads modules for their imports, and keeps what each version says."""
 
     def __init__(self) -> None:
-        self._scans: DeferredCache[_Version, tuple[Reference, ...]] = DeferredCache(_scan)
+        self._scans: DeferredCache[_ModuleVersion, tuple[Reference, ...]] = DeferredCache(_scan)
+        self._logged: set[str] = set()
 
-    def imports(self, module: Module, lookup: Lookup) -> list[Import]:
-        """What *module* refers to, in order; nothing if it is missing or not read yet."""
-        asset = module.mount.resolver.find(module.path)
-        if asset is None:
-            return []
-        references = self._scanned(module, asset) if asset.imports is None else asset.imports
-        return [_meaning(module, each, lookup) for each in references if each.kind != "source-map"]
-
-    def _scanned(self, module: Module, asset: Asset) -> tuple[Reference, ...]:
-        if asset.stat is None or not is_module(module.path) or asset.stat.size > MAX_BYTES:
-            return ()
-        return self._scans.get(_Version(module.mount, asset.stat)) or ()
+    def references(self, module: Module) -> tuple[Reference, ...] | None:
+        """What *module* refers to, in order; ``None`` where that is not known: missing, unread, or too large."""
+        asset = module.asset
+        if asset is None or asset.imports is not None:
+            return None if asset is None else asset.imports
+        if asset.stat is None or not is_module(module.path) or too_large(module) is not None:
+            return None
+        return self._scans.get(_ModuleVersion(module.mount, asset.stat))
 
     def walk(
-        self, entries: Iterable[Module], lookup: Lookup, *, eager: bool = False
+        self, entries: Iterable[Module], resolve: Resolve, *, eager: bool = False, limit: int = MAX_MODULES
     ) -> Iterator[tuple[Module, list[Import]]]:
-        """Each module that *entries* reach, with its imports, nearest first; at most :data:`MAX_MODULES`.
+        """Each module that *entries* reach, with its imports, nearest first; at most *limit*.
 
         With *eager*, only through imports that a browser fetches before the importing module runs.
         """
-        queue = list(dict.fromkeys(entries))[:MAX_MODULES]
+        followed = js.EAGER if eager else js.MAPPED
+        queue = list(dict.fromkeys(entries))
         seen = set(queue)
         for module in queue:  # grows while it is walked
-            imports = self.imports(module, lookup)
+            references = self.references(module) or ()
+            imports = [resolve(module, each) for each in references if each.kind != "source-map"]
+            if message := too_large(module):
+                self._warn(f"{module}: {message}")
             yield module, imports
             for each in imports:
-                followed = each.reference.kind in (scripts.EAGER if eager else scripts.MAPPED)
-                if followed and each.module and each.module not in seen and len(queue) < MAX_MODULES:
+                if each.reference.kind in followed and each.module and each.module not in seen:
+                    if len(queue) >= limit:
+                        if not eager and limit >= MAX_MODULES:
+                            self._warn(f"{module}: imports are followed up to {limit} modules, not further")
+                        continue
                     seen.add(each.module)
                     queue.append(each.module)
 
@@ -97,25 +114,28 @@ class ModuleGraph:
         """Wait until every module that was asked for is read."""
         self._scans.settle()
 
+    def _warn(self, message: str) -> None:
+        if message not in self._logged and len(self._logged) < 100:
+            self._logged.add(message)
+            _log.warning("import map: %s", message)
 
-def _scan(version: _Version) -> tuple[Reference, ...] | None:
-    """The imports of exactly that version; ``None`` if it is gone."""
+
+def too_large(module: Module) -> str | None:
+    """Why *module* is not read for imports if it is larger than :data:`MAX_BYTES`."""
+    asset = module.asset
+    if asset is None or asset.imports is not None or asset.stat is None or not is_module(module.path):
+        return None
+    if asset.stat.size <= MAX_BYTES:
+        return None
+    return f"{asset.stat.size} bytes are too many to be read for imports ({MAX_BYTES} at most)"
+
+
+def _scan(version: _ModuleVersion) -> tuple[Reference, ...] | None:
+    """The references of exactly that version; ``None`` if it is gone."""
     opened = version.mount.backend.open(version.stat.path)
     try:
         if opened.stat.version != version.stat.version:
             return None
-        return tuple(scripts.scan(b"".join(opened.chunks(0, opened.stat.size))))
+        return tuple(js.scan(b"".join(opened.chunks(0, opened.stat.size))))
     finally:
         opened.close()
-
-
-def _meaning(module: Module, reference: Reference, lookup: Lookup) -> Import:
-    # Unlike an import, new URL("x", import.meta.url) needs no dot to mean a neighbour.
-    neighbour = reference.url.startswith(("./", "../")) or (reference.kind == "url" and is_relative(reference.url))
-    if not neighbour:
-        return Import(reference, None if reference.kind == "url" else lookup(reference.url))
-    try:
-        meant = target(module.path, reference.url)
-    except OutsideMount:
-        return Import(reference, None)
-    return Import(reference, Module(module.mount, meant.path), meant.suffix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from assetstore import AssetStore
 from assetstore.mounts.mount import Mount
 from assetstore.templates import modules
-from assetstore.templates.modules import Module, ModuleGraph
+from assetstore.templates.modules import Module
 
 FILES = {
     "js/app.js": "import './a.js'; import('./late.js'); import 'bare'; import '../up.js'; import './a.js?v=1#x'",
@@ -31,11 +32,10 @@ def mount(tmp_path: Path) -> Mount:
     return AssetStore().static("/assets/", root=tmp_path, name="assets")
 
 
-def reached(mount: Mount, *, eager: bool = False) -> list[str]:
-    def lookup(specifier: str) -> Module | None:
-        return Module(mount, "js/bare.js") if specifier == "bare" else None
-
-    return [module.path for module, _ in ModuleGraph().walk([Module(mount, "js/app.js")], lookup, eager=eager)]
+def reached(mount: Mount, *, eager: bool = False, limit: int = 100) -> list[str]:
+    assets = AssetStore(IMPORT_MAP={"bare": "js/bare.js"})
+    again = assets.static("/assets/", root=mount.backend, name="assets")
+    return [module.path for module, _ in assets.pages.maps.walk([Module(again, "js/app.js")], eager=eager, limit=limit)]
 
 
 def test_every_module_is_reached_once_nearest_first(mount: Mount) -> None:
@@ -51,19 +51,29 @@ def test_eager_leaves_out_what_is_fetched_when_it_is_needed(mount: Mount) -> Non
 
 
 def test_an_import_keeps_its_suffix_and_one_that_leaves_the_mount_means_nothing(mount: Mount) -> None:
-    graph = ModuleGraph()
-    first = graph.imports(Module(mount, "js/app.js"), lambda specifier: None)
-    assert [(each.module and each.module.path, each.suffix) for each in first] == [
-        ("js/a.js", ""),
-        ("js/late.js", ""),
-        (None, ""),
-        ("up.js", ""),
-        ("js/a.js", "?v=1#x"),
+    assets = AssetStore(IMPORT_MAP={"entries": ["js/app.js"]})
+    assets.static("/assets/", root=mount.backend, name="assets")
+    walked = {module.path: imports for module, imports in assets.pages.maps.walk(assets.pages.maps.entries())}
+    assert [(each.module and each.module.path, each.suffix, each.external) for each in walked["js/app.js"]] == [
+        ("js/a.js", "", False),
+        ("js/late.js", "", False),
+        (None, "", False),
+        ("up.js", "", False),
+        ("js/a.js", "?v=1#x", False),
     ]
-    second = graph.imports(Module(mount, "js/b.js"), lambda specifier: None)
-    assert [each.module and each.module.path for each in second] == ["js/gone.js", None, None, "js/w.js"]
+    assert [(each.module and each.module.path, each.external) for each in walked["js/b.js"]] == [
+        ("js/gone.js", False),
+        (None, False),
+        (None, True),
+        ("js/w.js", False),
+    ]
 
 
-def test_the_graph_is_bounded(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_graph_is_bounded_and_says_so(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(reached(mount, limit=3)) == 3
     monkeypatch.setattr(modules, "MAX_MODULES", 3)
-    assert len(reached(mount)) == 3
+    with caplog.at_level(logging.WARNING, "assetstore"):
+        assert len(reached(mount, limit=3)) == 3
+    assert "imports are followed up to 3 modules, not further" in caplog.text

@@ -17,6 +17,7 @@ import pytest
 from assetstore import AssetStore
 from assetstore.errors import AssetNotFound, MountNotFound, SettingsError
 from assetstore.templates.page import Pages
+from waiting import eventually
 
 CDN = "https://cdn.example.com/"
 
@@ -177,6 +178,21 @@ def test_the_version_is_there_on_an_event_loop_too(root: Path) -> None:
         return assets.version
 
     assert asyncio.run(ask()) == store(root).version
+
+
+def test_the_version_of_a_large_tree_never_holds_an_event_loop(tmp_path: Path) -> None:
+    for number in range(5_000):
+        (tmp_path / f"{number}.css").touch()
+    assets = store(tmp_path)
+
+    async def ask() -> tuple[str, float]:
+        began = time.thread_time()
+        return assets.version, time.thread_time() - began
+
+    first, took = asyncio.run(ask())
+    assert took < 0.1  # of several, 10 ms each at most and a step of the walk
+    assert first == ""
+    assert eventually(lambda: asyncio.run(ask())[0] == store(tmp_path).version)
 
 
 @pytest.mark.parametrize("name", ['"><script>alert(1)</script>', "a'b", "<!--", "x\u2028&y;"])
