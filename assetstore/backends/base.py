@@ -215,19 +215,46 @@ class WritableBackend(Backend, Protocol):
 
 @runtime_checkable
 class LearnsConditions(Protocol):
-    """A writable backend whose server may lack conditional writes, which only a try tells.
+    """A writable backend whose server may lack conditional writes, or accept and ignore them.
 
-    Each is ``None`` before the first try. Where a server lacks one, a look comes before the write
-    instead, and two writers at once can outrun it.
+    ``None``: not known. Only a write that was refused proves that the server has the condition, so a
+    success is no proof; publishing makes one that must fail and keeps the outcome. Where a server lacks
+    a condition the object is read before it is written, which two writers at once can defeat.
     """
 
-    @property
-    def conditional_creates(self) -> bool | None:
-        """Whether ``create_only`` is one step."""
+    #: Whether ``create_only`` is one step.
+    conditional_creates: bool | None
+    #: Whether ``if_validator`` is one step; some servers have only the other.
+    conditional_replaces: bool | None
 
-    @property
-    def conditional_replaces(self) -> bool | None:
-        """Whether ``if_validator`` is one step; some servers have only the other."""
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedUpload:
+    """A part of an upload that has not ended: a temporary file, or a multipart upload of S3."""
+
+    #: The temporary file's path, or the object's name.
+    path: str
+    #: Bytes that it takes; 0 where the storage does not report them.
+    size: int
+    #: When it began, in nanoseconds since the epoch.
+    started_ns: int
+    #: The storage's id of the upload; empty for a file.
+    id: str = ""
+
+
+@runtime_checkable
+class KeepsUnfinished(Protocol):
+    """A writable backend in which a killed writer leaves parts behind."""
+
+    def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
+        """Every one, also those that are being written now.
+
+        Raises:
+            BackendError: storage failed.
+        """
+
+    def remove_unfinished(self, upload: UnfinishedUpload) -> None:
+        """Remove *upload*; one that is gone already is no error."""
 
 
 def read_bytes(backend: Backend, path: str) -> bytes:

@@ -47,7 +47,7 @@ def list_releases(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"releases": [_holding_json(each) for each in found]})
         return 0
-    head = ("", "release", "published (UTC)", "by", "files", "bytes", "only here", "bytes only here")
+    head = ("", "release", "published (UTC)", "note", "files", "bytes", "only here", "bytes only here")
     print_table([head, *map(_holding_row, reversed(found))], frozenset({4, 5, 6, 7}))
     return 0
 
@@ -56,7 +56,7 @@ def _holding_row(each: Holding) -> tuple[str, ...]:
     note = each.note
     when = note.published_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     own = (str(each.own_objects), bytes_text(each.own_size))
-    return ("live" if each.live else "", note.id, when, note.publisher, str(note.files), bytes_text(note.size), *own)
+    return ("live" if each.live else "", note.id, when, note.note, str(note.files), bytes_text(note.size), *own)
 
 
 def _holding_json(each: Holding) -> dict[str, object]:
@@ -65,7 +65,7 @@ def _holding_json(each: Holding) -> dict[str, object]:
         "release": note.id,
         "live": each.live,
         "published_at": note.published_at.astimezone(UTC).isoformat(),
-        "publisher": note.publisher,
+        "note": note.note,
         "files": note.files,
         "bytes": note.size,
         "objects_only_here": each.own_objects,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules
 from assetstore.assets.compression import BUDGET_BYTES
+from assetstore.assets.selection import DEFAULT as DEFAULT_SELECTION
+from assetstore.assets.selection import Selection
 from assetstore.backends.base import Backend
 from assetstore.backends.reader import Reader
 from assetstore.backends.remote import Remote
@@ -46,6 +48,8 @@ class Mount:
     shared_cache: str = ""
     #: Bytes of what is compressed while serving that are remembered; 0 compresses nothing.
     compress_bytes: int = BUDGET_BYTES
+    #: Which names are assets: not secrets, leftovers, or what ``exclude`` matches.
+    selection: Selection = DEFAULT_SELECTION
 
     @property
     def label(self) -> str:
@@ -58,8 +62,8 @@ class Mount:
         return self.url.cross_origin or self.hosts is not NO_HOST
 
     def allows(self, path: str) -> bool:
-        """Whether the extension of logical *path* may be served (guide section 8)."""
-        return not self.allowed_ext or paths.extension(path) in self.allowed_ext
+        """Whether logical *path* may be served and published: by its extension, and by its name."""
+        return (not self.allowed_ext or paths.extension(path) in self.allowed_ext) and self.selection.allows(path)
 
 
 def allowed_extensions(given: object) -> frozenset[str]:

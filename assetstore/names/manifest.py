@@ -61,6 +61,11 @@ class Entry:
     stored: tuple[StoredObject, ...] = ()
     #: What a module imports, so that a server without the file knows; ``None`` where it was not read.
     imports: tuple[Reference, ...] | None = None
+    #: Digest of the version of the source file that was read, by which the next publish from the same
+    #: machine need not read it; empty where it was too young to tell.
+    source: str = ""
+    #: Further response headers that its objects are stored with.
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def fingerprinted_path(self) -> str:
@@ -83,6 +88,8 @@ class Manifest:
     entries: Mapping[str, Entry]
     #: Fingerprinted paths of earlier releases that the target still has.
     retained: frozenset[str] = field(default=frozenset())
+    #: Cache-Control of the objects under plain names, with which a rollback writes them again.
+    plain_cache_control: str = "max-age=0, public, must-revalidate"
 
     def objects(self) -> Iterator[StoredObject]:
         """Everything that this release needs in the target."""
@@ -112,6 +119,7 @@ def lines(manifest: Manifest, more: Mapping[str, Any] | None = None) -> Iterator
         "published_at": manifest.published_at.isoformat(),
         "mount": manifest.mount,
         "retained": sorted(manifest.retained),
+        "plain_cache_control": manifest.plain_cache_control,
         **(more or {}),
     }
     yield b"{" + ",\n".join(f"{_json(key)}:{_json(value)}" for key, value in facts.items()).encode()
@@ -126,8 +134,14 @@ def _json(value: object) -> str:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    imports = {} if entry.imports is None else {"imports": [[each.kind, each.url] for each in entry.imports]}
-    return imports | {
+    more: dict[str, Any] = {}
+    if entry.imports is not None:
+        more["imports"] = [[each.kind, each.url] for each in entry.imports]
+    if entry.headers:
+        more["headers"] = dict(entry.headers)
+    if entry.source:
+        more["source"] = entry.source
+    return more | {
         "fingerprint": entry.fingerprint,
         "fingerprinted_path": entry.fingerprinted_path,
         "size": entry.size,
@@ -183,6 +197,7 @@ def from_document(found: Mapping[str, Any], where: str) -> Manifest:
             mount=found["mount"],
             entries=_entries(found["entries"]),
             retained=frozenset(map(_text, _list(found["retained"]))),
+            plain_cache_control=_text(found.get("plain_cache_control", "max-age=0, public, must-revalidate")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ManifestError(
@@ -240,7 +255,7 @@ def _entry_or_object(facts: dict[str, Any]) -> object:
         return facts
     try:
         return _read_entry(facts)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         return facts
 
 
@@ -260,4 +275,6 @@ def _read_entry(facts: Mapping[str, Any]) -> Entry:
         mtime_ns=facts["mtime_ns"],
         stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
         imports=None if "imports" not in facts else tuple(_read_import(*each) for each in _list(facts["imports"])),
+        source=_text(facts.get("source", "")),
+        headers=tuple((_text(name), _text(value)) for name, value in sorted(facts.get("headers", {}).items())),
     )

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from assetstore.backends.base import WritableBackend
+from assetstore.errors import AssetStoreError, PublishConflict
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Manifest
 from assetstore.publish.inventory import Inventory
@@ -21,9 +23,9 @@ from assetstore.publish.layout import Layout
 from assetstore.publish.plan import Plan, make
 from assetstore.publish.pool import WORKERS, WorkerPool
 from assetstore.publish.progress import Progress, Silent
-from assetstore.publish.releases import Releases
-from assetstore.publish.scan import scan
-from assetstore.publish.upload import Work, apply
+from assetstore.publish.releases import Releases, ReleaseState
+from assetstore.publish.scan import published_names, refuse_overlap, scan, source_of
+from assetstore.publish.upload import Upload
 
 _log = logging.getLogger("assetstore")
 
@@ -62,30 +64,49 @@ def publish(
     siblings: tuple[str, ...] = (),
     coding: str | None = None,
     force: bool = False,
+    replace_mount: bool = False,
+    note: str = "",
     workers: int = WORKERS,
     progress: Progress | None = None,
 ) -> Published:
     """Publish the assets of *mount* to *target*.
 
-    *siblings* are content codings (``br``, ``zstd``, ``gzip``) that are stored beside each file;
-    *coding* is one in which the files themselves are stored. With *force*, everything is written.
+    Args:
+        siblings: content codings (``br``, ``zstd``, ``gzip``) that are stored beside each file.
+        coding: one in which the files themselves are stored.
+        force: write everything, whatever the target has.
+        replace_mount: publish although the live release of the target is of another mount.
+        note: what the release record says of the release; whoever can read the bucket can read it.
+        workers: uploads at once.
+        progress: receives each stage and each file that is finished.
 
     Raises:
         SettingsError: a coding that is not known.
         ManifestError: the target's release record is not ours, or of a newer format.
-        PublishConflict: somebody else published meanwhile, or a name is taken by other bytes.
+        PublishConflict: somebody else published meanwhile, a name is taken by other bytes, the target holds
+            another mount's release, or it is the root of the mount.
         PublishError: it could not finish; the message says how to resume.
         BackendError: the mount's storage, or the target, failed before anything was written.
     """
     began = time.monotonic()
     layout = Layout.of(mount, siblings, coding)
     pool, progress = WorkerPool(workers), progress or Silent()
-    state = Releases(target).read()
-    found = Inventory.of(target, state)
+    refuse_overlap(mount.backend, target)
+    releases = Releases(target)
+    state = releases.read()
     live = None if state is None else state.current
-    entries = list(scan(mount, layout, live, pool, encode_all=force))
-    plan = make(entries, found, pool, force=force)
-    if live is not None and not plan.changes:
+    if live is not None and not replace_mount and None not in (live.mount, mount.name) and live.mount != mount.name:
+        raise PublishConflict(
+            f"the live release in {target.label} is of the mount {live.mount!r}, not {mount.name!r}: its files would no "
+            "longer be named; give another target, or --replace (replace_mount=True) if that is what you want"
+        )
+    inventory = Inventory.of(target, state)
+    source = source_of(mount, published_names(mount.fingerprinter, live))
+    entries = list(scan(mount, layout, live, pool, source=source, force=force))
+    plan = make(entries, inventory, pool, force=force)
+    if state is not None and live is not None and not plan.changes:
+        if plan.drifted:
+            live = _refreshed(releases, state, plan)
         return Published(plan, live, False, time.monotonic() - began)
     if stale := plan.stale:
         _log.warning(
@@ -95,6 +116,19 @@ def publish(
             target.label,
             stale[0],
         )
-    work = Work(mount.backend, found, layout, pool, progress)
-    manifest = apply(plan, work, mount.name, datetime.now(UTC))
-    return Published(plan, manifest, True, time.monotonic() - began)
+    upload = Upload(source, inventory, layout, pool, progress, plan, mount.name, note, datetime.now(UTC))
+    return Published(plan, upload.run(), True, time.monotonic() - began)
+
+
+def _refreshed(releases: Releases, state: ReleaseState, plan: Plan) -> Manifest:
+    """Record the versions of the same bytes that the target has now, so that the next run need not read them."""
+    rows = {row.stored.path: row.stored for row in plan.rows}
+    entries = {
+        path: replace(entry, stored=tuple(rows.get(each.path, each) for each in entry.stored))
+        for path, entry in plan.entries.items()
+    }
+    live = replace(state.current, entries=entries)
+    with suppress(AssetStoreError):  # only time is lost
+        releases.move(state, replace(state, current=live))
+        return live
+    return state.current

@@ -9,10 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import blake2b
 
+from assetstore.assets.compression import decompress
 from assetstore.backends.base import BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
-from assetstore.names.manifest import StoredObject, instant
+from assetstore.names.manifest import Entry, StoredObject, instant
+from assetstore.publish.layout import LARGEST_ENCODED_BYTES
 from assetstore.publish.pool import WorkerPool
 from assetstore.publish.releases import HIDDEN, ReleaseState
 
@@ -50,16 +53,30 @@ class Journal:
             return instant(found["at"]), intents
         return None, {}
 
-    def write(self, wanted: Iterable[StoredObject], kept: Iterable[str]) -> None:
-        """Announce *wanted*; of earlier announcements only the names in *kept* stay."""
+    def write(self, wanted: Iterable[StoredObject], kept: Iterable[str]) -> bytes:
+        """Announce *wanted*; of earlier announcements only the names in *kept* stay. Returns what was written."""
         intents = {path: self.intents[path] for path in kept if path in self.intents}
         intents.update({each.path: (each.sha256, each.headers) for each in wanted})
         data = json.dumps({"at": datetime.now(UTC).isoformat(), "intents": intents}, separators=(",", ":")).encode()
         self._target.write(JOURNAL, BytesFile.of(JOURNAL, data), WriteOptions("application/json", "no-store"))
+        return data
+
+
+def version_text(stat: FileStat) -> str | None:
+    """A short text that changes with every version of an object in a target; ``None`` where nothing tells.
+
+    The storage's validator; for a file on this machine a digest of inode, times and size, of which the
+    change time cannot be set by a program.
+    """
+    if stat.validator is not None:
+        return stat.validator
+    if stat.signature is not None:
+        return blake2b(repr(tuple(stat.signature[1:])).encode(), digest_size=9).hexdigest()
+    return None if stat.mtime_ns is None else str(stat.mtime_ns)
 
 
 def stored_sha256(target: WritableBackend, path: str) -> str:
-    """SHA-256 of the object *path*: what was stored beside it, or computed from its bytes.
+    """SHA-256 of the bytes of the object *path*: as a publish stored it beside them, or computed.
 
     Raises:
         AssetNotFound, BackendError: as ``open``.
@@ -92,6 +109,21 @@ def require_same_bytes(target: WritableBackend, wanted: StoredObject) -> FileSta
 
 
 @dataclass(frozen=True, slots=True)
+class PresentObject:
+    """One object that a target has under a wanted name."""
+
+    size: int
+    sha256: str
+    #: Digest of the headers that it was stored with; :data:`UNKNOWN_HEADERS` where nothing recorded them.
+    headers: str
+    #: As :func:`version_text`.
+    validator: str | None
+    #: Whether its bytes are those of the asset: the wanted ones, or others that decode to the same, as
+    #: another version of a compressor makes them.
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """A target as it was found."""
 
@@ -106,29 +138,52 @@ class Inventory:
         """One listing of the target, beside the release record as it was read before."""
         return cls(backend, {stat.path: stat for stat in backend.walk()}, state, Journal(backend))
 
-    def present(self, wanted: Sequence[StoredObject], pool: WorkerPool) -> dict[str, StoredObject]:
+    def present(self, wanted: Sequence[tuple[Entry, StoredObject]], pool: WorkerPool) -> dict[str, PresentObject]:
         """What the target has under the names of *wanted*, by name; no entry for a name that is free."""
         known = {} if self.state is None else {each.path: each for each in self.state.current.objects()}
-        present: dict[str, StoredObject] = {}
-        unknown: list[StoredObject] = []
-        for each in wanted:
+        present: dict[str, PresentObject] = {}
+        unknown: list[tuple[Entry, StoredObject, StoredObject | None]] = []
+        for entry, each in wanted:
             listed = self.listing.get(each.path)
             if listed is None:
                 continue
-            if each.path in known and _is_as_recorded(known[each.path], listed):
-                present[each.path] = known[each.path]
+            recorded = known.get(each.path)
+            if recorded is not None and is_as_recorded(recorded, listed):
+                present[each.path] = PresentObject(
+                    recorded.size, recorded.sha256, recorded.headers, recorded.validator, recorded.sha256 == each.sha256
+                )
             else:
-                unknown.append(each)
-        for each, found in pool.run(unknown, self.identify):
-            present[each.path] = found
+                unknown.append((entry, each, recorded))
+        for (_, each, _), found in pool.run(unknown, lambda job: self.identify(*job)):
+            if found is not None:
+                present[each.path] = found
         return present
 
-    def identify(self, wanted: StoredObject) -> StoredObject:
-        """What really is stored under the name of *wanted*, which the listing has. One of another size is not read."""
-        size = self.listing[wanted.path].size
-        sha256 = stored_sha256(self.backend, wanted.path) if size == wanted.size else ""
+    def identify(
+        self, entry: Entry, wanted: StoredObject, recorded: StoredObject | None = None
+    ) -> PresentObject | None:
+        """What really is stored under the name of *wanted*, by its digest; ``None`` if it is gone by now.
+
+        An identity object of another size is not read.
+        """
+        listed = self.listing[wanted.path]
+        sha256 = ""
+        try:
+            if listed.size == wanted.size:
+                sha256 = stored_sha256(self.backend, wanted.path)
+            right = sha256 == wanted.sha256
+            if not right and wanted.coding is not None and listed.size <= max(entry.size, LARGEST_ENCODED_BYTES):
+                data = read_bytes(self.backend, wanted.path)
+                right = _decodes_to(data, wanted.coding, entry)
+                sha256 = hashlib.sha256(data).hexdigest()
+        except AssetNotFound:
+            return None
         intended, headers = self.journal.intents.get(wanted.path, ("", UNKNOWN_HEADERS))
-        return StoredObject(wanted.path, size, sha256, headers if intended == sha256 else UNKNOWN_HEADERS)
+        if intended != sha256:
+            # A directory keeps no headers, so what the record says of the same bytes holds for them.
+            same = recorded is not None and recorded.sha256 == sha256 and not self.backend.remote
+            headers = recorded.headers if recorded is not None and same else UNKNOWN_HEADERS
+        return PresentObject(listed.size, sha256, headers, version_text(listed), right)
 
     def retained(self, own: set[str]) -> frozenset[str]:
         """The fingerprinted paths of earlier releases that the target still has, without *own*."""
@@ -143,6 +198,11 @@ class Inventory:
         return frozenset(path for path in self.journal.intents if path in self.listing and path not in known)
 
 
-def _is_as_recorded(known: StoredObject, listed: FileStat) -> bool:
+def is_as_recorded(known: StoredObject, listed: FileStat) -> bool:
     """Whether the listing shows the version of an object that the release record names."""
-    return known.size == listed.size and (known.validator is None or known.validator == listed.validator)
+    return known.size == listed.size and known.validator is not None and known.validator == version_text(listed)
+
+
+def _decodes_to(data: bytes, coding: str, entry: Entry) -> bool:
+    plain = decompress(data, coding, entry.size)
+    return plain is not None and len(plain) == entry.size and hashlib.sha256(plain).hexdigest() == entry.sha256

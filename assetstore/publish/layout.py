@@ -34,7 +34,7 @@ class Stage(IntEnum):
 
     @property
     def label(self) -> str:
-        """How people are told of it."""
+        """Its name in messages."""
         return "fingerprinted files" if self is Stage.FINGERPRINTED else "plain files"
 
 
@@ -94,6 +94,16 @@ class Layout:
             yield stage, self._object(entry, stage, name, identity, None)
             for coding, rendition in renditions.items():
                 yield stage, self._object(entry, stage, name + compress.SUFFIXES[coding], rendition, coding)
+
+    @property
+    def plain_cache_control(self) -> str:
+        """Cache-Control of the objects under plain names."""
+        return headers.cache_control(immutable=False, public=self.public, shared=self.shared)
+
+    def complete(self, entry: Entry, renditions: Mapping[str, Rendition]) -> Entry:
+        """*entry* with every object that it needs in the target, and the headers that rules add to them."""
+        extra = tuple(sorted(self.rules.of(entry.path).items()))
+        return replace(entry, headers=extra, stored=tuple(stored for _, stored in self.objects(entry, renditions)))
 
     def write_options(self, entry: Entry, stage: Stage, stored: StoredObject) -> WriteOptions:
         """How one object of *entry* is written: headers, metadata, checksum."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from assetstore.errors import PublishConflict
+from assetstore.backends.base import WritableBackend
+from assetstore.errors import ManifestError, PublishConflict, PublishError
 from assetstore.names.manifest import Entry, StoredObject
-from assetstore.publish.inventory import Inventory
+from assetstore.publish.inventory import Inventory, PresentObject
 from assetstore.publish.layout import Stage
 from assetstore.publish.pool import WorkerPool
-from assetstore.publish.releases import ReleaseState
+from assetstore.publish.releases import Releases, ReleaseState
 
-#: How many clashing names a message lists.
+#: How many names a message lists.
 NAMED_IN_MESSAGE = 5
 
 
@@ -42,11 +43,6 @@ class Row:
         return Stage.FINGERPRINTED if self.entry.immutable(self.stored) else Stage.PLAIN
 
     @property
-    def clashes(self) -> bool:
-        """Whether other bytes stand under a name that never changes."""
-        return self.stage is Stage.FINGERPRINTED and self.reason is Reason.CHANGED
-
-    @property
     def writes(self) -> bool:
         """Whether the object is written."""
         return self.reason is not Reason.SAME
@@ -54,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a publish would do, and from where it starts."""
+    """What a publish would do, and the state that it starts from."""
 
     rows: tuple[Row, ...]
     entries: Mapping[str, Entry]
@@ -81,15 +77,26 @@ class Plan:
         """Whether there is anything to do: an object to write, or an asset that came, went or was renamed."""
         if self.state is None or any(row.writes for row in self.rows):
             return True
-        return _names(self.state.current.entries) != _names(self.entries)
+        before = self.state.current.entries
+        return before.keys() != self.entries.keys() or any(
+            _identity(before[path]) != _identity(entry) for path, entry in self.entries.items()
+        )
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the target has other versions of the recorded objects than the record names, of the same bytes."""
+        if self.state is None:
+            return False
+        recorded = {each.path: each.validator for each in self.state.current.objects()}
+        return any(recorded.get(row.stored.path) != row.stored.validator for row in self.rows)
 
     def writes(self, stage: Stage) -> list[Row]:
         """What is written in one stage."""
         return [row for row in self.rows if row.writes and row.stage is stage]
 
 
-def _names(entries: Mapping[str, Entry]) -> set[tuple[str, str | None, str]]:
-    return {(each.path, each.fingerprint, each.sha256) for each in entries.values()}
+def _identity(entry: Entry) -> tuple[object, ...]:
+    return entry.fingerprint, entry.sha256, entry.imports
 
 
 def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, force: bool = False) -> Plan:
@@ -98,68 +105,108 @@ def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, fo
     Raises:
         PublishConflict: a fingerprinted name is taken by other bytes, two assets want one name, or
             a prune is deleting what is needed.
+        PublishError: the target cannot hold a name.
     """
-    wanted = [each for entry in entries for each in entry.stored]
-    _refuse_doubles(wanted)
-    _refuse_pending_deletes(wanted, inventory.state)
+    wanted = [(entry, each) for entry in entries for each in entry.stored]
+    names = [each.path for _, each in wanted]
+    _refuse_doubles(names)
+    refuse_impossible_names(names, inventory.backend)
+    _refuse_pending_deletes(names, inventory.state)
     present = inventory.present(wanted, pool)
-    before = {} if inventory.state is None else inventory.state.current.entries
-    rows: list[Row] = []
-    for entry in entries:
-        for each in entry.stored:
-            reason = _reason(each, present.get(each.path), force)
-            listed = inventory.listing.get(each.path)
-            seen = each if listed is None or listed.validator is None else replace(each, validator=listed.validator)
-            rows.append(Row(seen, entry, reason))
-    _refuse_clashes(rows, before)
-    return Plan(
-        tuple(rows),
-        {each.path: each for each in entries},
-        inventory.state,
-        inventory.retained({row.stored.path for row in rows}),
-    )
+    rows = [_row(entry, each, present.get(each.path), force) for entry, each in wanted]
+    _refuse_clashes(rows, inventory)
+    return Plan(tuple(rows), {each.path: each for each in entries}, inventory.state, inventory.retained(set(names)))
 
 
-def _reason(wanted: StoredObject, present: StoredObject | None, force: bool) -> Reason:
+def _row(entry: Entry, wanted: StoredObject, present: PresentObject | None, force: bool) -> Row:
     if present is None:
-        return Reason.MISSING
-    if (present.sha256, present.size) != (wanted.sha256, wanted.size):
-        return Reason.CHANGED
+        return Row(wanted, entry, Reason.MISSING)
+    if not present.right:
+        return Row(wanted, entry, Reason.CHANGED)
     if force:
-        return Reason.FORCED
-    return Reason.SAME if present.headers == wanted.headers else Reason.HEADER_DRIFT
+        return Row(wanted, entry, Reason.FORCED)
+    if present.headers != wanted.headers:
+        return Row(wanted, entry, Reason.HEADER_DRIFT)
+    same = replace(wanted, sha256=present.sha256, size=present.size, validator=present.validator)
+    return Row(same, entry, Reason.SAME)
 
 
-def _refuse_doubles(wanted: Sequence[StoredObject]) -> None:
-    counts = Counter(each.path for each in wanted)
-    twice = [path for path, count in counts.items() if count > 1]
+def _refuse_doubles(names: Sequence[str]) -> None:
+    twice = [path for path, count in Counter(names).items() if count > 1]
     if twice:
-        raise PublishConflict(f"two assets would both be stored as {_listed(twice)}; rename one of them")
+        raise PublishConflict(f"two assets would both be stored as {listed(twice)}; rename one of them")
 
 
-def _refuse_pending_deletes(wanted: Sequence[StoredObject], state: ReleaseState | None) -> None:
-    pending_deletes = [each.path for each in wanted if state is not None and each.path in state.pending_deletes]
-    if pending_deletes:
+def refuse_impossible_names(names: Sequence[str], target: WritableBackend) -> None:
+    """Refuse names that are longer than *target* can hold, before anything is written.
+
+    Raises:
+        PublishError: names them, and the limit.
+    """
+    segment, whole = getattr(target, "max_segment_bytes", 0), getattr(target, "max_path_bytes", 1024)
+    long = [
+        path
+        for path in names
+        if len(path.encode()) > whole or (segment and max(len(each.encode()) for each in path.split("/")) > segment)
+    ]
+    if long:
+        limit = f"{segment} bytes for one name" if segment else f"{whole} bytes for a whole path"
+        raise PublishError(
+            f"{target.label} cannot hold {listed(long)}: it takes {limit}, and a fingerprint adds 65; "
+            "rename the file; nothing was written"
+        )
+
+
+def _refuse_pending_deletes(names: Sequence[str], state: ReleaseState | None) -> None:
+    pending = [path for path in names if state is not None and path in state.pending_deletes]
+    if pending:
         raise PublishConflict(
-            f"a prune is deleting {_listed(pending_deletes)}, or broke off while it did; "
+            f"a prune is deleting {listed(pending)}, or broke off while it did; "
             "run 'assetstore prune --yes' to its end, then publish again"
         )
 
 
-def _refuse_clashes(rows: Sequence[Row], before: Mapping[str, Entry]) -> None:
-    clashes = [row.stored.path for row in rows if row.clashes and not _recoded(row.entry, before.get(row.entry.path))]
-    if clashes:
+def _refuse_clashes(rows: Sequence[Row], inventory: Inventory) -> None:
+    """Refuse to put other bytes under a fingerprinted name, unless the ones there are known to be wrong.
+
+    They are where the fingerprint is the digest of the asset's bytes, or where a kept release records
+    that this fingerprint is the one of these bytes: then another tool has overwritten the object.
+    """
+    clashes = [row for row in rows if row.stage is Stage.FINGERPRINTED and row.reason is Reason.CHANGED]
+    clashes = [row for row in clashes if row.entry.fingerprint != row.entry.sha256]
+    kept = _kept_entries(inventory) if clashes else ()
+    names = [row.stored.path for row in clashes if not _is_recorded(row.entry, kept)]
+    if names:
         raise PublishConflict(
-            f"the target has other bytes under {_listed(clashes)}, and such a name never changes; if two versions of "
+            f"the target has other bytes under {listed(names)}, and such a name never changes; if two versions of "
             "the file have one modified time, use fingerprint='content'; if it is not ours, remove it"
         )
 
 
-def _recoded(entry: Entry, before: Entry | None) -> bool:
-    """Whether only the content coding differs, so that every cache stays right."""
-    return before is not None and (before.sha256, before.fingerprint) == (entry.sha256, entry.fingerprint)
+def _kept_entries(inventory: Inventory) -> list[Mapping[str, Entry]]:
+    """The entries of every kept release whose manifest can be read, the live one first."""
+    if inventory.state is None:
+        return []
+    state, releases = inventory.state, Releases(inventory.backend)
+
+    def manifests() -> Iterator[Mapping[str, Entry]]:
+        yield state.current.entries
+        for each in state.releases:
+            if each.id != state.current.release:
+                try:
+                    yield releases.manifest(each.id).entries
+                except ManifestError:
+                    continue
+
+    return list(manifests())
 
 
-def _listed(names: Sequence[str]) -> str:
+def _is_recorded(entry: Entry, kept: Sequence[Mapping[str, Entry]]) -> bool:
+    same = [found for entries in kept if (found := entries.get(entry.path)) and found.fingerprint == entry.fingerprint]
+    return bool(same) and all(found.sha256 == entry.sha256 for found in same)
+
+
+def listed(names: Sequence[str]) -> str:
+    """A few of *names*, quoted, and how many more there are."""
     more = len(names) - NAMED_IN_MESSAGE
     return ", ".join(map(repr, sorted(names)[:NAMED_IN_MESSAGE])) + (f" and {more} more" if more > 0 else "")

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from assetstore.backends.base import WritableBackend
+from assetstore.backends.base import KeepsUnfinished, UnfinishedUpload, WritableBackend
 from assetstore.errors import AssetStoreError, PublishError, SettingsError
 from assetstore.publish.inventory import Inventory
 from assetstore.publish.pool import WORKERS, WorkerPool
 from assetstore.publish.progress import Progress, Silent
-from assetstore.publish.releases import Releases, ReleaseState, ReleaseSummary
+from assetstore.publish.releases import Releases, ReleaseState, ReleaseSummary, manifest_path
 
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
 _NO_TIME = timedelta(0)
@@ -119,6 +119,8 @@ class PrunePlan:
     kept: tuple[ReleaseSummary, ...]
     dropped: tuple[ReleaseSummary, ...]
     deletes: tuple[Delete, ...]
+    #: Parts of uploads that never ended: temporary files, and multipart uploads.
+    unfinished: tuple[UnfinishedUpload, ...]
     #: Objects in the target now, and how many of them no release names: those are not ours.
     objects: int
     foreign: int
@@ -126,11 +128,19 @@ class PrunePlan:
     @property
     def size(self) -> int:
         """Bytes that are freed."""
-        return sum(each.size for each in self.deletes)
+        return sum(each.size for each in self.deletes) + sum(each.size for each in self.unfinished)
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.deletes or self.dropped or self.unfinished or self.state.pending_deletes)
 
 
 def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
     """What *keep* leaves over in *target*: one listing, and one manifest for each release.
+
+    What a dropped release names is deleted whether the listing has it or not: a listing may be incomplete,
+    and once the release is dropped nothing else names its objects.
 
     Raises:
         PublishError: nothing was ever published there.
@@ -141,18 +151,23 @@ def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
     found = Inventory.of(target, state)
     kept, dropped = keep.split(state, now)
     needed = {name for each in kept for name in needs(releases, state, each.id)}
-    gone: dict[str, str] = dict.fromkeys(state.pending_deletes, "an earlier prune broke off")
-    if now - found.journal.at > max(keep.younger_than, UNFINISHED_AGE):
-        gone.update(dict.fromkeys(found.leftovers(), "its publish never finished"))
+    gone: dict[str, tuple[int, str]] = dict.fromkeys(state.pending_deletes, (0, "an earlier prune broke off"))
+    settled = max(keep.younger_than, UNFINISHED_AGE)
+    if now - found.journal.at > settled:
+        gone.update(dict.fromkeys(found.leftovers(), (0, "its publish never finished")))
     for each in dropped:
-        gone.update(dict.fromkeys(needs(releases, state, each.id), f"release {each.id}"))
+        gone.update({path: (size, f"release {each.id}") for path, size in needs(releases, state, each.id).items()})
     deletes = [
-        Delete(path, found.listing[path].size, reason)
-        for path, reason in sorted(gone.items())
-        if path in found.listing and path not in needed
+        Delete(path, found.listing[path].size if path in found.listing else size, reason)
+        for path, (size, reason) in sorted(gone.items())
+        if path not in needed
     ]
     foreign = sum(1 for path in found.listing if path not in needed and path not in gone)
-    return PrunePlan(state, kept, dropped, tuple(deletes), len(found.listing), foreign)
+    unfinished: tuple[UnfinishedUpload, ...] = ()
+    if isinstance(target, KeepsUnfinished):
+        latest = (now - settled).timestamp() * 1e9
+        unfinished = tuple(each for each in target.unfinished_uploads() if each.started_ns < latest)
+    return PrunePlan(state, kept, dropped, tuple(deletes), unfinished, len(found.listing), foreign)
 
 
 def check_limit(found: PrunePlan, limit: str) -> None:
@@ -182,25 +197,36 @@ def apply(
         PublishConflict: somebody published meanwhile; nothing was deleted.
         PublishError: a deletion failed; the message says how to resume.
     """
-    if not (found.deletes or found.dropped or found.state.pending_deletes):
+    if not found.changes:
         return
     releases, progress = Releases(target), progress or Silent()
-    pending_deletes = frozenset(each.path for each in found.deletes)
-    releases.move(found.state, _without(found.state, found.kept, pending_deletes))
+    pending = frozenset(each.path for each in found.deletes)
+    # The manifests go last: they are all that names the objects of a dropped release.
+    manifests = [manifest_path(each.id) for each in found.dropped]
+    marked = _without(found.state, found.kept, pending.union(manifests))
+    if found.deletes or found.dropped or found.state.pending_deletes:
+        releases.move(found.state, marked)
     progress.begin("deleting", len(found.deletes), found.size)
+    pool = WorkerPool(workers)
     try:
-        for each, _ in WorkerPool(workers).run(found.deletes, lambda each: target.delete(each.path)):
+        for each, _ in pool.run(found.deletes, lambda each: target.delete(each.path)):
             progress.advance(each.size)
-        for note in found.dropped:
-            releases.forget(note.id)
+        for path in manifests:
+            target.delete(path)
+        if isinstance(target, KeepsUnfinished):
+            for upload, _ in pool.run(found.unfinished, target.remove_unfinished):
+                progress.advance(upload.size)
     except AssetStoreError as error:
         raise PublishError(f"the prune broke off: {error}; run 'assetstore prune --yes' again to finish it") from error
     finally:
         progress.end()
-    marked = releases.require()
-    releases.move(marked, replace(marked, pending_deletes=marked.pending_deletes - pending_deletes))
+    if marked.pending_deletes:
+        now = releases.require()
+        releases.move(now, replace(now, pending_deletes=now.pending_deletes - marked.pending_deletes))
 
 
 def _without(state: ReleaseState, kept: tuple[ReleaseSummary, ...], pending_deletes: frozenset[str]) -> ReleaseState:
     current = replace(state.current, retained=state.current.retained - pending_deletes)
-    return replace(state, current=current, releases=kept, pending_deletes=pending_deletes)
+    ids = {each.id for each in kept}
+    history = tuple(each for each in state.history if each in ids)
+    return replace(state, current=current, releases=kept, history=history, pending_deletes=pending_deletes)

@@ -1,138 +1,44 @@
-"""The release record of a target, and the switch of the live release.
+"""The release record of a target, the switch of the live release, and the lock for targets that cannot switch in one step.
 
-Below the target, under a prefix that is never served, stand one manifest for each release
-(written once) and ``current.json``: the live release's manifest, followed by the list of releases
-that are kept. Reading the release record is therefore one read, and switching is one conditional write.
+Below the target, under a prefix that is never served, there is one manifest for each release (written
+once) and ``current.json``: the live release's manifest, followed by the list of kept releases. Reading
+the record is therefore one read, and switching is one conditional write.
 """
 
 from __future__ import annotations
 
-import getpass
+import hashlib
 import json
 import os
 import secrets
 import socket
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from hashlib import sha256
-from types import TracebackType
 from typing import Any
 
-from assetstore.backends.base import BytesFile, FileStat, LearnsConditions, WritableBackend, WriteOptions, read_bytes
-from assetstore.errors import AssetNotFound, ManifestError, PublishConflict, PublishError
+from assetstore.backends.base import (
+    BytesFile,
+    FileStat,
+    LearnsConditions,
+    WritableBackend,
+    WriteOptions,
+    read_bytes,
+)
+from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, ManifestError, PublishConflict, PublishError
 from assetstore.names import manifest as manifests
 from assetstore.names.manifest import Manifest
 
-#: After this long a lock counts as left behind: what it guards takes a second.
-STALE_SECONDS = 300.0
-#: How long to wait for somebody else's, and how often to look.
-WAIT_SECONDS = 10.0
-LOOK_SECONDS = 0.1
-#: Where a target cannot refuse a second writer, how long after the first one it may still come.
-SETTLE_SECONDS = 0.3
-
-_LOCK_OPTIONS = WriteOptions("application/json", "no-store", create_only=True)
-
-
-def publisher() -> str:
-    """Who is publishing: user and host."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid()) if hasattr(os, "getuid") else "?"
-    return f"{user}@{socket.gethostname()}"
-
-
-class Lock:
-    """One lock object, as a context manager.
-
-    Raises:
-        PublishConflict: on entering, if somebody else holds it; says who and since when.
-    """
-
-    def __init__(self, target: WritableBackend, path: str, *, wait_seconds: float = WAIT_SECONDS) -> None:
-        self._target = target
-        self._path = path
-        self._wait_seconds = wait_seconds
-
-    def __enter__(self) -> Lock:
-        until = time.monotonic() + self._wait_seconds
-        while not self._taken():
-            holder = self._holder()
-            if holder is not None and _left_behind(holder):
-                self._target.delete(self._path)
-            elif time.monotonic() >= until:
-                raise PublishConflict(_held(holder, f"{self._path} in {self._target.label}"))
-            else:
-                time.sleep(LOOK_SECONDS)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._target.delete(self._path)
-
-    def _taken(self) -> bool:
-        mine = {
-            "owner": publisher(),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "at": time.time(),
-            "token": secrets.token_hex(16),
-        }
-        source = BytesFile.of(self._path, json.dumps(mine).encode())
-        try:
-            self._target.write(self._path, source, _LOCK_OPTIONS)
-        except PublishConflict:
-            return False
-        if isinstance(self._target, LearnsConditions) and not self._target.conditional_creates:
-            time.sleep(SETTLE_SECONDS)
-        # Where two could write at once, or take over at once, the later one stands there now.
-        return self._holder() == mine
-
-    def _holder(self) -> dict[str, Any] | None:
-        with suppress(AssetNotFound, ValueError):
-            found = json.loads(read_bytes(self._target, self._path))
-            return found if isinstance(found, dict) else {}
-        return None
-
-
-def _left_behind(holder: dict[str, Any]) -> bool:
-    if holder.get("host") == socket.gethostname() and _gone(holder.get("pid")):
-        return True
-    at = holder.get("at")
-    return not isinstance(at, int | float) or time.time() - at > STALE_SECONDS
-
-
-def _gone(pid: object) -> bool:
-    if not isinstance(pid, int) or os.name != "posix":
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # it lives, and belongs to somebody else
-        return False
-    return False
-
-
-def _held(holder: dict[str, Any] | None, where: str) -> str:
-    if not holder:
-        return f"{where} is held by somebody unknown; try again in a few minutes"
-    since = datetime.fromtimestamp(float(holder["at"]), UTC).isoformat(timespec="seconds")
-    return (
-        f"{where} is held by {holder.get('owner')} (process {holder.get('pid')}) since {since}; "
-        f"wait for it, or try again: it counts as left behind after {STALE_SECONDS:.0f} seconds"
-    )
-
-
-#: Everything that publishing keeps for itself; a dotfile is never servable.
+#: Everything that publishing keeps for itself; a name with a leading dot is never servable.
 HIDDEN = ".assetstore/"
 CURRENT = HIDDEN + "current.json"
+LOCK = HIDDEN + "lock.json"
 
-_RECORD_OPTIONS = WriteOptions("application/json", "no-store")
+_JSON = WriteOptions("application/json", "no-store")
+_NEW_JSON = replace(_JSON, create_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +47,22 @@ class ReleaseSummary:
 
     id: str
     published_at: datetime
-    #: Who published it: user and host.
-    publisher: str
+    #: What ``publish --note`` said of it, such as a commit id. Readable by whoever can read the bucket.
+    note: str
     #: How many assets it has, and the bytes of everything it needs in the target.
     files: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which conditional writes a target has: proven by a refused write, never by one that succeeded."""
+
+    #: Which store this was found out of; a copy of the record in another store proves nothing.
+    store: str
+    #: ``If-None-Match: *``, and ``If-Match``.
+    creates: bool
+    replaces: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +72,35 @@ class ReleaseState:
     current: Manifest
     #: Every kept release, oldest first.
     releases: tuple[ReleaseSummary, ...]
-    #: Names that a prune is about to delete, or was when it broke off.
+    #: Names that a prune is about to delete, or was when it was interrupted.
     pending_deletes: frozenset[str] = frozenset()
-    #: The stored form that was read (its validator, SHA-256), to notice that somebody moved it meanwhile.
+    #: Ids of the releases that were live one after the other, the live one last. A rollback removes
+    #: what it withdraws, so that the one before the last is the last good one.
+    history: tuple[str, ...] = ()
+    conditions: Conditions | None = field(default=None, compare=False)
+    #: The stored form that was read (its validator, SHA-256), to detect that another publisher changed it.
     stat: FileStat | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
 
+    @property
+    def previous(self) -> str | None:
+        """The release that was live before the live one and is kept; ``None`` where there is none."""
+        kept = {each.id for each in self.releases}
+        before = [each for each in self.history[:-1] if each in kept and each != self.current.release]
+        return before[-1] if before else None
+
 
 class Releases:
-    """Reads and writes the releases of one target."""
+    """Reads and writes the release record of one target."""
 
     def __init__(self, target: WritableBackend) -> None:
         self._target = target
 
     def read(self) -> ReleaseState | None:
-        """What the target remembers; ``None`` where nothing was ever published.
+        """The record; ``None`` where nothing was ever published.
 
         Raises:
-            ManifestError: something stands there that is not ours, or is of a newer format.
+            ManifestError: it is not ours, or of a newer format.
         """
         try:
             opened = self._target.open(CURRENT)
@@ -180,12 +108,14 @@ class Releases:
             return None
         try:
             data = b"".join(opened.chunks(0, opened.stat.size))
-            return _from_bytes(data, opened.stat, f"{CURRENT} in {self._target.label}")
+            state = _from_bytes(data, opened.stat, f"{CURRENT} in {self._target.label}")
         finally:
             opened.close()
+        apply_conditions(self._target, state.conditions)
+        return state
 
     def require(self) -> ReleaseState:
-        """What the target remembers.
+        """The record.
 
         Raises:
             PublishError: nothing was ever published there.
@@ -209,7 +139,7 @@ class Releases:
         return manifests.load(data, f"{path} in {self._target.label}")
 
     def save(self, manifest: Manifest) -> None:
-        """Write the manifest of a new release, under a name that nobody else may take.
+        """Write the manifest of a new release, under a name that no other publisher may take.
 
         Raises:
             PublishConflict: another release of that id exists.
@@ -217,83 +147,358 @@ class Releases:
         data = manifests.dump(manifest)
         path = manifest_path(manifest.release)
         try:
-            self._target.write(path, BytesFile.of(path, data), replace(_RECORD_OPTIONS, create_only=True))
+            self._target.write(path, BytesFile.of(path, data), _NEW_JSON)
         except PublishConflict:
-            # A run that was killed just after it wrote this very manifest is being finished.
+            # Written by an earlier run that was killed after it, or by this one, whose response was lost.
             if read_bytes(self._target, path) != data:
                 raise
 
     def forget(self, release: str) -> None:
-        """Remove the manifest of a release that is kept no longer."""
+        """Delete the manifest of a release that is not kept."""
         self._target.delete(manifest_path(release))
 
-    def move(self, seen: ReleaseState | None, state: ReleaseState) -> None:
+    def move(self, seen: ReleaseState | None, state: ReleaseState, lock: Lock | None = None) -> None:
         """Make *state* the state of the target, if it is still the one that was *seen*.
 
+        *lock* is one that the caller holds already.
+
         Raises:
-            PublishConflict: somebody else moved it meanwhile; nothing was changed.
+            PublishConflict: another publisher changed it; nothing was changed here.
         """
-        data = _to_bytes(state)
+        data = _to_bytes(replace(state, conditions=conditions_of(self._target) or state.conditions))
         try:
-            if self._in_one_step(seen):
+            if in_one_step(self._target, seen):
                 self._write_if(seen, data)
+            elif lock is not None:
+                self._move_locked(lock, seen, data)
             else:
-                self._move_locked(seen, data)
-        except PublishConflict as error:
+                with Lock(self._target) as own:
+                    self._move_locked(own, seen, data)
+        except (PublishConflict, BackendError) as error:
+            # The response may have been lost, and a retry then meets our own version: read back.
+            with suppress(AssetStoreError):
+                if read_bytes(self._target, CURRENT) == data:
+                    return
+            if not isinstance(error, PublishConflict):
+                raise
             raise PublishConflict(
                 f"somebody else changed the live release in {self._target.label} meanwhile ({error}); "
-                "the live site is whole; run the same command again to start from what is there now"
+                "run the same command again to start from what is there now"
             ) from error
 
-    def _in_one_step(self, seen: ReleaseState | None) -> bool:
-        """Whether the target itself refuses a write over another version than *seen*."""
-        if isinstance(self._target, LearnsConditions):
-            proven = self._target.conditional_creates if seen is None else self._target.conditional_replaces
-            return proven is True
-        return seen is None or (seen.stat is not None and seen.stat.validator is not None)
-
-    def _move_locked(self, seen: ReleaseState | None, data: bytes) -> None:
-        with Lock(self._target, HIDDEN + "lock.json"):
-            now = self.read()
-            if (None if now is None else now.sha256) != (None if seen is None else seen.sha256):
-                raise PublishConflict(f"{CURRENT} is not what it was")
-            self._write_if(now, data)
+    def _move_locked(self, lock: Lock, seen: ReleaseState | None, data: bytes) -> None:
+        now = self.read()
+        if (None if now is None else now.sha256) != (None if seen is None else seen.sha256):
+            raise PublishConflict(f"{CURRENT} is not what it was")
+        lock.require()
+        self._write_if(now, data)
 
     def _write_if(self, seen: ReleaseState | None, data: bytes) -> None:
         validator = None if seen is None or seen.stat is None else seen.stat.validator
-        options = replace(_RECORD_OPTIONS, create_only=seen is None, if_validator=validator)
+        options = replace(_JSON, create_only=seen is None, if_validator=validator)
         self._target.write(CURRENT, BytesFile.of(CURRENT, data), options)
 
 
+def in_one_step(target: WritableBackend, seen: ReleaseState | None) -> bool:
+    """Whether the target itself refuses to write the record over another version than *seen*."""
+    if isinstance(target, LearnsConditions):
+        return (target.conditional_creates if seen is None else target.conditional_replaces) is True
+    return seen is None or (seen.stat is not None and seen.stat.validator is not None)
+
+
 def manifest_path(release: str) -> str:
-    """Where the manifest of *release* stands below its target."""
+    """The name of the manifest of *release* below its target."""
     return f"{HIDDEN}manifests/{release}.json"
 
 
-def note(manifest: Manifest, publisher: str) -> ReleaseSummary:
-    """How the release record lists *manifest*."""
+def summary(manifest: Manifest, note: str = "") -> ReleaseSummary:
+    """*manifest* as the release record lists it."""
     size = sum(each.size for each in manifest.objects())
-    return ReleaseSummary(manifest.release, manifest.published_at, publisher, len(manifest.entries), size)
+    return ReleaseSummary(manifest.release, manifest.published_at, note, len(manifest.entries), size)
+
+
+# --- conditional writes
+
+
+def store_of(target: WritableBackend) -> str:
+    """A short digest of which store *target* is in."""
+    endpoint = getattr(getattr(target, "options", None), "endpoint_url", None) or ""
+    return hashlib.sha256(f"{endpoint}|{target.label}".encode()).hexdigest()[:16]
+
+
+def conditions_of(target: WritableBackend) -> Conditions | None:
+    """What is known of the conditional writes of *target*; ``None`` where it has no need to find out."""
+    if not isinstance(target, LearnsConditions):
+        return None
+    creates, replaces = target.conditional_creates, target.conditional_replaces
+    if creates is None or replaces is None:
+        return None
+    return Conditions(store_of(target), creates, replaces)
+
+
+def apply_conditions(target: WritableBackend, found: Conditions | None) -> None:
+    """Take over what the record of *target* says of its conditional writes, where it is of this very store."""
+    if found is None or found.store != store_of(target) or not isinstance(target, LearnsConditions):
+        return
+    if target.conditional_creates is None:
+        target.conditional_creates = found.creates
+    if target.conditional_replaces is None:
+        target.conditional_replaces = found.replaces
+
+
+def probe_conditions(target: WritableBackend, path: str, data: bytes) -> None:
+    """Find out which conditional writes *target* has, where that is not known.
+
+    The object *path* exists and holds *data*: writing the same bytes under a condition that is false must
+    be refused. A store that accepts ignores the condition, and stores what it had.
+    """
+    if not isinstance(target, LearnsConditions):
+        return
+    if target.conditional_creates is None:
+        target.conditional_creates = _refuses(target, path, data, _NEW_JSON)
+    if target.conditional_replaces is None:
+        options = replace(_JSON, if_validator="0123456789abcdef0123456789abcdef")
+        target.conditional_replaces = _refuses(target, path, data, options)
+
+
+def _refuses(target: LearnsConditions, path: str, data: bytes, options: WriteOptions) -> bool:
+    assert isinstance(target, WritableBackend)
+    try:
+        target.write(path, BytesFile.of(path, data), options)
+    except PublishConflict:
+        # A target that looks before it writes has found out by now that the store has no condition.
+        known = target.conditional_creates if options.create_only else target.conditional_replaces
+        return known is not False
+    return False
+
+
+# --- the lock
+
+#: A lock whose content did not change for so long, as seen by the clock of who waits, has no living owner.
+LEASE_SECONDS = 15.0
+#: How often the owner of a lock rewrites it.
+HEARTBEAT_SECONDS = 3.0
+#: How long to wait for another owner, and how often to read the lock.
+WAIT_SECONDS = 40.0
+POLL_SECONDS = 0.1
+#: Where a target cannot refuse a second creator, how long after the first one it may still arrive.
+SETTLE_SECONDS = 0.3
+
+
+class Lock:
+    """A lease on a target: one object with a token and a counter, which its owner raises until it is released.
+
+    Whether the owner lives is judged by whether the object changes, never by comparing two machines' clocks.
+
+    Raises:
+        PublishConflict: on entering, if another owner keeps it for *wait_seconds*.
+    """
+
+    def __init__(
+        self,
+        target: WritableBackend,
+        path: str = LOCK,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._target = target
+        self._path = path
+        self._wait_seconds = wait_seconds
+        self._lease_seconds = lease_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._mine: dict[str, Any] = {"token": secrets.token_hex(16), "process": _process(), "beat": 0}
+        self._ended = threading.Event()
+        self._lost = False
+        self._heartbeat: threading.Thread | None = None
+        self._changing = threading.Lock()
+
+    def __enter__(self) -> Lock:
+        until = time.monotonic() + self._wait_seconds
+        seen, since = self._read(), time.monotonic()
+        while not (seen is None and self._taken()):
+            found = self._read()
+            if found != seen:
+                seen, since = found, time.monotonic()
+            elif found is not None and (_is_gone(found) or time.monotonic() - since >= self._lease_seconds):
+                self._take_over(found)
+                seen, since = self._read(), time.monotonic()
+            elif time.monotonic() >= until:
+                raise PublishConflict(
+                    f"{self._path} in {self._target.label} is held by another publish, prune or rollback that is still "
+                    f"running; wait for it (a lock that does not change for {self._lease_seconds:.0f} seconds is taken over)"
+                )
+            else:
+                time.sleep(POLL_SECONDS)
+        self._heartbeat = threading.Thread(target=self._beat, name="assetstore-lease", daemon=True)
+        self._heartbeat.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        if self._heartbeat is not None:
+            self._heartbeat.join()
+        with self._changing, suppress(AssetStoreError):
+            if self._is_mine():
+                self._target.delete(self._path)
+
+    def require(self) -> None:
+        """Make sure that the lock is still ours.
+
+        Raises:
+            PublishConflict: it was taken over, because this process could not renew it in time.
+        """
+        with self._changing:
+            if self._lost or not self._is_mine():
+                raise PublishConflict(f"{self._path} in {self._target.label} was taken over by another publisher")
+
+    def _taken(self) -> bool:
+        try:
+            self._target.write(self._path, self._content(), _NEW_JSON)
+        except PublishConflict:
+            return self._is_mine()  # the response to an earlier attempt may have been lost
+        if isinstance(self._target, LearnsConditions) and not self._target.conditional_creates:
+            time.sleep(SETTLE_SECONDS)
+        # Where two can create at once, the later one is stored now.
+        return self._is_mine()
+
+    def _content(self) -> BytesFile:
+        return BytesFile.of(self._path, json.dumps(self._mine).encode())
+
+    def _read(self) -> bytes | None:
+        with suppress(AssetNotFound):
+            return read_bytes(self._target, self._path)
+        return None
+
+    def _is_mine(self) -> bool:
+        found = _parsed(self._read())
+        return bool(found.get("token") == self._mine["token"])
+
+    def _take_over(self, dead: bytes) -> None:
+        """Delete a lock without a living owner. Only who creates the claim on this very content may do so."""
+        claim = f"{HIDDEN}claims/{hashlib.sha256(dead).hexdigest()[:16]}.json"
+        try:
+            self._target.write(claim, BytesFile.of(claim, json.dumps(self._mine).encode()), _NEW_JSON)
+        except PublishConflict:
+            # Somebody else is taking it over. A claim whose owner died as well ends with its own lease.
+            seen = self._stored(claim)
+            self._ended.wait(self._lease_seconds)
+            if seen is not None and self._stored(claim) == seen and self._read() == dead:
+                self._target.delete(claim)
+            return
+        try:
+            if self._read() == dead:
+                self._target.delete(self._path)
+        finally:
+            self._target.delete(claim)
+
+    def _stored(self, path: str) -> bytes | None:
+        with suppress(AssetNotFound):
+            return read_bytes(self._target, path)
+        return None
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._heartbeat_seconds):
+            with self._changing, suppress(AssetStoreError):
+                if not self._is_mine():
+                    self._lost = True
+                    return
+                self._mine["beat"] = self._mine["beat"] + 1
+                self._target.write(self._path, self._content(), _JSON)
+
+
+@contextmanager
+def lock_unless_conditional(target: WritableBackend, seen: ReleaseState | None) -> Iterator[Lock | None]:
+    """The lock of *target* where it cannot switch in one step; ``None`` where it can."""
+    if in_one_step(target, seen) and (target.remote or isinstance(target, LearnsConditions)):
+        yield None
+        return
+    with Lock(target) as lock:
+        yield lock
+
+
+def _parsed(data: bytes | None) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(data or b"{}")
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _process() -> str:
+    """This process on this machine, so that another one here can tell that it has ended; readable by nobody else.
+
+    The boot id and the namespace keep two containers with one host name and one process number apart.
+    """
+    return f"{_machine()}-{os.getpid()}" if _machine() else ""
+
+
+def _machine() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        return hashlib.sha256(f"{boot} {os.readlink('/proc/self/ns/pid')} {socket.gethostname()}".encode()).hexdigest()[
+            :16
+        ]
+    except OSError:  # no Linux
+        return ""
+
+
+def _is_gone(lock: bytes) -> bool:
+    """Whether the owner of *lock* was a process on this machine that has ended."""
+    machine, _, pid = str(_parsed(lock).get("process", "")).partition("-")
+    if not machine or machine != _machine() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # it lives, and belongs to another user
+        return False
+    return False
+
+
+# --- the stored form
 
 
 def _to_bytes(state: ReleaseState) -> bytes:
-    releases = [
-        [each.id, each.published_at.isoformat(), each.publisher, each.files, each.size] for each in state.releases
-    ]
-    return manifests.dump(state.current, {"releases": releases, "pending_deletes": sorted(state.pending_deletes)})
+    more: dict[str, Any] = {
+        "releases": [
+            [each.id, each.published_at.isoformat(), each.note, each.files, each.size] for each in state.releases
+        ],
+        "history": list(state.history),
+        "pending_deletes": sorted(state.pending_deletes),
+    }
+    if (found := state.conditions) is not None:
+        more["conditions"] = [found.store, found.creates, found.replaces]
+    return manifests.dump(state.current, more)
 
 
 def _from_bytes(data: bytes, stat: FileStat, where: str) -> ReleaseState:
     found = manifests.document(data, where)
     try:
-        releases = tuple(_read_note(*each) for each in found["releases"])
-        pending_deletes = frozenset(found["pending_deletes"])
+        releases = tuple(_read_summary(*each) for each in found["releases"])
+        pending = frozenset(map(str, found["pending_deletes"]))
+        history = tuple(map(str, found["history"]))
+        conditions = None if "conditions" not in found else _read_conditions(*found["conditions"])
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{where} is damaged ({error!r}); restore it from one of the manifests beside it") from None
-    return ReleaseState(
-        manifests.from_document(found, where), releases, pending_deletes, stat, sha256(data).hexdigest()
-    )
+    current = manifests.from_document(found, where)
+    return ReleaseState(current, releases, pending, history, conditions, stat, hashlib.sha256(data).hexdigest())
 
 
-def _read_note(release: str, published_at: str, publisher: str, files: int, size: int) -> ReleaseSummary:
-    return ReleaseSummary(release, manifests.instant(published_at), publisher, int(files), int(size))
+def _read_summary(release: str, published_at: str, note: str, files: int, size: int) -> ReleaseSummary:
+    return ReleaseSummary(str(release), manifests.instant(published_at), str(note), int(files), int(size))
+
+
+def _read_conditions(store: str, creates: bool, replaces: bool) -> Conditions:
+    return Conditions(str(store), creates is True, replaces is True)
+
+
+def next_time(state: ReleaseState | None, now: datetime) -> datetime:
+    """*now* in whole seconds, or a second after the latest release if a clock is behind."""
+    now = now.astimezone(UTC).replace(microsecond=0)
+    latest = max((each.published_at for each in state.releases), default=None) if state else None
+    if latest is None or now > latest:
+        return now
+    return datetime.fromtimestamp(latest.timestamp() + 1, UTC)

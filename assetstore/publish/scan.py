@@ -1,124 +1,203 @@
 """The assets of a mount as they are now: digests of their bytes, and the names that they get.
 
-Every file is read, because only bytes tell whether it changed: times differ between two checkouts
-of one commit. Where fingerprints are made of times, an asset whose bytes are those of the live
-release keeps the name that it has there.
+Times differ between two checkouts of one commit, so only bytes tell whether a file changed, and a file
+whose bytes are those of the live release keeps the name that it has there. A file is not read where its
+version (inode, size, and a change time that no program can set) is the one that the release recorded.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import logging
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from hashlib import blake2b
 
 from assetstore.assets import compression as compress
 from assetstore.assets import media_types
 from assetstore.backends.base import Backend, FileStat
-from assetstore.errors import AssetNotFound, PublishError
+from assetstore.errors import AssetNotFound, PublishConflict, PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.names.fingerprint import Fingerprint, MtimeFingerprint, fingerprint_of
 from assetstore.names.manifest import Entry, Manifest
+from assetstore.names.published import ManifestResolver, PublishedFingerprint
 from assetstore.publish.layout import Layout, encoded_sizes
 from assetstore.publish.pool import WorkerPool
 from assetstore.references import js as scripts
 from assetstore.references.js import MAX_BYTES, is_module
+from assetstore.rewrite.backend import RewrittenBackend
 
-#: The fingerprint of one version, whose ``sha256`` is known.
-Name = Callable[[FileStat], str | None]
+_log = logging.getLogger("assetstore")
+
+#: How often a file that changes while it is read is read again.
+ATTEMPTS = 3
+#: A file that changed later than this before it was read may change again within one tick of the file
+#: system's clock, so its version is not recorded.
+SETTLED_SECONDS = 2.0
 
 
 def scan(
-    mount: Mount, layout: Layout, previous: Manifest | None, pool: WorkerPool, *, encode_all: bool = False
+    mount: Mount,
+    layout: Layout,
+    previous: Manifest | None,
+    pool: WorkerPool,
+    *,
+    source: Backend | None = None,
+    force: bool = False,
 ) -> Iterator[Entry]:
-    """Every asset of *mount*, with the objects that *layout* makes of it.
+    """Every asset of *mount*, with the objects that *layout* makes of it; read from *source*, or as :func:`source_of`.
 
-    What *previous* knows of the same bytes is not encoded again, unless *encode_all* says so.
+    What *previous* records of the same version is not read again, and what it records of the same bytes is
+    not encoded again, unless *force* is true.
 
     Raises:
-        PublishError: there is none, or one disappeared meanwhile.
+        PublishError: there is none, or one disappeared or changed while it was read.
         BackendError: the mount's own storage failed.
     """
-    stats = sources(mount, layout)
-    name = naming(mount.backend, mount.fingerprinter, stats, previous)
+    fingerprinter = published_names(mount.fingerprinter, previous)
+    backend = source or source_of(mount, fingerprinter)
     before: Mapping[str, Entry] = {} if previous is None else previous.entries
 
     def look(stat: FileStat) -> Entry:
         known = before.get(stat.path)
+        source = source_version(stat)
         try:
-            entry = _entry(mount.backend, stat, name)
-            if known is not None and _same_asset(known, entry):
-                entry = replace(entry, mtime_ns=known.mtime_ns)
-            smaller = encoded_sizes(mount.backend, entry, None if encode_all else known, layout)
+            if known is not None and source and known.source == source and not force:
+                entry = replace(
+                    known,
+                    fingerprint=fingerprint_of(replace(stat, sha256=known.sha256), fingerprinter, backend, soon=False),
+                )
+            else:
+                entry = _read(backend, stat, fingerprinter)
+                if known is not None and (known.fingerprint, known.sha256) == (entry.fingerprint, entry.sha256):
+                    entry = replace(entry, mtime_ns=known.mtime_ns)
+            smaller = encoded_sizes(backend, entry, None if force else known, layout)
         except AssetNotFound:
-            raise PublishError(f"{stat.path!r} is gone from {mount.backend.label} meanwhile; run it again") from None
-        return replace(entry, stored=tuple(stored for _, stored in layout.objects(entry, smaller)))
+            raise PublishError(f"{stat.path!r} is gone from {backend.label} meanwhile; run it again") from None
+        return layout.complete(entry, smaller)
 
-    for _, entry in pool.run(stats, look):
+    for _, entry in pool.run(sources(mount, backend), look):
         yield entry
 
 
-def sources(mount: Mount, layout: Layout) -> list[FileStat]:
+def published_names(fingerprinter: Fingerprint | None, previous: Manifest | None) -> Fingerprint | None:
+    """*fingerprinter*, but for names made of times: there what was published keeps its name while its bytes stay."""
+    if previous is None or not isinstance(fingerprinter, MtimeFingerprint):
+        return fingerprinter
+    return PublishedFingerprint(ManifestResolver(previous), fingerprinter)
+
+
+def source_of(mount: Mount, fingerprinter: Fingerprint | None) -> Backend:
+    """The backend that is published: with rewritten references they name files as *fingerprinter* does."""
+    backend = mount.backend
+    if isinstance(backend, RewrittenBackend) and fingerprinter is not None and fingerprinter is not mount.fingerprinter:
+        return backend.renamed(fingerprinter)
+    return backend
+
+
+def sources(mount: Mount, backend: Backend) -> list[FileStat]:
     """The files of *mount* that may be served, in the order of their paths.
 
-    A ``.br`` beside its original is left out where the layout makes siblings: a stale one would
-    be another body at the same URL.
+    An encoded sibling (``app.css.br``) of a file is no asset of its own: a stale one would be another body
+    at the same URL, and only its bytes could tell.
 
     Raises:
         PublishError: there is none.
     """
-    found = {stat.path: stat for stat in mount.backend.walk() if mount.allows(stat.path)}
-    for suffix in (compress.SUFFIXES[each] for each in layout.siblings):
-        for path in [each for each in found if each.endswith(suffix) and each.removesuffix(suffix) in found]:
-            del found[path]
+    walked = list(backend.walk())
+    left_out = [stat.path for stat in walked if not mount.selection.allows(stat.path)]
+    found = {stat.path: stat for stat in walked if mount.allows(stat.path)}
+    if left_out:
+        _log.warning(
+            "left out of the publish, as secrets, leftovers or excluded: %s; name them with include= to publish them",
+            _listed(left_out),
+        )
+    siblings = [path for path in found if any(path.removesuffix(s) in found for s in _SUFFIXES if path.endswith(s))]
+    if siblings:
+        _log.warning(
+            "left out of the publish, as encoded siblings of other files: %s; publish makes its own with --siblings",
+            _listed(siblings),
+        )
+    for path in siblings:
+        del found[path]
     if not found:
-        raise PublishError(f"mount {mount.label} has no asset in {mount.backend.label}; was the build run before?")
+        raise PublishError(f"mount {mount.label} has no asset in {backend.label}; was the build run before?")
     return [found[path] for path in sorted(found)]
 
 
-def naming(
-    backend: Backend, fingerprinter: Fingerprint | None, stats: list[FileStat], previous: Manifest | None
-) -> Name:
-    """How the assets are named: decided once, for all of them."""
-
-    def live(stat: FileStat) -> str | None:
-        return fingerprint_of(stat, fingerprinter, backend, soon=False)
-
-    def kept(stat: FileStat) -> str | None:
-        known = None if previous is None else previous.entries.get(stat.path)
-        same = known is not None and known.sha256 == stat.sha256 and known.fingerprint is not None
-        return known.fingerprint if same and known is not None else live(stat)
-
-    # A backend that decides fingerprints itself writes them into other files' bytes: those names hold.
-    decided = any(stat.fingerprint is not None for stat in stats)
-    return kept if isinstance(fingerprinter, MtimeFingerprint) and not decided else live
+_SUFFIXES = tuple(compress.SUFFIXES.values())
 
 
-def _entry(backend: Backend, stat: FileStat, name: Name) -> Entry:
-    opened = backend.open(stat.path)
-    sha256, sha384 = hashlib.sha256(), hashlib.sha384()
-    module = bytearray() if is_module(stat.path) and opened.stat.size <= MAX_BYTES else None
-    try:
-        for chunk in opened.chunks(0, opened.stat.size):
-            sha256.update(chunk)
-            sha384.update(chunk)
-            if module is not None:
-                module += chunk
-        version = replace(opened.stat, sha256=sha256.hexdigest())
-    finally:
-        opened.close()
+def _listed(paths: list[str]) -> str:
+    return ", ".join(map(repr, sorted(paths)[:10])) + (f" and {len(paths) - 10} more" if len(paths) > 10 else "")
+
+
+def refuse_overlap(source: Backend, target: Backend) -> None:
+    """Refuse to publish a root onto itself, or into itself.
+
+    Raises:
+        PublishConflict: the target is the root, or below it.
+    """
+    if isinstance(source, RewrittenBackend):
+        source = source.inner
+    if type(source) is not type(target):
+        return
+    if source.remote:
+        inside = f"{target.label}/".startswith(f"{source.label}/")
+    else:
+        root, to = os.path.realpath(source.label), os.path.realpath(target.label)
+        below = os.path.relpath(to, root).replace(os.sep, "/") if "://" not in target.label else "../"
+        hidden = any(part.startswith(".") and part != "." for part in below.split("/"))
+        inside = target.label == source.label or not (below.startswith("..") or hidden)
+    if inside:
+        raise PublishConflict(
+            f"the target {target.label} is the root {source.label} of the mount, or below it: each publish would "
+            "publish the one before it; give a target outside of the root"
+        )
+
+
+def source_version(stat: FileStat) -> str:
+    """A digest of the version of a source file; empty where nothing but time and size tells, which is not enough."""
+    if stat.fingerprint is not None or (stat.signature is None and stat.validator is None):
+        return ""
+    return blake2b(repr(stat.version).encode(), digest_size=9).hexdigest()
+
+
+def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None) -> Entry:
+    for _ in range(ATTEMPTS):
+        began = time.time_ns()
+        opened = backend.open(stat.path)
+        sha256, sha384 = hashlib.sha256(), hashlib.sha384()
+        module = bytearray() if is_module(opened.stat.path) and opened.stat.size <= MAX_BYTES else None
+        try:
+            for chunk in opened.chunks(0, opened.stat.size):
+                sha256.update(chunk)
+                sha384.update(chunk)
+                if module is not None:
+                    module += chunk
+            version = replace(opened.stat, sha256=sha256.hexdigest())
+        finally:
+            opened.close()
+        if opened.stat.signature is None or backend.stat(stat.path).version == opened.stat.version:
+            break
+    else:
+        raise PublishError(
+            f"{stat.path!r} in {backend.label} changes while it is read; let the build finish, then run it again"
+        )
+    signature = opened.stat.signature
+    settled = signature is None or began - signature.ctime_ns > SETTLED_SECONDS * 1e9
     return Entry(
         path=stat.path,
-        fingerprint=name(version),
+        fingerprint=fingerprint_of(version, fingerprinter, backend, soon=False),
         size=version.size,
         sha256=sha256.hexdigest(),
         integrity=f"sha384-{base64.b64encode(sha384.digest()).decode()}",
         content_type=sys.intern(media_types.of(stat.path)),
         mtime_ns=version.mtime_ns,
         imports=None if module is None else tuple(scripts.scan(bytes(module))),
+        source=source_version(opened.stat) if settled else "",
     )
-
-
-def _same_asset(known: Entry, entry: Entry) -> bool:
-    return (known.fingerprint, known.sha256) == (entry.fingerprint, entry.sha256)

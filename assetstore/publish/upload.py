@@ -4,106 +4,279 @@
 2. every file under its plain name
 3. the manifest of the release
 4. the switch of the live release to it
+5. plain names that another publisher wrote meanwhile are written again
 
-Nothing is deleted. A failure stops before the next stage, so what is live stays whole.
+Nothing is deleted. A failure stops before the next stage, so pages that are out stay whole.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 
-from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.base import Backend, FileStat, WritableBackend, WriteOptions
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, PublishError
 from assetstore.names.manifest import Entry, Manifest, StoredObject, lines
-from assetstore.publish.inventory import Inventory, require_same_bytes
+from assetstore.publish.inventory import (
+    JOURNAL,
+    Inventory,
+    is_as_recorded,
+    require_same_bytes,
+    stored_sha256,
+    version_text,
+)
 from assetstore.publish.layout import Layout, Stage, open_stored
 from assetstore.publish.plan import Plan, Reason, Row
 from assetstore.publish.pool import WorkerPool
 from assetstore.publish.progress import Progress
-from assetstore.publish.releases import Releases, ReleaseState, ReleaseSummary, note, publisher
+from assetstore.publish.releases import (
+    CURRENT,
+    Lock,
+    Releases,
+    ReleaseState,
+    lock_unless_conditional,
+    next_time,
+    probe_conditions,
+    summary,
+)
 
-_log = logging.getLogger("assetstore")
+#: How often plain names are looked at again after a switch, while other publishers write them.
+SETTLE_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """The source, the target and the threads of one publish."""
+class Upload:
+    """One publish that is carried out: where the bytes come from, and where they go."""
 
     source: Backend
-    target: Inventory
+    inventory: Inventory
     layout: Layout
     pool: WorkerPool
     progress: Progress
+    plan: Plan
+    mount: str | None
+    note: str
+    now: datetime
+
+    def run(self) -> Manifest:
+        """Carry out the plan and return the manifest of the new release, which is live then.
+
+        Raises:
+            PublishConflict: somebody else published meanwhile, or a name is taken by other bytes.
+            PublishError: anything else stopped it; the message says in which stage, and how to resume.
+        """
+        target, plan = self.inventory.backend, self.plan
+        wanted = [row.stored for row in plan.rows if row.writes]
+        announced = self.inventory.journal.write(wanted, self.inventory.leftovers())
+        probe_conditions(target, JOURNAL, announced)
+        validators = self._write_stage(Stage.FINGERPRINTED)
+        with lock_unless_conditional(target, plan.state) as lock:
+            if plan.writes(Stage.PLAIN):
+                _guarded("the release record", lambda: self._refuse_outdated(target))
+            validators |= self._write_stage(Stage.PLAIN)
+            manifest = self._manifest(validators)
+            self._switch(target, manifest, lock)
+            return self._settled(target, manifest, lock)
+
+    def _refuse_outdated(self, target: WritableBackend) -> None:
+        """Stop before any plain name is written, if another release is live than the one that was planned from.
+
+        Raises:
+            PublishConflict: it is.
+        """
+        seen, current = self.plan.state, None
+        with suppress(AssetNotFound):
+            current = version_text(target.stat(CURRENT))
+        before = None if seen is None or seen.stat is None else version_text(seen.stat)
+        if current != before:
+            raise PublishConflict(
+                f"somebody else changed the live release in {target.label} meanwhile; "
+                "the live site is whole; run the same command again to start from what is there now"
+            )
+
+    def _write_stage(self, stage: Stage) -> dict[str, str | None]:
+        rows = self.plan.writes(stage)
+        if not rows:
+            return {}
+        done: dict[str, str | None] = {}
+        self.progress.begin(stage.label, len(rows), sum(row.stored.size for row in rows))
+        try:
+            for row, stat in self.pool.run(rows, self._write):
+                done[row.stored.path] = version_text(stat)
+                self.progress.advance(row.stored.size)
+        except AssetStoreError as error:
+            raise _stopped(stage.label, error, f"{len(done)} of {len(rows)} had arrived") from error
+        finally:
+            self.progress.end()
+        return done
+
+    def _write(self, row: Row) -> FileStat:
+        target, stored = self.inventory.backend, row.stored
+        create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING
+        options = replace(self.layout.write_options(row.entry, row.stage, stored), create_only=create_only)
+        source = open_stored(self.source, row.entry, stored)
+        try:
+            if source.stat.size != stored.size:
+                raise BodyTruncated(f"{row.entry.path!r} changed while it was published", path=row.entry.path)
+            return target.write(stored.path, source, options)
+        except PublishConflict:
+            # Another publisher created it first, or our own response was lost; the same bytes are as good as ours.
+            return require_same_bytes(target, stored)
+        finally:
+            source.close()
+
+    def _manifest(self, validators: dict[str, str | None]) -> Manifest:
+        entries: dict[str, Entry] = {}
+        rows: dict[str, list[StoredObject]] = {}
+        for row in self.plan.rows:
+            validator = validators.get(row.stored.path, row.stored.validator)
+            same = validator == row.stored.validator
+            rows.setdefault(row.entry.path, []).append(row.stored if same else replace(row.stored, validator=validator))
+        for path, entry in self.plan.entries.items():
+            entries[path] = replace(entry, stored=tuple(rows[path]))
+        at = next_time(self.plan.state, self.now)
+        cache_control = self.layout.plain_cache_control
+        manifest = Manifest("", at, self.mount, entries, self.plan.retained, cache_control)
+        return replace(manifest, release=release_id(manifest))
+
+    def _switch(self, target: WritableBackend, manifest: Manifest, lock: Lock | None) -> None:
+        releases, seen = Releases(target), self.plan.state
+        _guarded("the release's manifest", lambda: releases.save(manifest))
+        noted = summary(manifest, self.note)
+        if seen is None:
+            state = ReleaseState(manifest, (noted,), history=(manifest.release,))
+        else:
+            state = replace(
+                seen,
+                current=manifest,
+                releases=(*seen.releases, noted),
+                history=(*seen.history, manifest.release),
+            )
+        try:
+            _guarded("the switch to the new release", lambda: releases.move(seen, state, lock))
+        except PublishConflict as error:
+            with suppress(AssetStoreError):
+                releases.forget(manifest.release)
+            raise PublishConflict(f"{error}; {self._repaired(releases)}") from error
+
+    def _repaired(self, releases: Releases) -> str:
+        """Write the plain names of the live release again, over those of this run, and say what came of it."""
+        try:
+            live = releases.read()
+            if live is None:
+                return "nothing is live"
+            _, restored = restore_plain_names(live.current, self.inventory.backend, self.pool)
+        except AssetStoreError as error:
+            return f"some files under plain names may be of this run, as they cannot be written again ({error})"
+        return (
+            f"the live site is whole ({restored} files under plain names were written again)"
+            if restored
+            else ("the live site is whole")
+        )
+
+    def _settled(self, target: WritableBackend, manifest: Manifest, lock: Lock | None) -> Manifest:
+        """The manifest that is live, after its plain names were compared with one more listing.
+
+        Another publisher that lost the race, or was killed in it, may have written them since. With the
+        lock held none has.
+        """
+        if lock is not None or not self.plan.writes(Stage.PLAIN):
+            return manifest
+        releases = Releases(target)
+        try:
+            for _ in range(SETTLE_ROUNDS):
+                repaired, restored = restore_plain_names(manifest, target, self.pool)
+                if not restored:
+                    return manifest
+                state = releases.require()
+                if state.current.release != manifest.release:
+                    return manifest
+                manifest = repaired
+                releases.move(state, replace(state, current=manifest))
+        except PublishConflict:
+            return manifest  # a later release is live, and its publisher compares them in turn
+        except AssetStoreError as error:
+            raise PublishError(
+                f"release {manifest.release} is live in {target.label}, but its plain names cannot be compared: "
+                f"{error}; run the same command again"
+            ) from error
+        return manifest
 
 
-def apply(plan: Plan, work: Work, mount: str | None, now: datetime) -> Manifest:
-    """Carry out *plan* and return the manifest of the new release.
+def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: WorkerPool) -> tuple[Manifest, int]:
+    """Write each plain name of *manifest* that has other bytes again, from its fingerprinted twin in *target*.
+
+    Returns the manifest with the versions that are there now, and how many objects were written.
 
     Raises:
-        PublishConflict: somebody else published meanwhile, or a name is taken by other bytes.
-        PublishError: anything else stopped it; the message says in which stage, and how to resume.
+        PublishError: a file has no twin, or the twin is gone or damaged.
+        BackendError: the target failed.
     """
-    wanted = [row.stored for row in plan.rows if row.writes]
-    if wanted:
-        work.target.journal.write(wanted, work.target.leftovers())
-    validators: dict[str, str | None] = {}
-    for stage in Stage:
-        validators.update(_write_stage(plan.writes(stage), stage, work))
-    manifest = _manifest(plan, validators, mount, now)
-    releases = Releases(work.target.backend)
-    _guarded("the release's manifest", lambda: releases.save(manifest))
-    _guarded("the switch to the new release", lambda: releases.move(plan.state, _state(plan, manifest)))
-    return manifest
+    listing = {stat.path: stat for stat in target.walk()}
+    jobs: list[tuple[Entry, StoredObject]] = []
+    for entry in manifest.entries.values():
+        for stored in entry.stored:
+            found = listing.get(stored.path)
+            if not entry.immutable(stored) and (found is None or not is_as_recorded(stored, found)):
+                jobs.append((entry, stored))
+    if not jobs:
+        return manifest, 0
+
+    def restore(job: tuple[Entry, StoredObject]) -> tuple[StoredObject, bool]:
+        entry, stored = job
+        found = listing.get(stored.path)
+        if found is not None and found.size == stored.size:
+            with suppress(AssetNotFound):
+                if stored_sha256(target, stored.path) == stored.sha256:
+                    return replace(stored, validator=version_text(found)), False
+        return replace(stored, validator=version_text(_copy_twin(manifest, entry, stored, target))), True
+
+    changed: dict[str, StoredObject] = {}
+    written = 0
+    for (_, stored), (now, wrote) in pool.run(jobs, restore):
+        changed[stored.path] = now
+        written += wrote
+    entries = {
+        path: replace(entry, stored=tuple(changed.get(each.path, each) for each in entry.stored))
+        for path, entry in manifest.entries.items()
+    }
+    return replace(manifest, entries=entries), written
 
 
-def _write_stage(rows: list[Row], stage: Stage, work: Work) -> dict[str, str | None]:
-    if not rows:
-        return {}
-    done: dict[str, str | None] = {}
-    work.progress.begin(stage.label, len(rows), sum(row.stored.size for row in rows))
+def _copy_twin(manifest: Manifest, entry: Entry, stored: StoredObject, target: WritableBackend) -> FileStat:
+    twins = [each for each in entry.stored if entry.immutable(each) and each.coding == stored.coding]
+    twins = [each for each in twins if each.sha256 == stored.sha256]
+    if not twins:
+        raise PublishError(
+            f"{stored.path!r} of release {manifest.release} was overwritten in {target.label}, and has no fingerprinted "
+            "name to be copied from; publish that version again"
+        )
+    metadata = {"assetstore-sha256": stored.sha256}
+    if entry.fingerprint is not None:
+        metadata["assetstore-fingerprint"] = entry.fingerprint
+    options = WriteOptions(
+        entry.content_type,
+        manifest.plain_cache_control,
+        stored.coding,
+        dict(entry.headers),
+        metadata,
+        sha256=stored.sha256,
+    )
     try:
-        for row, stat in work.pool.run(rows, lambda row: _write(row, work)):
-            done[row.stored.path] = stat.validator
-            work.progress.advance(row.stored.size)
-    except AssetStoreError as error:
-        raise _stopped(stage.label, error, f"{len(done)} of {len(rows)} had arrived") from error
-    finally:
-        work.progress.end()
-    return done
-
-
-def _write(row: Row, work: Work) -> FileStat:
-    backend, stored = work.target.backend, row.stored
-    create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING
-    options = replace(work.layout.write_options(row.entry, row.stage, stored), create_only=create_only)
-    source = open_stored(work.source, row.entry, stored)
+        source = target.open(twins[0].path)
+    except AssetNotFound:
+        raise PublishError(f"{twins[0].path!r} is gone from {target.label}; publish that version again") from None
     try:
-        if source.stat.size != stored.size:
-            raise BodyTruncated(f"{row.entry.path!r} changed while it was published", path=row.entry.path)
-        return backend.write(stored.path, source, options)
-    except PublishConflict:
-        # Another publisher created it first; the same bytes are as good as ours.
-        return require_same_bytes(backend, stored)
+        return target.write(stored.path, source, options)
+    except BodyTruncated as error:
+        raise PublishError(
+            f"{twins[0].path!r} in {target.label} is damaged ({error}); publish that version again"
+        ) from error
     finally:
         source.close()
-
-
-def _manifest(plan: Plan, validators: dict[str, str | None], mount: str | None, now: datetime) -> Manifest:
-    def left(stored: StoredObject) -> StoredObject:
-        validator = validators.get(stored.path, stored.validator)
-        return stored if validator == stored.validator else replace(stored, validator=validator)
-
-    rows: dict[str, list[StoredObject]] = {}
-    for row in plan.rows:
-        rows.setdefault(row.entry.path, []).append(left(row.stored))
-    entries: dict[str, Entry] = {path: replace(entry, stored=tuple(rows[path])) for path, entry in plan.entries.items()}
-    at = _after(plan.state, now)
-    manifest = Manifest("", at, mount, entries, plan.retained)
-    return replace(manifest, release=release_id(manifest))
 
 
 def release_id(manifest: Manifest) -> str:
@@ -112,19 +285,6 @@ def release_id(manifest: Manifest) -> str:
     for line in lines(manifest):
         digest.update(line)
     return f"{manifest.published_at:%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
-
-
-def _after(state: ReleaseState | None, now: datetime) -> datetime:
-    """*now* in whole seconds, or a second after the latest release if a clock runs behind."""
-    now = now.astimezone(UTC).replace(microsecond=0)
-    latest = max((each.published_at for each in state.releases), default=None) if state else None
-    return now if latest is None or now > latest else latest + timedelta(seconds=1)
-
-
-def _state(plan: Plan, manifest: Manifest) -> ReleaseState:
-    earlier: tuple[ReleaseSummary, ...] = () if plan.state is None else plan.state.releases
-    pending_deletes = frozenset() if plan.state is None else plan.state.pending_deletes
-    return ReleaseState(manifest, (*earlier, note(manifest, publisher())), pending_deletes)
 
 
 def _guarded(what: str, act: Callable[[], None]) -> None:

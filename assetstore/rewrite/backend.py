@@ -104,6 +104,12 @@ class RewrittenBackend:
     def after_fork(self) -> None:
         self._lock = threading.RLock()
 
+    def renamed(self, fingerprinter: Fingerprint) -> RewrittenBackend:
+        """The same files, with the names that *fingerprinter* gives."""
+        return RewrittenBackend(
+            self._inner, fingerprinter, strict=self._strict, prefixes=self._prefixes, serves=self._serves
+        )
+
     @property
     def inner(self) -> Backend:
         """The backend below: where the files live as their authors wrote them."""

@@ -20,7 +20,7 @@ PARTS: dict[str, set[str]] = {
     "backends/local": {"anyio"},
     "backends/fsspec": {"fsspec"},
     "backends/http": {"urllib3"},
-    "backends/s3": {"aiohttp", "anyio", "boto3", "botocore", "multidict", "mypy_boto3_s3", "yarl"},
+    "backends/s3": {"urllib3", "aiohttp", "anyio", "boto3", "botocore", "multidict", "mypy_boto3_s3", "yarl"},
     "backends/gcs": {"google", "requests"},
     "backends/azure": {"azure", "requests"},
     "backends/remote": {"anyio"},

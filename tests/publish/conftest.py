@@ -68,6 +68,7 @@ class Watched:
         self._inner = inner
         self.calls: Counter[str] = Counter()
         self.written: list[str] = []
+        self.deleted: list[str] = []
         self.before_write: Callable[[str], None] = lambda path: None
         self.before_delete: Callable[[str], None] = lambda path: None
 
@@ -100,6 +101,7 @@ class Watched:
     def delete(self, path: str) -> None:
         self.before_delete(path)
         self.calls["delete"] += 1
+        self.deleted.append(path)
         self._inner.delete(path)
 
 

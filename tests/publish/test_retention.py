@@ -19,7 +19,7 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
 
 def state(days: list[int], live: int) -> ReleaseState:
-    notes = tuple(ReleaseSummary(f"r{each}", NOW - timedelta(days=each), "ada@build7", 1, 1) for each in days)
+    notes = tuple(ReleaseSummary(f"r{each}", NOW - timedelta(days=each), "a note", 1, 1) for each in days)
     return ReleaseState(Manifest(f"r{live}", NOW, None, {}), notes)
 
 

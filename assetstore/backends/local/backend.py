@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions, copy_bytes
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions, copy_bytes
 from assetstore.backends.local.reader import reader_for
 from assetstore.backends.local.sandbox import LocalRoot, require_directory, signature_of, translate
 from assetstore.backends.reader import Mark, Reader
 from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
+
+#: What :meth:`LocalBackend.write` calls a file before it is whole.
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")
 
 #: Bytes read at a time.
 CHUNK_BYTES = 256 * 1024
@@ -106,6 +110,23 @@ class LocalBackend:
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(temporary)
         return self.stat(path)
+
+    #: Bytes that one name may have on most file systems.
+    max_segment_bytes = 255
+
+    def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
+        """The temporary files of :meth:`write`."""
+        for folder, _, names in os.walk(self.label):
+            for name in names:
+                if _TEMPORARY.fullmatch(name):
+                    with suppress(OSError):
+                        facts = os.lstat(os.path.join(folder, name))
+                        path = os.path.relpath(os.path.join(folder, name), self.label).replace(os.sep, "/")
+                        yield UnfinishedUpload(path, facts.st_size, facts.st_mtime_ns)
+
+    def remove_unfinished(self, upload: UnfinishedUpload) -> None:
+        """As :meth:`KeepsUnfinished.remove_unfinished`."""
+        self.delete(upload.path)
 
     def delete(self, path: str) -> None:
         try:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions
 from assetstore.backends.http.headers import stat_of
 from assetstore.backends.http.ranged import Arrival, arriving, open_ranged, range_header
 from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.backends.s3.client import Client, S3Options
 from assetstore.backends.s3.errors import translate
 from assetstore.backends.s3.listing import stats
+from assetstore.backends.s3.put import FAULTS, DirectPut, PutResponse
 from assetstore.backends.s3.upload import Upload
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
     BackendCredentials,
     BackendForbidden,
+    BackendUnavailable,
     SettingsError,
     UnsafePath,
 )
@@ -47,6 +50,8 @@ class S3Backend:
         self.client = Client(options or S3Options())
         self.conditional_creates: bool | None = None
         self.conditional_replaces: bool | None = None
+        self.checksums: bool | None = None
+        self._direct = DirectPut(self.client, bucket)
         self._unstored: set[str] = set()
         self.label = f"s3://{bucket}/{self.prefix}".rstrip("/")
 
@@ -66,7 +71,9 @@ class S3Backend:
 
     def stat(self, path: str) -> FileStat:
         key = self.key(path)
-        answer = self.call(path, lambda s3: s3.head_object(Bucket=self.bucket, Key=key))
+        answer = self.call(
+            path, lambda s3: s3.head_object(Bucket=self.bucket, Key=key, **self.options.request_arguments)
+        )
         return stat_of(path, headers_of(answer))
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
@@ -74,7 +81,7 @@ class S3Backend:
 
     def fetch(self, path: str, span: Span, validator: str | None) -> Arrival:
         """One GetObject: the facts of the whole object, and a body that brings *span* of it."""
-        arguments: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key(path)}
+        arguments: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key(path), **self.options.request_arguments}
         if (wanted := range_header(span)) is not None:
             arguments["Range"] = wanted
         if validator is not None:
@@ -85,7 +92,8 @@ class S3Backend:
         return Arrival(stat, *arriving(headers, stat.size), answer["Body"])
 
     def walk(self) -> Iterator[FileStat]:
-        arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix}
+        arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix, **self.options.request_arguments}
+        seen: set[str] = set()
         while True:
             page = self.call("", lambda s3: s3.list_objects_v2(**arguments))
             for stat in stats(page, self.prefix):
@@ -93,7 +101,11 @@ class S3Backend:
                     yield stat
             if not page.get("IsTruncated"):
                 return
-            arguments["ContinuationToken"] = page["NextContinuationToken"]
+            token = page.get("NextContinuationToken", "")
+            if not token or token in seen:
+                raise BackendUnavailable(f"the listing of {self.label} does not end: it gives one page again and again")
+            seen.add(token)
+            arguments["ContinuationToken"] = token
 
     def reader(self) -> Reader:
         """How serving reads: aiohttp over presigned URLs, else boto3 in threads of its own."""
@@ -119,6 +131,42 @@ class S3Backend:
         with suppress(AssetNotFound):
             self.call(path, lambda s3: s3.delete_object(Bucket=self.bucket, Key=self.prefix + path))
 
+    def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
+        """The multipart uploads below the prefix that were neither completed nor aborted."""
+        arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix}
+        while True:
+            page = self.call("", lambda s3: s3.list_multipart_uploads(**arguments))
+            for each in page.get("Uploads", ()):
+                started = int(each["Initiated"].timestamp() * 1e9)
+                yield UnfinishedUpload(each["Key"].removeprefix(self.prefix), 0, started, each["UploadId"])
+            if not page.get("IsTruncated") or not page.get("NextKeyMarker"):
+                return
+            arguments["KeyMarker"] = page["NextKeyMarker"]
+            arguments["UploadIdMarker"] = page.get("NextUploadIdMarker", "")
+
+    def remove_unfinished(self, upload: UnfinishedUpload) -> None:
+        """Abort a multipart upload, whose parts are billed until then."""
+        key = self.prefix + upload.path
+        with suppress(AssetNotFound):
+            self.call(
+                upload.path,
+                lambda s3: s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload.id),
+            )
+
+    def put_direct(self, key: str, body: bytes, headers: Mapping[str, str]) -> PutResponse | None:
+        """As :meth:`DirectPut.send`."""
+        try:
+            return self._direct.send(key, body, headers)
+        except FAULTS:
+            raise
+        except Exception as error:
+            raise translate(error, key, self.label) from error
+
+    @property
+    def max_path_bytes(self) -> int:
+        """The longest path whose key S3 takes."""
+        return 1024 - len(self.prefix.encode())
+
     def cannot_store(self, header: str) -> None:
         """Say once that S3 has no place for *header*, so that something else has to send it."""
         if header not in self._unstored:
@@ -127,10 +175,11 @@ class S3Backend:
 
     def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
         """What *operation* returns; its faults become ours. Refused credentials are renewed once."""
+        used = self.client.get()
         try:
             return self._try(path, operation)
         except BackendCredentials:
-            if not self.client.renew():
+            if not self.client.renew(used):
                 raise
             return self._try(path, operation)
 
@@ -152,13 +201,25 @@ def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
     return headers
 
 
+#: The ARN of an access point, which stands where a bucket's name does; a slash in it is no end of the name.
+_ARN = re.compile(
+    r"arn:aws[\w-]*:s3[\w-]*:[\w-]*:\d*:(?:accesspoint|outpost)[/:][\w.-]+(?:[/:]accesspoint[/:][\w.-]+)?(?=/|$)"
+)
+
+
 def open_url(url: str, storage_options: Mapping[str, Any]) -> S3Backend:
     """The backend of an ``s3://bucket/prefix`` URL.
 
     Raises:
         SettingsError: it names no bucket, or an option is unknown or impossible.
     """
-    bucket, _, prefix = url.partition("://")[2].partition("/")
+    rest = url.partition("://")[2]
+    arn = _ARN.match(rest)
+    bucket, _, prefix = (arn[0], "", rest[arn.end() :].lstrip("/")) if arn else rest.partition("/")
+    if bucket.startswith("arn:") and arn is None:
+        raise SettingsError(
+            f"root {url!r} names no access point; write s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/prefix"
+        )
     if not bucket:
         raise SettingsError(f"root {url!r} names no bucket; write s3://bucket or s3://bucket/prefix")
     if any(segment in {".", ".."} for segment in prefix.split("/")):

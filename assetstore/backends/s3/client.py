@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from assetstore.backends.s3.listing import EVENT, take_rows
 from assetstore.backends.s3.sigv4 import Credentials
@@ -20,6 +21,8 @@ from assetstore.errors import SettingsError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from assetstore.backends.s3.put import PutResponse
 
 #: The names that s3fs users know, and ours for the same thing.
 _ALIASES = {
@@ -63,8 +66,15 @@ class S3Options:
     forbidden_is_missing: bool = False
     #: How serving reads: ``aiohttp``, ``threads`` (boto3), or ``auto``: aiohttp where it is installed.
     reader: str = "auto"
+    #: Whether whoever requests pays for it (requester-pays buckets).
+    requester_pays: bool = False
     #: Further arguments of every PutObject, such as ``{"ServerSideEncryption": "aws:kms"}``.
     put_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def request_arguments(self) -> dict[str, Any]:
+        """Arguments of every request for an object or a listing."""
+        return {"RequestPayer": "requester"} if self.requester_pays else {}
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:
@@ -110,11 +120,16 @@ class Client:
         """
         return self._session_and_client()[1]
 
-    def renew(self) -> bool:
-        """Make a new client, so that credentials are looked up afresh; false if that was just done."""
+    def renew(self, used: S3Client | None = None) -> bool:
+        """Make a new client, so that credentials are looked up afresh; false if that was just done.
+
+        With *used*, the client that failed: true without a new one if another thread has renewed it since.
+        """
         with self._lock:
+            if used is not None and self._made is not None and self._made[1] is not used:
+                return True
             if time.monotonic() - self._renewed_at < RENEWAL_PAUSE_SECONDS:
-                return False
+                return used is not None and self._made is None
             self._renewed_at = time.monotonic()
             self._made = None
             return True
@@ -126,6 +141,17 @@ class Client:
             return None
         frozen = found.get_frozen_credentials()
         return Credentials(frozen.access_key or "", frozen.secret_key or "")
+
+    def frozen_credentials(self) -> ReadOnlyCredentials:
+        """What signs at this moment, with its session token.
+
+        Raises:
+            NoCredentialsError: there are none.
+        """
+        found = self._session_and_client()[0].get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        return found.get_frozen_credentials()
 
     def credentials_expire_at(self) -> datetime | None:
         """When what signs today stops doing so; ``None`` for credentials without a known end."""
@@ -203,12 +229,17 @@ class Place(Protocol):
     #: Whether the server has conditional writes; ``None`` until each was tried.
     conditional_creates: bool | None
     conditional_replaces: bool | None
+    #: Whether the server takes ``x-amz-checksum-*``; ``None`` until one was refused.
+    checksums: bool | None
 
     @property
     def options(self) -> S3Options: ...
 
     def key(self, path: str) -> str:
         """The key of *path*; raises :class:`AssetNotFound` for what can be no asset."""
+
+    def put_direct(self, key: str, body: bytes, headers: Mapping[str, str]) -> PutResponse | None:
+        """As :meth:`DirectPut.send <assetstore.backends.s3.put.DirectPut.send>`."""
 
     def cannot_store(self, header: str) -> None:
         """Say once that S3 has no place for *header*."""

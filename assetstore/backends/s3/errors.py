@@ -116,11 +116,23 @@ def kind_of(error: BaseException) -> type[AssetStoreError]:
     return BackendUnavailable
 
 
-def is_not_implemented(error: BaseException | None) -> bool:
-    """Whether a server said that it has no such feature: some have no conditional writes."""
-    return isinstance(error, boto.ClientError) and (
-        _code_of(error.response) == "NotImplemented" or _status_of(error.response) == 501
-    )
+def is_unsupported(error: BaseException | None, *words: str) -> bool:
+    """Whether a server refused a request for a header that it does not know, which holds one of *words*.
+
+    Some say 501, others 400 with the header's name. A 501 without any name counts for every header.
+    """
+    if isinstance(error, boto.ClientError):
+        status, code = _status_of(error.response), _code_of(error.response)
+        said = str(error.response.get("Error", {}).get("Message", ""))
+    else:
+        status, code, said = getattr(error, "status", 0), getattr(error, "code", ""), str(error)
+    named = any(word in said.lower() for word in words)
+    if status == 501 or code == "NotImplemented":
+        return named or not _HEADER_NAME.search(said)
+    return status == 400 and code in {"InvalidArgument", "InvalidRequest", "UnsupportedArgument"} and named
+
+
+_HEADER_NAME = re.compile(r"\b(?:x-amz-[a-z0-9-]+|if-(?:none-)?match|content-md5)\b", re.IGNORECASE)
 
 
 def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
@@ -133,13 +145,16 @@ def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
 
 def translate_response(status: int, headers: Mapping[str, str], body: bytes, path: str, label: str) -> AssetStoreError:
     """Our error for an answer that was read without boto3; *headers* by lower-case name."""
-    code = size = ""
+    code = size = said = ""
     with suppress(ElementTree.ParseError):
         tree = ElementTree.fromstring(body)
         code, size = tree.findtext(".//{*}Code") or "", tree.findtext(".//{*}ActualObjectSize") or ""
-        if code == "AccessDenied" and _OUT_OF_TIME.search(tree.findtext(".//{*}Message") or ""):
+        said = (tree.findtext(".//{*}Message") or "")[:300]
+        if code == "AccessDenied" and _OUT_OF_TIME.search(said):
             code = "RequestExpired"  # what S3 calls a presigned URL past its end, or signed by a wrong clock
-    return make(kind_of_response(status, code), path, label, f"{status} {code}".rstrip(), headers, size)
+    error = make(kind_of_response(status, code), path, label, f"{status} {code} {said}".rstrip(), headers, size)
+    error.status, error.code = status, code  # type: ignore[attr-defined]  # for is_unsupported
+    return error
 
 
 def _status_of(response: Mapping[str, Any]) -> int:

@@ -69,7 +69,9 @@ class Presigner:
             return known
         until = self._end()
         url = self._client.get().generate_presigned_url(
-            _OPERATIONS[method], {"Bucket": self._bucket, "Key": key}, ExpiresIn=LIFE_SECONDS
+            _OPERATIONS[method],
+            {"Bucket": self._bucket, "Key": key, **self._client.options.request_arguments},
+            ExpiresIn=LIFE_SECONDS,
         )
         self._sessions[method] = _Session(until, Form.read(url, method, key, self._client.credentials()))
         return self._remember(method, key, url, until)

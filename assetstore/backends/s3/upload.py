@@ -1,21 +1,26 @@
-"""This module owns how an object is written: in one request when small, in parts when large."""
+"""Write an object of a bucket: in one request when small, in parts when large."""
 
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
 from assetstore.backends.http.headers import strong
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY
 from assetstore.backends.s3.client import Place
-from assetstore.backends.s3.errors import is_not_implemented
+from assetstore.backends.s3.errors import is_unsupported, translate_response
+from assetstore.backends.s3.put import FAULTS
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
+    BackendCredentials,
+    BackendThrottled,
     BackendUnavailable,
     BodyTruncated,
     PublishConflict,
@@ -24,6 +29,11 @@ from assetstore.errors import (
 
 #: From this size on an object goes in parts, so that memory holds one part and never the whole.
 PART_BYTES = 16 * 1024 * 1024
+T = TypeVar("T")
+
+#: How often a conditional write that runs into another one (409) is sent.
+CONFLICT_ATTEMPTS = 6
+
 #: S3 takes no more parts than this.
 MAX_PARTS = 10_000
 
@@ -58,7 +68,7 @@ class Upload:
             BodyTruncated: the bytes are not those that ``options.sha256`` names, here or at the storage.
         """
         try:
-            etag = self._send(source) if not self._condition else self._send_if(source)
+            etag = self._send_patiently(source)
         except VersionChanged as error:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
         except AssetNotFound as error:
@@ -75,18 +85,32 @@ class Upload:
             coding=coding,
         )
 
+    def _send_patiently(self, source: OpenFile) -> str:
+        """Write; 409 (another conditional write to the key is running) is tried again, as S3 asks for."""
+        for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+            try:
+                return self._send(source) if not self._condition else self._send_if(source)
+            except PublishConflict as error:
+                if error.__cause__ is None or attempt == CONFLICT_ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0.5, 1.0) * 0.1 * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
     def _send_if(self, source: OpenFile) -> str:
-        """Write under the condition, in one step where the server can; it is asked only once whether it can."""
+        """Write under the condition, in one step where the server may have it; else after a look.
+
+        Only a refusal (412) proves that the server has the condition: some accept and ignore it.
+        """
         if self._can() is not False:
             try:
-                etag = self._send(source)
+                return self._send(source)
+            except VersionChanged:
+                self._learn(can=True)
+                raise
             except BackendUnavailable as error:
-                if not is_not_implemented(error.__cause__):
+                if not is_unsupported(error.__cause__ or error, "if-match", "if-none-match"):
                     raise
                 self._learn(can=False)
-            else:
-                self._learn(can=True)
-                return etag
         self._look_first()
         return self._send(source)
 
@@ -107,7 +131,8 @@ class Upload:
         """For servers without conditional writes: a look before the write, which two writers at once can outrun."""
         found = None
         with suppress(AssetNotFound):
-            answer = self._place.call(self._path, lambda s3: s3.head_object(**self._target))
+            request = {**self._target, **self._place.options.request_arguments}
+            answer = self._place.call(self._path, lambda s3: s3.head_object(**request))
             found = strong(answer.get("ETag", ""))
         if found != self._replaces:
             raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced")
@@ -117,25 +142,69 @@ class Upload:
         body = b"".join(source.chunks(0, source.stat.size))
         digest = hashlib.sha256(body)
         self._check(digest.hexdigest(), len(body), source.stat.size)
+        arguments = self._arguments(digest.hexdigest())
+        return self._with_checksum(lambda: self._put_once(body, digest.digest(), arguments))
+
+    def _put_once(self, body: bytes, digest: bytes, arguments: dict[str, Any]) -> str:
+        direct = self._put_direct(body, digest, arguments)
+        if direct is not None:
+            return direct
+        checksum = self._checksum(digest, body)
         answer = self._place.call(
             self._path,
-            lambda s3: s3.put_object(
-                **self._target,
-                **self._condition,
-                **self._arguments(digest.hexdigest()),
-                Body=body,
-                ChecksumSHA256=_base64(digest.digest()),
-            ),
+            lambda s3: s3.put_object(**self._target, **self._condition, **arguments, **checksum, Body=body),
         )
         return answer.get("ETag", "")
 
+    def _put_direct(self, body: bytes, digest: bytes, arguments: dict[str, Any]) -> str | None:
+        """The ETag, where the object was sent without boto3; ``None`` where boto3 has to."""
+        headers = _headers({**arguments, **self._condition, **self._checksum(digest, body)})
+        attempts = self._place.options.attempts
+        for attempt in range(1, attempts + 1):
+            try:
+                response = self._place.put_direct(self._target["Key"], body, headers)
+                if response is None:
+                    return None
+                if response.status == 200:
+                    return response.headers.get("etag", "")
+                error = translate_response(
+                    response.status, response.headers, response.body, self._path, self._place.label
+                )
+            except FAULTS as fault:
+                error = BackendUnavailable(f"{self._place.label} failed on {self._path!r}: {fault}", path=self._path)
+                error.__cause__ = fault
+            if isinstance(error, BackendCredentials):
+                return None  # boto3 looks credentials up again, and this exchange follows it
+            again = isinstance(error, BackendUnavailable) and not isinstance(error, BackendThrottled)
+            if not again or attempt == attempts or is_unsupported(error, "if-match", "if-none-match", "checksum"):
+                raise error
+            time.sleep(random.uniform(0.5, 1.0) * 0.2 * 2**attempt)
+        return None
+
+    def _with_checksum(self, send: Callable[[], T]) -> T:
+        """What *send* returns; a store that refuses ``x-amz-checksum-*`` gets Content-MD5 from then on."""
+        try:
+            return send()
+        except BackendUnavailable as error:
+            if self._place.checksums is False or not is_unsupported(error.__cause__ or error, "checksum"):
+                raise
+            self._place.checksums = False
+        return send()
+
+    def _checksum(self, digest: bytes, body: bytes) -> dict[str, Any]:
+        if self._place.checksums is not False:
+            return {"ChecksumSHA256": _base64(digest)}
+        return {"ContentMD5": _base64(hashlib.md5(body, usedforsecurity=False).digest())}
+
     def _put_in_parts(self, source: OpenFile) -> str:
+        return self._with_checksum(lambda: self._put_in_parts_once(source))
+
+    def _put_in_parts_once(self, source: OpenFile) -> str:
         arguments = self._arguments(self._options.sha256)
-        begun = self._place.call(
-            self._path,
-            lambda s3: s3.create_multipart_upload(**self._target, **arguments, ChecksumAlgorithm="SHA256"),
-        )
-        upload = {**self._target, "UploadId": begun["UploadId"]}
+        if self._place.checksums is not False:
+            arguments["ChecksumAlgorithm"] = "SHA256"
+        begun = self._place.call(self._path, lambda s3: s3.create_multipart_upload(**self._target, **arguments))
+        upload = {**self._target, "UploadId": begun["UploadId"], **self._place.options.request_arguments}
         try:
             parts = self._send_parts(source, upload)
             answer = self._place.call(
@@ -155,10 +224,11 @@ class Upload:
         for number, part in enumerate(_parts(source), start=1):
             digest.update(part)
             sent += len(part)
-            checksum = _base64(hashlib.sha256(part).digest())
-            arguments = {**upload, "PartNumber": number, "Body": part, "ChecksumSHA256": checksum}
+            checksum = self._checksum(hashlib.sha256(part).digest(), part)
+            arguments = {**upload, "PartNumber": number, "Body": part, **checksum}
             answer = self._place.call(self._path, lambda s3, given=arguments: s3.upload_part(**given))  # type: ignore[misc]
-            parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
+            checksum.pop("ContentMD5", None)
+            parts.append({"PartNumber": number, "ETag": answer["ETag"], **checksum})
         self._check(digest.hexdigest(), sent, source.stat.size)
         return parts
 
@@ -175,7 +245,7 @@ class Upload:
                 arguments[_STORABLE[name.lower()]] = value
             else:
                 self._place.cannot_store(name)
-        return {**arguments, **self._place.options.put_arguments}
+        return {**arguments, **self._place.options.request_arguments, **self._place.options.put_arguments}
 
     def _check(self, digest: str, sent: int, size: int) -> None:
         if sent != size:
@@ -190,6 +260,29 @@ def _parts(source: OpenFile) -> Iterator[bytes]:
     length = max(PART_BYTES, -(-size // MAX_PARTS))
     for start in range(0, size, length):
         yield b"".join(source.chunks(start, min(start + length, size)))
+
+
+#: Request headers of PutObject by the names that boto3 has for them.
+_HEADER_NAMES = {
+    "ContentType": "content-type",
+    "CacheControl": "cache-control",
+    "ContentEncoding": "content-encoding",
+    "ContentDisposition": "content-disposition",
+    "ContentLanguage": "content-language",
+    "ContentMD5": "content-md5",
+    "ChecksumSHA256": "x-amz-checksum-sha256",
+    "IfNoneMatch": "if-none-match",
+    "IfMatch": "if-match",
+    "RequestPayer": "x-amz-request-payer",
+    "StorageClass": "x-amz-storage-class",
+}
+
+
+def _headers(arguments: dict[str, Any]) -> dict[str, str]:
+    """The request headers of PutObject for *arguments* as boto3 takes them."""
+    headers = {_HEADER_NAMES[name]: str(value) for name, value in arguments.items() if name in _HEADER_NAMES}
+    headers |= {f"x-amz-meta-{name}": value for name, value in arguments.get("Metadata", {}).items()}
+    return headers
 
 
 def _base64(digest: bytes) -> str:
