@@ -6,12 +6,27 @@ import hashlib
 import io
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from assetstore.assets import paths
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
-from assetstore.errors import AssetNotFound, BodyTruncated, SettingsError, UnsafePath
+from assetstore.errors import (
+    AssetNotFound,
+    BackendThrottled,
+    BackendUnavailable,
+    BodyTruncated,
+    PublishConflict,
+    SettingsError,
+    UnsafePath,
+)
+from assetstore.util.backoff import backoff_seconds
+
+T = TypeVar("T")
+
 
 _log = logging.getLogger("assetstore")
 
@@ -21,6 +36,8 @@ PIECE_BYTES = 4 * 1024 * 1024
 FINGERPRINT_KEY = "assetstore-fingerprint"
 SHA256_KEY = "assetstore-sha256"
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+#: The pause after a first fault, and the longest, in seconds.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -168,6 +185,42 @@ def hex64(value: str) -> str | None:
 def stored_metadata(options: WriteOptions) -> dict[str, str]:
     """The user metadata of a written object, its digest included."""
     return {**({SHA256_KEY: options.sha256} if options.sha256 else {}), **options.metadata}
+
+
+def retried(operation: Callable[[], T], attempts: int) -> T:
+    """What *operation* returns, which is tried up to *attempts* times while the storage cannot be reached or is busy.
+
+    Between two attempts there is the pause that the storage asked for, up to :data:`LONGEST_PAUSE_SECONDS`, or a
+    short random one.
+    """
+    for number in range(1, attempts):
+        try:
+            return operation()
+        except BackendUnavailable as error:
+            wished = error.retry_after_seconds if isinstance(error, BackendThrottled) else None
+            pause = backoff_seconds(number, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if wished is None else wished
+            time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+    return operation()
+
+
+def written(write: Callable[[], FileStat], stat: Callable[[], FileStat], options: WriteOptions) -> FileStat:
+    """What *write* returns, and what was written where only the answer to an earlier attempt was lost.
+
+    A write whose answer never came may have been carried out; the next attempt is then refused as if somebody else had
+    been quicker. What lies there tells by its digest whose it is.
+
+    Raises:
+        PublishConflict: it is not ours.
+    """
+    try:
+        return write()
+    except PublishConflict:
+        if options.sha256 is not None:
+            with suppress(AssetNotFound):
+                there = stat()
+                if there.sha256 == options.sha256 and there.validator != options.if_validator:
+                    return there
+        raise
 
 
 def split_url(url: str, example: str) -> tuple[str, str]:

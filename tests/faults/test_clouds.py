@@ -6,16 +6,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from google.auth.credentials import Credentials
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
 from assetstore.backends import open_backend
-from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions
+from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.backends.remote import CacheSettings, RemoteLimits
+from assetstore.publish import Published, publish
 from servers.emulators import ACCOUNT, KEY
 from servers.fault_proxy import FaultProxy, Seen
 from servers.faults import (
@@ -37,6 +40,7 @@ LIMITS = RemoteLimits(
 )
 BROKEN = ErrorAnswer(500, "InternalError")
 THROTTLED = ErrorAnswer(429, "TooManyRequests", {"Retry-After": "7"})
+PASSING = ErrorAnswer(429, "TooManyRequests", {"Retry-After": "1"})
 UNAVAILABLE = ErrorAnswer(503, "ServerBusy", {"Retry-After": "3"})
 
 
@@ -165,3 +169,72 @@ def test_ranges_and_validators_are_those_of_the_object(cloud: Cloud) -> None:
     assert (part.status_code, part.content, part.headers["etag"]) == (206, SMALL[5:10], whole.headers["etag"])
     assert cloud.get("app.css", **{"if-none-match": whole.headers["etag"]}).status_code == 304
     assert cloud.get("app.css", range=f"bytes={len(SMALL)}-").status_code == 416
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for number in range(12):
+        (tmp_path / f"{number}.css").write_bytes(b"a { color: red }" * number)
+    (tmp_path / "film.bin").write_bytes(LARGE + LARGE)  # 16 MiB: a resumable upload on GCS, three blocks on Azure
+    return tmp_path
+
+
+def publish_through(cloud: Cloud, tree: Path) -> Published:
+    """Publish *tree* through the proxy."""
+    target = cloud.store.mounts.named("media").backend
+    assert isinstance(target, WritableBackend)
+    return publish(AssetStore({}).static("/assets/", root=tree, name="assets"), target)
+
+
+@pytest.mark.parametrize("fault", [PASSING, BROKEN, RESET], ids=["429", "500", "reset"])
+def test_a_publish_goes_on_after_faults_that_pass(cloud: Cloud, tree: Path, fault: Fault) -> None:
+    cloud.proxy.use(fault, times=2, when=lambda seen: seen.method in {"PUT", "POST"})
+    published = publish_through(cloud, tree)
+    assert published.released
+    assert read_bytes(cloud.bucket, "film.bin") == LARGE + LARGE
+    for entry in published.manifest.entries.values():
+        assert read_bytes(cloud.bucket, entry.fingerprinted_path) == (tree / entry.path).read_bytes()
+
+
+def test_a_large_upload_that_breaks_off_is_made_again_and_never_half_there(cloud: Cloud, tree: Path) -> None:
+    cloud.proxy.use(RESET, times=1, when=lambda seen: seen.method == "PUT" and "film" in seen.target)
+    publish_through(cloud, tree)
+    assert read_bytes(cloud.bucket, "film.bin") == LARGE + LARGE
+
+
+class Expiring(Credentials):  # type: ignore[misc]
+    """Credentials whose token the server refuses until it is refreshed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = "expired"
+        self.refreshed = 0
+
+    def refresh(self, request: object) -> None:
+        self.refreshed += 1
+        self.token = f"fresh-{self.refreshed}"
+
+
+def test_a_token_that_ends_in_the_middle_of_a_publish_is_refreshed(request: pytest.FixtureRequest, tree: Path) -> None:
+    with ExitStack() as exits:
+        root, endpoint, _ = gcs(request, exits)
+        proxy = FaultProxy(endpoint)
+        exits.callback(proxy.close)
+        credentials = Expiring()
+        target = open_backend(root, {"token": credentials, "endpoint": proxy.url})
+        assert isinstance(target, WritableBackend)
+        exits.callback(target.close)  # type: ignore[attr-defined]
+        sent = 0
+
+        def expired(seen: Seen) -> bool:
+            nonlocal sent
+            sent += 1
+            return (
+                sent > 10 and seen.headers.get("Authorization", seen.headers.get("authorization")) == "Bearer expired"
+            )
+
+        proxy.use(ErrorAnswer(401, "Unauthorized"), when=expired)
+        published = publish(AssetStore({}).static("/assets/", root=tree, name="assets"), target)
+        assert published.released
+        assert credentials.refreshed >= 1
+        assert read_bytes(target, "film.bin") == LARGE + LARGE

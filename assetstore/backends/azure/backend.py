@@ -5,6 +5,7 @@ The ETag of a blob is its validator (Blob service REST API, "Specifying conditio
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,9 +22,11 @@ from assetstore.backends.objects import (
     KeyPrefix,
     PinnedFile,
     SourceReader,
+    retried,
     split_url,
     stat_of_object,
     stored_metadata,
+    written,
 )
 from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.errors import AssetNotFound, AssetStoreError, PublishConflict, RangeNotSatisfiable, VersionChanged
@@ -51,6 +54,7 @@ class AzureBackend:
         self.label = f"az://{container}/{prefix.strip('/')}".rstrip("/")
         self.client = AzureClient(container, options or AzureOptions())
         self._keys = KeyPrefix(self.label, prefix)
+        self._attempts = self.client.options.attempts
 
     def __repr__(self) -> str:
         return f"AzureBackend({self.label!r})"
@@ -78,14 +82,25 @@ class AzureBackend:
 
     def walk(self) -> Iterator[FileStat]:
         prefix = self._keys.prefix
-        found = self._call("", lambda c: iter(c.list_blobs(name_starts_with=prefix, include=["metadata"])))
-        while (blob := self._call("", lambda _: next(found, None))) is not None:
-            if (path := self._keys.path(blob.name)) is not None and not _is_folder(blob):
-                yield self._stat_of(path, blob)
+        token: str | None = None
+
+        def page_at(container: ContainerClient) -> tuple[list[BlobProperties], str | None]:
+            pages: Any = container.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page(token)
+            return list(next(pages, ())), pages.continuation_token
+
+        while True:
+            page, token = self._call("", page_at)
+            for blob in page:
+                if (path := self._keys.path(blob.name)) is not None and not _is_folder(blob):
+                    yield self._stat_of(path, blob)
+            if not token:
+                return
 
     def reader(self) -> Reader:
-        """How serving reads: in threads, no more of them than there are connections."""
-        return ThreadReader(self, max_threads=self.client.options.max_connections)
+        """How serving reads: in threads, no more of them than there are connections, and one attempt at a time."""
+        once = copy.copy(self)
+        once._attempts = 1
+        return ThreadReader(once, max_threads=self.client.options.max_connections)
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         key = self._keys.key(path)
@@ -103,28 +118,33 @@ class AzureBackend:
         if not options.create_only and options.if_validator is not None:
             condition |= {"etag": f'"{options.if_validator}"', "match_condition": MatchConditions.IfNotModified}
         metadata = stored_metadata(options)
-        try:
-            answer = self._call(
-                path,
-                lambda c: c.get_blob_client(key).upload_blob(
-                    SourceReader(path, source, options.sha256),
-                    length=source.stat.size,
-                    content_settings=settings,
-                    metadata={name.replace("-", "_"): value for name, value in metadata.items()},
-                    read_timeout=self.client.options.write_timeout_seconds,
-                    **condition,
-                ),
+
+        def upload(container: ContainerClient) -> dict[str, Any]:
+            return container.get_blob_client(key).upload_blob(
+                SourceReader(path, source, options.sha256),
+                length=source.stat.size,
+                content_settings=settings,
+                metadata={name.replace("-", "_"): value for name, value in metadata.items()},
+                read_timeout=self.client.options.write_timeout_seconds,
+                **condition,
             )
-        except VersionChanged as error:
-            raise PublishConflict(f"{self.label}/{path} is no longer the version {options.if_validator!r}") from error
-        return stat_of_object(
-            path,
-            size=source.stat.size,
-            modified=answer.get("last_modified"),
-            validator=_validator(answer.get("etag")),
-            coding=options.content_encoding,
-            metadata=metadata,
-        )
+
+        def write() -> FileStat:
+            try:
+                answer = self._call(path, upload)
+            except VersionChanged as error:
+                changed = f"{self.label}/{path} is no longer the version {options.if_validator!r}"
+                raise PublishConflict(changed) from error
+            return stat_of_object(
+                path,
+                size=source.stat.size,
+                modified=answer.get("last_modified"),
+                validator=_validator(answer.get("etag")),
+                coding=options.content_encoding,
+                metadata=metadata,
+            )
+
+        return written(write, lambda: self.stat(path), options)
 
     def delete(self, path: str) -> None:
         key = self._keys.key(path)
@@ -179,13 +199,17 @@ class AzureBackend:
         )
 
     def _call(self, path: str, operation: Callable[[ContainerClient], T]) -> T:
-        """What *operation* returns; the client's faults become ours."""
-        try:
-            return operation(self.client.container())
-        except AssetStoreError:
-            raise
-        except Exception as error:
-            raise translate(error, path, self.label) from error
+        """What *operation* returns; the client's faults become ours, and those that may pass are tried again."""
+
+        def attempt() -> T:
+            try:
+                return operation(self.client.container())
+            except AssetStoreError:
+                raise
+            except Exception as error:
+                raise translate(error, path, self.label) from error
+
+        return retried(attempt, self._attempts)
 
 
 def _validator(etag: str | None) -> str | None:

@@ -45,6 +45,8 @@ class AzureOptions:
     read_timeout_seconds: float = 5.0
     #: How long one write may wait for the storage.
     write_timeout_seconds: float = 60.0
+    #: How often one request is tried in all. Serving tries by ``RemoteLimits`` instead.
+    attempts: int = 3
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> AzureOptions:

@@ -6,6 +6,7 @@ The generation of an object is its validator: a number that no two versions of a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -15,7 +16,16 @@ from google.cloud.storage import Blob, Bucket
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
 from assetstore.backends.gcs.client import GCSClient, GCSOptions
 from assetstore.backends.gcs.errors import translate
-from assetstore.backends.objects import KeyPrefix, PinnedFile, SourceReader, split_url, stat_of_object, stored_metadata
+from assetstore.backends.objects import (
+    KeyPrefix,
+    PinnedFile,
+    SourceReader,
+    retried,
+    split_url,
+    stat_of_object,
+    stored_metadata,
+    written,
+)
 from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.errors import AssetNotFound, AssetStoreError, BackendUnavailable, PublishConflict, VersionChanged
 
@@ -42,6 +52,7 @@ class GCSBackend:
         self.label = f"gs://{bucket}/{prefix.strip('/')}".rstrip("/")
         self.client = GCSClient(bucket, options or GCSOptions())
         self._keys = KeyPrefix(self.label, prefix)
+        self._attempts = self.client.options.attempts
 
     def __repr__(self) -> str:
         return f"GCSBackend({self.label!r})"
@@ -67,8 +78,10 @@ class GCSBackend:
                     yield self._stat_of(path, blob)
 
     def reader(self) -> Reader:
-        """How serving reads: in threads, no more of them than there are connections."""
-        return ThreadReader(self, max_threads=self.client.options.max_connections)
+        """How serving reads: in threads, no more of them than there are connections, and one attempt at a time."""
+        once = copy.copy(self)
+        once._attempts = 1
+        return ThreadReader(once, max_threads=self.client.options.max_connections)
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         key = self._keys.key(path)
@@ -96,12 +109,16 @@ class GCSBackend:
             )
             return blob
 
-        try:
-            blob = self._call(path, upload)
-        except VersionChanged as error:
-            changed = "exists already" if options.create_only else f"is no longer the version {options.if_validator!r}"
-            raise PublishConflict(f"{self.label}/{path} {changed}") from error
-        return self._stat_of(path, blob)
+        def write() -> FileStat:
+            try:
+                return self._stat_of(path, self._call(path, upload))
+            except VersionChanged as error:
+                found = (
+                    "exists already" if options.create_only else f"is no longer the version {options.if_validator!r}"
+                )
+                raise PublishConflict(f"{self.label}/{path} {found}") from error
+
+        return written(write, lambda: self.stat(path), options)
 
     def delete(self, path: str) -> None:
         key = self._keys.key(path)
@@ -141,17 +158,20 @@ class GCSBackend:
             BackendUnavailable: there is no such bucket.
         """
         prefix, timeout = self._keys.prefix, self.client.read_timeout
-        try:
-            pages = self._call(
-                path,
-                lambda bucket: iter(
-                    bucket.client.list_blobs(
-                        bucket, prefix=prefix, fields=_LISTED, timeout=timeout, retry=None, **options
-                    ).pages
-                ),
+        token: str | None = None
+
+        def page_at(bucket: Bucket) -> tuple[list[Blob], str | None]:
+            found = bucket.client.list_blobs(
+                bucket, prefix=prefix, fields=_LISTED, page_token=token, timeout=timeout, retry=None, **options
             )
-            while (page := self._call(path, lambda _: next(pages, None))) is not None:
+            return list(next(found.pages, ())), found.next_page_token
+
+        try:
+            while True:
+                page, token = self._call(path, page_at)
                 yield page
+                if not token or options:
+                    return
         except AssetNotFound as error:
             raise BackendUnavailable(f"{self.label}: there is no such bucket", path=path) from error
 
@@ -181,13 +201,17 @@ class GCSBackend:
         )
 
     def _call(self, path: str, operation: Callable[[Bucket], T]) -> T:
-        """What *operation* returns; the client's faults become ours."""
-        try:
-            return operation(self.client.bucket())
-        except AssetStoreError:
-            raise
-        except Exception as error:
-            raise translate(error, path, self.label) from error
+        """What *operation* returns; the client's faults become ours, and those that may pass are tried again."""
+
+        def attempt() -> T:
+            try:
+                return operation(self.client.bucket())
+            except AssetStoreError:
+                raise
+            except Exception as error:
+                raise translate(error, path, self.label) from error
+
+        return retried(attempt, self._attempts)
 
 
 def _generation(validator: str | None) -> int | None:

@@ -43,6 +43,8 @@ class GCSOptions:
     read_timeout_seconds: float = 5.0
     #: How long one write may wait for the storage, which may take its time to finish a large object.
     write_timeout_seconds: float = 60.0
+    #: How often one request is tried in all. Serving tries by ``RemoteLimits`` instead.
+    attempts: int = 3
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> GCSOptions:
