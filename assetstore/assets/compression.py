@@ -7,8 +7,10 @@ Brotli and Zstandard are optional libraries (extra ``compress``; Zstandard is in
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from types import ModuleType
 
@@ -21,13 +23,17 @@ MIN_SIZE = 1024
 #: Default size in bytes of one mount's cache of what was compressed while serving.
 BUDGET_BYTES = 32 * 1024 * 1024
 
-_PIECE = 256
+# zstd's decompressor has no limit of what it gives: a few bytes may become 128 KB (RFC 8878 section 3.1.1.2).
+_ZSTD_INPUT = 256
+_OUTPUT = 256 * 1024
+#: Larger windows are refused, so that a few bytes cannot reserve gigabytes; zstd's own highest level has 128 MB.
+_MAX_WINDOW = 128 * 1024 * 1024
 # A variant must be at least this much smaller to be worth its decompression.
 _GAIN = 0.95
 
 Compressor = Callable[[bytes, bool], bytes]
-#: Gets coded bytes, and after how many plain ones to stop.
-Decompressor = Callable[[bytes, int], bytes]
+#: Gives the plain bytes of coded ones, piece by piece; raises anything at all where they are damaged.
+Decompressor = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
 def _optional(name: str) -> ModuleType | None:
@@ -42,10 +48,21 @@ def _gzip(data: bytes, thorough: bool) -> bytes:
     return gzip.compress(data, 9 if thorough else 6, mtime=0)
 
 
-def _gunzip(data: bytes, most: int) -> bytes:
-    # GzipFile reads all members of a file, zlib only the first (RFC 1952 section 2.2).
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as reader:
-        return reader.read(most)
+def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for chunk in chunks:
+        data = chunk
+        while data:
+            if member.eof:  # a file may have several members (RFC 1952 section 2.2)
+                member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            plain = member.decompress(data, _OUTPUT)
+            yield plain
+            while len(plain) == _OUTPUT and not member.unconsumed_tail:
+                plain = member.decompress(b"", _OUTPUT)
+                yield plain
+            data = member.unused_data if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise EOFError("the end is missing")
 
 
 def _brotli() -> tuple[Compressor, Decompressor] | None:
@@ -56,15 +73,16 @@ def _brotli() -> tuple[Compressor, Decompressor] | None:
     def compress_(data: bytes, thorough: bool) -> bytes:
         return bytes(brotli.compress(data, quality=11 if thorough else 5))
 
-    def decompress_(data: bytes, most: int) -> bytes:
+    def decompress_(chunks: Iterable[bytes]) -> Iterator[bytes]:
         reader = brotli.Decompressor()
-        plain = bytearray(reader.process(data, output_buffer_limit=most))
-        while not reader.is_finished() and len(plain) < most:
-            more = reader.process(b"", output_buffer_limit=most - len(plain))
-            if not more:
-                raise EOFError("the end is missing")
-            plain += more
-        return bytes(plain)
+        for chunk in chunks:
+            plain = bytes(reader.process(chunk, output_buffer_limit=_OUTPUT))
+            yield plain
+            while plain and not reader.is_finished():
+                plain = bytes(reader.process(b"", output_buffer_limit=_OUTPUT))
+                yield plain
+        if not reader.is_finished():
+            raise EOFError("the end is missing")
 
     return compress_, decompress_
 
@@ -74,7 +92,7 @@ def _zstd() -> tuple[Compressor, Decompressor] | None:
     if (builtin := _optional("compression.zstd")) is not None:
         return (
             lambda data, thorough: bytes(builtin.compress(data, level=19 if thorough else 6)),
-            lambda data, most: bytes(builtin.ZstdFile(io.BytesIO(data)).read(most)),
+            lambda chunks: _read_all(builtin.ZstdFile(io.BytesIO(b"".join(chunks)))),
         )
     package = _optional("zstandard")
     if package is None:
@@ -83,19 +101,20 @@ def _zstd() -> tuple[Compressor, Decompressor] | None:
     def compress_(data: bytes, thorough: bool) -> bytes:
         return bytes(package.ZstdCompressor(level=19 if thorough else 6).compress(data))
 
-    def decompress_(data: bytes, most: int) -> bytes:
-        reader = package.ZstdDecompressor().decompressobj()
-        plain = bytearray()
-        # In pieces, since this decompressor has no output limit: a few bytes can become 128 KB (RFC 8878 section 3.1.1.2).
-        for start in range(0, len(data), _PIECE):
-            plain += reader.decompress(data[start : start + _PIECE])
-            if len(plain) >= most:
-                return bytes(plain[:most])
+    def decompress_(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        reader = package.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
+        for chunk in chunks:
+            for start in range(0, len(chunk), _ZSTD_INPUT):
+                yield reader.decompress(chunk[start : start + _ZSTD_INPUT])
         if not reader.eof or reader.unused_data:
             raise EOFError("not one whole frame")
-        return bytes(plain)
 
     return compress_, decompress_
+
+
+def _read_all(file: io.BufferedIOBase) -> Iterator[bytes]:
+    while plain := file.read(_OUTPUT):
+        yield plain
 
 
 _FOUND = {"br": _brotli(), "zstd": _zstd(), "gzip": (_gzip, _gunzip)}
@@ -116,10 +135,51 @@ def compress(data: bytes, coding: str, *, thorough: bool = False) -> bytes | Non
 
 def decompress(data: bytes, coding: str, most: int) -> bytes | None:
     """The plain bytes of *data*; ``None`` if they are more than *most*, damaged, or in no known coding."""
+    plain = bytearray()
+    return bytes(plain) if _decompress([data], coding, most, plain.extend) else None
+
+
+def decompressed_sha256(chunks: Iterable[bytes], coding: str, size: int) -> str | None:
+    """SHA-256 of the plain bytes of *chunks*; ``None`` if they are not *size*, damaged, or in no known coding."""
+    digest, count = hashlib.sha256(), 0
+
+    def take(plain: bytes) -> None:
+        nonlocal count
+        digest.update(plain)
+        count += len(plain)
+
+    return digest.hexdigest() if _decompress(chunks, coding, size, take) and count == size else None
+
+
+def _decompress(chunks: Iterable[bytes], coding: str, most: int, take: Callable[[bytes], None]) -> bool:
+    """Give the plain bytes to *take*, at most *most*; whether that were all, and undamaged."""
     if coding not in _LIBRARIES:
-        return None
+        return False
+    left = most
+    source = _Source(chunks)
     try:
-        plain = _LIBRARIES[coding][1](data, most + 1)
+        for plain in _LIBRARIES[coding][1](source):
+            left -= len(plain)
+            if left < 0:
+                return False
+            take(plain)
     except Exception:
-        return None
-    return plain if len(plain) <= most else None
+        if source.failed:
+            raise
+        return False
+    return True
+
+
+class _Source:
+    """*chunks*, telling their own faults from those of the bytes."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.failed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except Exception:
+            self.failed = True
+            raise

@@ -1,16 +1,17 @@
-"""This module owns the variants of a file: siblings that stand beside it, and those made here and remembered.
+"""Content codings of a file: siblings that are stored beside it, and variants that are made here and kept.
 
-A sibling (``app.css.br``) is used only while it is no older than its file, so it is never the
-stale body of a new one. What has no sibling is compressed once, in a thread, within a budget of
-bytes; when all threads are taken, the plain bytes are sent instead. Of what a bucket holds in one
-coding only, the plain bytes are made in the same way, for clients that cannot read it.
+A sibling (``app.css.br``) is used as its file is once it is known to hold the same bytes
+(:mod:`assetstore.names.siblings`). Until then, or where that cannot be known, it is used only while
+it is no older than its file, and not as immutable. What has no sibling is compressed once, in a
+thread, within a budget of bytes; when all threads are taken, the plain bytes are sent instead. Of
+what a bucket holds in one coding only, the plain bytes are made in the same way, for clients that
+cannot read it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -22,6 +23,8 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
 from assetstore.names.base import BackgroundResolver, Resolver
+from assetstore.names.digests import Digests
+from assetstore.names.siblings import Siblings
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -33,6 +36,11 @@ PLAIN = "identity"
 MAX_COMPRESSING = 2
 MAX_WAITING = 16
 
+#: A request waits until the sibling of a file of up to so many bytes is decoded (10 ms); larger ones have it later.
+WAIT_BYTES = 1024 * 1024
+#: Siblings that one mount decodes at once while requests wait.
+MAX_PROVING = 2
+
 #: A variant that would gain nothing is remembered as such, at about this cost.
 _NOTHING_BYTES = 200
 
@@ -43,6 +51,10 @@ class Offer:
 
     codings: tuple[str, ...] = ()
     siblings: Mapping[str, FileStat] = field(default_factory=dict)
+    #: Codings whose sibling is not known to hold the bytes of the file.
+    unproven: frozenset[str] = frozenset()
+    #: Whether more will be known before long though no file changes, so that nothing is to be kept of it.
+    provisional: bool = False
 
 
 _NONE = Offer()
@@ -52,7 +64,14 @@ _Key = tuple[FileStat, str]
 class Variants:
     """The variants of one mount's files."""
 
-    def __init__(self, backend: Backend, reader: Reader, resolver: Resolver, budget_bytes: int = BUDGET_BYTES) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        reader: Reader,
+        resolver: Resolver,
+        budget_bytes: int = BUDGET_BYTES,
+        digests: Digests | None = None,
+    ) -> None:
         self._backend = backend
         self._reader = reader
         self._resolver = resolver
@@ -63,6 +82,8 @@ class Variants:
         self._bytes = 0
         self._making: dict[_Key, anyio.Event] = {}
         self._limiter = CapacityLimiter(MAX_COMPRESSING)
+        self._proofs = Siblings(backend, Digests() if digests is None else digests, resolver)
+        self._proving = CapacityLimiter(MAX_PROVING)
 
     async def offer(self, stat: FileStat, logical: str) -> Offer:
         """In which codings the file can be had besides its plain bytes."""
@@ -70,14 +91,14 @@ class Variants:
             return Offer((stat.coding,)) if self._can_read(stat) else _NONE
         if stat.size == 0 or not media_types.may_have_variants(logical):
             return _NONE
-        siblings = self._known_siblings(stat) if self._backend.remote else await self._siblings(stat)
+        siblings, unproven, provisional = await self._siblings(stat)
         made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and media_types.compressible(logical)
         codings = tuple(
             coding
             for coding in SUFFIXES
             if coding in siblings or (made and coding in CODINGS and self._made.get((stat, coding), b"") is not None)
         )
-        return Offer(codings, siblings)
+        return Offer(codings, siblings, frozenset(unproven), provisional)
 
     def _can_read(self, stat: FileStat) -> bool:
         """Whether the plain bytes of what is stored in a coding can be had."""
@@ -85,12 +106,12 @@ class Variants:
         return readable and self._made.get((stat, PLAIN), b"") is not None
 
     async def open_sibling(self, stat: FileStat, found: FileStat) -> AsyncOpenFile | None:
-        """Open the sibling that was *found* beside the file of *stat*; ``None`` if it is gone or too old."""
+        """Open the sibling that was *found* beside the file of *stat*; ``None`` if it is another by now."""
         try:
             opened = await self._reader.open(found.path)
         except (AssetNotFound, BackendError):
             return None
-        if _is_fresh(opened.stat, stat):
+        if opened.stat.version == found.version:
             return opened
         await opened.aclose()
         return None
@@ -130,7 +151,7 @@ class Variants:
     async def _read(self, stat: FileStat, opened: AsyncOpenFile | None) -> bytes:
         mine = opened or await self._reader.open(stat.path)
         try:
-            if mine.stat != stat:
+            if mine.stat.version != stat.version:
                 raise VersionChanged(f"{stat.path!r} changed while it was looked up", path=stat.path)
             data = b"".join([chunk async for chunk in mine.chunks(0, stat.size)])
         finally:
@@ -140,24 +161,44 @@ class Variants:
             raise BodyTruncated(f"{stat.path!r} gave {len(data)} bytes of {stat.size}", path=stat.path)
         return data
 
-    def _known_siblings(self, stat: FileStat) -> dict[str, FileStat]:
-        """The siblings that are known already: a stat would be a request of its own."""
+    async def _siblings(self, stat: FileStat) -> tuple[dict[str, FileStat], set[str], bool]:
+        """The siblings that may be sent, those of them that are not proven, and whether this will change by itself."""
         found: dict[str, FileStat] = {}
+        unproven: set[str] = set()
+        provisional = False
         for coding, suffix in SUFFIXES.items():
-            path = stat.path + suffix
-            asset = self._resolver.find(path) if self._knows(path) else None
-            if asset is not None and asset.stat is not None and _is_fresh(asset.stat, stat):
-                found[coding] = asset.stat
-        return found
+            try:
+                sibling = await self._look_at(stat.path + suffix)
+                if sibling is None or not sibling.size:  # no coding makes a file empty: that is half a build
+                    continue
+                proven = await self._prove(sibling, stat, coding)
+            except AssetNotFound:
+                continue
+            except BackendError:  # a fault says nothing of whether there is one
+                provisional = True
+                continue
+            if proven is None:
+                provisional = provisional or self._proofs.can_prove(sibling, stat, coding)
+                unproven.add(coding)
+            if proven or (proven is None and _is_fresh(sibling, stat)):
+                found[coding] = sibling
+        return found, unproven, provisional
 
-    async def _siblings(self, stat: FileStat) -> dict[str, FileStat]:
-        found: dict[str, FileStat] = {}
-        for coding, suffix in SUFFIXES.items():
-            with suppress(AssetNotFound, BackendError):
-                sibling = await self._reader.stat(stat.path + suffix)
-                if _is_fresh(sibling, stat):
-                    found[coding] = sibling
-        return found
+    async def _look_at(self, path: str) -> FileStat | None:
+        """The stat of a sibling; of a remote one only what is known already, since a stat would be a request."""
+        if not self._backend.remote:
+            return await self._reader.stat(path)
+        asset = self._resolver.find(path) if self._knows(path) else None
+        return None if asset is None else asset.stat
+
+    async def _prove(self, sibling: FileStat, stat: FileStat, coding: str) -> bool | None:
+        """Whether *sibling* holds the bytes of the file; ``None`` if that is not known (yet)."""
+        known = self._proofs.known(sibling, stat, coding)
+        if known is not None or not self._proofs.can_prove(sibling, stat, coding):
+            return known
+        if self._backend.remote or stat.size > WAIT_BYTES:
+            return self._proofs.soon(sibling, stat, coding)
+        return await to_thread.run_sync(self._proofs.now, sibling, stat, coding, limiter=self._proving)
 
     def _remember(self, key: _Key, made: bytes | None) -> None:
         cost = _cost(made)
@@ -178,7 +219,5 @@ def _cost(made: bytes | None) -> int:
 
 
 def _is_fresh(sibling: FileStat, stat: FileStat) -> bool:
-    """Whether *sibling* is no older; an empty one is half a build, as no coding makes a file empty."""
-    if sibling.mtime_ns is None or stat.mtime_ns is None or not sibling.size:
-        return False
-    return sibling.mtime_ns >= stat.mtime_ns
+    """Whether *sibling* is no older."""
+    return sibling.mtime_ns is not None and stat.mtime_ns is not None and sibling.mtime_ns >= stat.mtime_ns

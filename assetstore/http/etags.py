@@ -34,7 +34,8 @@ class Versions:
         self._fingerprint = fingerprint
         self._resolver = resolver
         self._by_content = isinstance(fingerprint, ContentFingerprint)
-        self._digests = Digests() if fingerprint is None else fingerprint.digests
+        #: Of the mount's files.
+        self.digests = Digests() if fingerprint is None else fingerprint.digests
         self._limiter = CapacityLimiter(MAX_HASHING)
 
     async def etag(self, stat: FileStat) -> str | None:
@@ -46,7 +47,7 @@ class Versions:
 
     def is_provisional(self, stat: FileStat) -> bool:
         """Whether :meth:`etag` will be another one as soon as the digest of this version is known."""
-        return not self._backend.remote and self._is_of_digest(stat) and self._digests.known(stat) is None
+        return not self._backend.remote and self._is_of_digest(stat) and self.digests.known(stat) is None
 
     async def is_current(self, stat: FileStat, fingerprint: str) -> bool | None:
         """Whether *fingerprint* is that of the plain file which *stat* describes; ``None`` if that is not known yet."""
@@ -83,12 +84,12 @@ class Versions:
 
     async def _digest(self, stat: FileStat) -> str | None:
         """SHA-256 of the bytes; ``None`` where that version is gone, or is too large to wait for."""
-        if (known := self._digests.known(stat)) is not None:
+        if (known := self.digests.known(stat)) is not None:
             return known
         if stat.size > WAIT_BYTES:
-            return self._digests.soon(stat, self._backend)
+            return self.digests.soon(stat, self._backend)
         try:
-            return await to_thread.run_sync(self._digests.now, stat, self._backend, limiter=self._limiter)
+            return await to_thread.run_sync(self.digests.now, stat, self._backend, limiter=self._limiter)
         except AssetNotFound:  # deleted while it is open: what is open is still sent
             return None
 

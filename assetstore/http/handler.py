@@ -38,7 +38,7 @@ class AssetHandler:
         self._offload = None if offload is None else offload.for_mount(mount)
         self._policy = Policy(mount.public, mount.cross_origin, mount.headers, mount.shared_cache)
         self._versions = versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
-        variants = Variants(mount.backend, mount.reader, mount.resolver, mount.compress_bytes)
+        variants = Variants(mount.backend, mount.reader, mount.resolver, mount.compress_bytes, versions.digests)
         self._memory = Memory(0, plan_bytes=0) if memory is None else memory
         self._recall = Recall(self._memory, mount, bodies=offload is None)
         self._lookup = Lookup(mount, versions)
@@ -101,7 +101,9 @@ class AssetHandler:
     async def _select(self, found: Found, request: AssetRequest, now: float) -> Selection:
         try:
             selection = await self._selector.select(found, request, now)
-            return replace(selection, provisional=found.provisional or self._versions.is_provisional(found.stat))
+            if found.provisional or self._versions.is_provisional(found.stat):
+                return replace(selection, provisional=True)
+            return selection
         except BaseException:
             await found.aclose()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assetstore.assets import media_types
 from assetstore.backends.base import FileStat
@@ -69,15 +69,17 @@ class Selector:
         identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
         coding = preferred(request, offer.codings, identity.validators, now)
         if coding is None:
-            return Selection(identity, found.opened, stat, offer.codings, identity.validators)
+            return Selection(identity, found.opened, stat, offer.codings, identity.validators, offer.provisional)
+        if coding in offer.unproven:
+            facts = self._facts(replace(found, verified=False), now)
         variant = await self._variant(found, offer, coding, facts)
         if variant is not None:
             await found.aclose()
-            return Selection(*variant, stat, offer.codings, identity.validators)
+            return Selection(*variant, stat, offer.codings, identity.validators, offer.provisional)
         codings = (await self._variants.offer(stat, found.logical)).codings
         if not codings:  # nothing would be gained, so it does not vary
             identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
-        return Selection(identity, found.opened, stat, codings, identity.validators)
+        return Selection(identity, found.opened, stat, codings, identity.validators, offer.provisional)
 
     async def _select_coded(
         self, found: Found, request: AssetRequest, now: float, facts: Facts, etag: str | None

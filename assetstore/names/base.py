@@ -65,6 +65,8 @@ class Stored:
     sha256: str
     #: Of the asset's plain bytes, where these are in a coding.
     plain_sha256: str | None = None
+    #: The validator that the target gave to the object, where it gives any.
+    validator: str | None = None
 
 
 class Resolver(Protocol):

@@ -46,7 +46,7 @@ class ManifestResolver:
             entry = self.manifest.entries.get(name) or self.manifest.entries.get(fingerprints.split(name)[0])
             for each in () if entry is None else entry.stored:
                 if entry is not None and each.path == path:
-                    return Stored(each.size, each.sha256, None if each.coding is None else entry.sha256)
+                    return Stored(each.size, each.sha256, None if each.coding is None else entry.sha256, each.validator)
         return None
 
     def close(self) -> None:

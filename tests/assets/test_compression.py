@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import brotli
 import pytest
@@ -13,7 +15,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.assets.compression import CODINGS, SUFFIXES, compress, decompress
+from assetstore.assets.compression import CODINGS, SUFFIXES, compress, decompress, decompressed_sha256
+from assetstore.errors import BackendUnavailable
 
 TEXT = b"body { margin: 0; padding: 0; color: #123456 }\n" * 100
 
@@ -89,3 +92,25 @@ def test_half_of_it_is_none(coding: str) -> None:
     whole = compress(os.urandom(3000) + bytes(3000), coding)
     assert whole is not None
     assert decompress(whole[: len(whole) // 2], coding, 10_000) is None
+
+
+@given(st.binary(max_size=3000), st.sampled_from(CODINGS), st.integers(1, 400), st.integers(1, 300))
+def test_the_digest_is_that_of_the_plain_bytes_however_the_coded_ones_come(
+    data: bytes, coding: str, times: int, piece: int
+) -> None:
+    plain = data * times
+    coded = {"br": brotli.compress, "zstd": zstandard.ZstdCompressor().compress, "gzip": gzip.compress}[coding](plain)
+    chunks = [coded[start : start + piece] for start in range(0, len(coded), piece)]
+    assert decompressed_sha256(chunks, coding, len(plain)) == hashlib.sha256(plain).hexdigest()
+    assert decompressed_sha256(chunks, coding, len(plain) + 1) is None
+    assert not plain or decompressed_sha256(chunks, coding, len(plain) - 1) is None
+    assert decompressed_sha256(chunks[:-1], coding, len(plain)) is None
+
+
+def test_a_fault_of_the_storage_is_none_of_the_bytes() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield gzip.compress(b"one")[:5]
+        raise BackendUnavailable("it broke off")
+
+    with pytest.raises(BackendUnavailable):
+        decompressed_sha256(chunks(), "gzip", 3)

@@ -20,6 +20,7 @@ from assetstore.errors import BackendUnavailable, PublishError, SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry
 from assetstore.store import AssetStore
+from saved import saved_a_while_ago
 from servers.edges import NGINX_FAULTS, VARNISH_FAULTS, StartEdge
 from servers.processes import Process, ProcessStarter
 
@@ -71,6 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (assets / "app.js").write_text("export const one = 1;\n" * 500)
     (assets / "small.txt").write_text("humans\n")
     (assets / "fonts/text.woff2").write_bytes(os.urandom(5000))
+    saved_a_while_ago(assets)
     (folder / "site_for_check.py").write_text(SITE)
     return folder
 
@@ -161,23 +163,57 @@ def test_other_bytes_than_the_published_are_found(origin: Process, entries: Mapp
     assert {each.item for each in report.faults} == {Item.BYTES}
 
 
-def test_a_variant_with_the_bytes_of_another_file_is_found_in_every_coding(
-    tmp_path: Path, start_process: ProcessStarter, edge: StartEdge
-) -> None:
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "site_for_check.py").write_text(SITE)
+STALE = """
+from pathlib import Path
+
+FILES = Path("assets")
+SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+HEADERS = [(b"content-type", b"text/css; charset=utf-8"), (b"vary", b"Accept-Encoding")]
+
+async def app(scope, receive, send):
+    coding = scope["path"].rpartition("/")[2].partition("-")[0]
+    accepts = dict(scope["headers"]).get(b"accept-encoding", b"").decode()
+    coded = coding in accepts
+    body = (FILES / (f"{coding}.css" + (SUFFIXES[coding] if coded else ""))).read_bytes()
+    headers = HEADERS + ([(b"content-encoding", coding.encode())] if coded else [])
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+"""
+
+
+def left_by_another_build(assets: Path) -> Mapping[str, Entry]:
+    """A file for each coding, and beside it the compressed file of another version."""
+    assets.mkdir()
     for coding in CODINGS:
-        (tmp_path / f"assets/{coding}.css").write_text("body { color: red; }\n" * 500)
-    mount = AssetStore({}).static("https://cdn.example.com/", root=tmp_path / "assets", name="assets")
-    entries = live_entries(mount)
-    for coding in CODINGS:  # a build that left the compressed file of another version beside each
+        (assets / f"{coding}.css").write_text("body { color: red; }\n" * 500)
+    saved_a_while_ago(assets)
+    entries = live_entries(AssetStore({}).static("https://cdn.example.com/", root=assets, name="assets"))
+    for coding in CODINGS:
         another = compress(b"body { color: tan; }\n" * 500, coding)
         assert another is not None
-        (tmp_path / f"assets/{coding}.css{SUFFIXES[coding]}").write_bytes(another)
+        (assets / f"{coding}.css{SUFFIXES[coding]}").write_bytes(another)
+    return entries
+
+
+def test_a_variant_with_the_bytes_of_another_file_is_found_in_every_coding(
+    tmp_path: Path, start_process: ProcessStarter
+) -> None:
+    entries = left_by_another_build(tmp_path / "assets")
+    (tmp_path / "stale_for_check.py").write_text(STALE)
+    served = start_process.asgi("stale_for_check:app", folder=tmp_path)
+    report = check(served.url + "/assets/", entries, expect=APPLICATION)
+    found = [each.saw for each in report.faults if "bytes of another file" in each.saw]
+    assert sorted(found) == sorted(f"{coding} bytes of another file" for coding in CODINGS)
+
+
+def test_a_variant_with_the_bytes_of_another_file_is_not_sent_by_the_application(
+    tmp_path: Path, start_process: ProcessStarter
+) -> None:
+    entries = left_by_another_build(tmp_path / "assets")
+    (tmp_path / "site_for_check.py").write_text(SITE)
     served = start_process.asgi("site_for_check:app", folder=tmp_path)
-    report = ask(edge("nginx", served.port, path="/assets/"), entries)
-    assert {each.item for each in report.faults} == {Item.COMPRESSION}, told(report)
-    assert sorted(each.saw for each in report.faults) == sorted(f"{coding} bytes of another file" for coding in CODINGS)
+    report = check(served.url + "/assets/", entries, expect=APPLICATION)
+    assert not report.faults, told(report)
 
 
 def test_a_sample_has_every_kind_of_file_first(entries: Mapping[str, Entry]) -> None:

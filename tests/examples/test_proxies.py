@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from assetstore import AssetStore
 from assetstore.http.sendfile import Offload
+from saved import saved_a_while_ago
 from servers.processes import ProcessStarter
 from servers.proxies import KINDS, Kind, open_folder, start_proxy
 
@@ -129,6 +130,7 @@ def files() -> Iterator[Path]:
         (root / "assets/app.js").write_bytes(SCRIPT)
         (root / "assets/app.js.gz").write_bytes(gzip.compress(SCRIPT, mtime=0))
         (root / "secret.txt").write_text("not an asset")
+        saved_a_while_ago(root)
         yield root
 
 

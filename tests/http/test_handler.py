@@ -13,7 +13,9 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
+import zstandard
 
 from asgi.matrix import MATRIX, fill
 from asgi.tree import DATA, FINGERPRINT, MODIFIED, MODIFIED_NS, STYLE, Ask, put
@@ -35,6 +37,8 @@ from assetstore.names import fingerprint
 IMMUTABLE = "max-age=31536000, public, immutable"
 REVALIDATE = "max-age=0, public, must-revalidate"
 SIZE = len(DATA)
+#: A sibling as a build leaves it: other bytes than are made here.
+BY_HAND = brotli.compress(STYLE, quality=1)
 ETAG = f'"{SIZE:x}-{MODIFIED_NS:x}"'
 AT, BEFORE, AFTER = (formatdate(MODIFIED + offset, usegmt=True) for offset in (0, -1, 1))
 
@@ -254,9 +258,9 @@ def test_a_file_that_turns_out_incompressible_does_not_vary(get: Ask, tree: Path
 
 
 def test_a_mount_may_compress_nothing_by_itself(serve: Callable[..., Ask], tree: Path) -> None:
-    put(tree, "css/app.css.br", b"by hand")
+    put(tree, "css/app.css.br", BY_HAND)
     ask = serve(compress_bytes=0)
-    assert ask("css/app.css", headers={"Accept-Encoding": "br"}).body == b"by hand"
+    assert ask("css/app.css", headers={"Accept-Encoding": "br"}).body == BY_HAND
     assert "content-encoding" not in ask("css/app.css", headers={"Accept-Encoding": "gzip"}).headers
 
 
@@ -266,10 +270,10 @@ def test_a_budget_that_is_none_is_refused_at_wiring(serve: Callable[..., Ask], v
         serve(compress_bytes=value)
 
 
-def test_a_sibling_is_sent_while_it_is_not_older(get: Ask, tree: Path) -> None:
-    put(tree, "css/app.css.br", b"by hand")
+def test_a_sibling_is_sent_as_its_file_is(get: Ask, tree: Path) -> None:
+    put(tree, "css/app.css.br", BY_HAND)
     reply = get("css/app.css", headers={"Accept-Encoding": "br"})
-    assert (reply.body, reply.headers["content-encoding"]) == (b"by hand", "br")
+    assert (reply.body, reply.headers["content-encoding"]) == (BY_HAND, "br")
     assert reply.headers["content-type"] == "text/css; charset=utf-8"
     assert reply.headers["cache-control"] == REVALIDATE
     assert get(named("css/app.css"), headers={"Accept-Encoding": "br"}).headers["cache-control"] == IMMUTABLE
@@ -279,11 +283,22 @@ def test_a_sibling_is_sent_while_it_is_not_older(get: Ask, tree: Path) -> None:
     assert again.status == 304
 
 
-def test_a_sibling_is_never_the_stale_body_of_a_new_file(get: Ask, tree: Path) -> None:
-    put(tree, "css/app.css.gz", b"stale")
-    put(tree, "css/app.css", STYLE + b"/* new */", MODIFIED_NS + 1)
+@pytest.mark.parametrize("age_ns", [-(10**9), 0, 10**9])
+def test_a_sibling_is_never_the_stale_body_of_a_new_file_whatever_their_times(
+    get: Ask, tree: Path, age_ns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tree, "css/app.css.gz", gzip.compress(STYLE), MODIFIED_NS + 1 + age_ns)
+    put(tree, "css/app.css", STYLE[::-1], MODIFIED_NS + 1)
     reply = get("css/app.css", headers={"Accept-Encoding": "gzip"})
-    assert gzip.decompress(reply.body) == STYLE + b"/* new */"
+    assert gzip.decompress(reply.body) == STYLE[::-1]
+    assert "'css/app.css.gz' in" in caplog.text
+    assert "does not hold the bytes of 'css/app.css'" in caplog.text
+
+
+def test_a_sibling_counts_though_a_copy_did_not_keep_its_time(get: Ask, tree: Path) -> None:
+    put(tree, "css/app.css.br", BY_HAND, MODIFIED_NS - 10**12)
+    reply = get(named("css/app.css"), headers={"Accept-Encoding": "br"})
+    assert (reply.body, reply.headers["cache-control"]) == (BY_HAND, IMMUTABLE)
 
 
 def test_a_new_file_has_a_new_variant_at_once(get: Ask, tree: Path) -> None:
@@ -521,7 +536,7 @@ def test_head_opens_nothing(serve: Callable[..., Ask], watched: Watched) -> None
 
 
 def test_whatever_is_asked_everything_is_closed(serve: Callable[..., Ask], watched: Watched, tree: Path) -> None:
-    put(tree, "css/app.css.zst", b"by hand")
+    put(tree, "css/app.css.zst", zstandard.compress(STYLE))
     ask = serve(watched)
     whole = ask("data.bin")
     for path in ("data.bin", "css/app.css", named("css/app.css"), named("css/app.css", "0" * 64), "gone"):
