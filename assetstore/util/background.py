@@ -20,6 +20,7 @@ from random import SystemRandom
 from typing import Generic, TypeVar
 
 from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, BackendUnavailable
+from assetstore.util.backoff import backoff_seconds
 from assetstore.util.fork import reset_after_fork
 from assetstore.util.lru import LRU
 
@@ -44,11 +45,6 @@ def on_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def retry_seconds(failures: int) -> float:
-    """The pause after so many failures in a row, in seconds, without jitter."""
-    return min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_RETRY_SECONDS)
 
 
 class Background:
@@ -129,7 +125,7 @@ class Background:
             if repr(error) != repr(self.error):
                 _log.exception("%s failed, and is tried again", self._name)
             self.error = error
-            return retry_seconds(self._failures)
+            return backoff_seconds(self._failures, FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, least=0.5)
         self.error, self._failures = None, 0
         return sleep
 
@@ -221,8 +217,8 @@ class Refresher(Background):
                 foreign = error.__cause__ if type(error) is BackendError else None
                 _log.warning("cannot %s, so its names stay as they were: %s", self._what, text, exc_info=foreign)
                 self._logged = text
-            pause = min(retry_seconds(self._failed), max(self._refresh_seconds, FIRST_RETRY_SECONDS))
-            return pause * SystemRandom().uniform(0.5, 1.0)
+            longest = min(LONGEST_RETRY_SECONDS, max(self._refresh_seconds, FIRST_RETRY_SECONDS))
+            return backoff_seconds(self._failed, FIRST_RETRY_SECONDS, longest, least=0.5)
         self._failed, self._logged = 0, ""
         # Jitter, so that the workers of a fleet do not ask in step; a tenth early, never late.
         wanted = self._refresh_seconds * SystemRandom().uniform(0.9, 1.0)
