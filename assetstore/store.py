@@ -17,6 +17,7 @@ from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
 from assetstore.http.cache import Memory
 from assetstore.http.middleware import from_memory
+from assetstore.http.pages import RewrittenPages
 from assetstore.http.routes import AssetDispatcher, AssetNames, MountApplication, in_front_of, root_file
 from assetstore.http.rsgi import RsgiDoor
 from assetstore.http.sendfile import offload_of
@@ -183,6 +184,10 @@ class AssetStore:
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
         return from_memory(self._memory, in_front_of(app, self._dispatcher, self._root_files))
+
+    def rewrite(self, app: ASGIApp) -> ASGIApp:
+        """*app*, in whose HTML pages every URL of an asset becomes the one that :meth:`url_for` gives."""
+        return RewrittenPages(app, self._namer)
 
     def rsgi(self, app: ASGIApp) -> RsgiDoor:
         """:meth:`wrap` for granian's own interface, RSGI, with :meth:`lifespan` around it."""

@@ -128,11 +128,11 @@ class Scanner:
                 for begin, end in _candidates(data, start, stop):
                     self._add(attribute, data, begin, end, found)
             else:
-                self._add(attribute, data, start, stop, found)
+                self._add(b"use" if name == b"use" else attribute, data, start, stop, found)
 
-    def _add(self, attribute: bytes, data: bytes, start: int, stop: int, found: list[Located]) -> None:
+    def _add(self, kind: bytes, data: bytes, start: int, stop: int, found: list[Located]) -> None:
         url = html.unescape(data[start:stop].decode(errors="replace"))
-        self._append(Located(Reference(attribute.decode(), url, _NOWHERE), start, stop, _spell), found)
+        self._append(Located(Reference(kind.decode(), url, _NOWHERE), start, stop, _spell), found)
 
     def _append(self, located: Located, found: list[Located]) -> None:
         if not (self._moved and is_relative(located.reference.url)):

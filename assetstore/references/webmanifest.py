@@ -16,7 +16,7 @@ _TOKEN = re.compile(rb"""[^"{}\[\],:]{0,4096}+("|[{}\[\],:])?""")
 _IN_STRING = re.compile(rb"""(?:[^"\\]{1,4096}+|\\[\s\S]){0,100}+""")
 #: Deeper structure holds no reference.
 _MAX_DEPTH = 8
-_IMAGES = frozenset({("icons", "src"), ("screenshots", "src"), ("shortcuts", "icons", "src")})
+_IMAGES = frozenset({("icons", "[]", "src"), ("screenshots", "[]", "src"), ("shortcuts", "[]", "icons", "[]", "src")})
 
 
 def scan(data: bytes) -> list[Located]:
@@ -43,7 +43,8 @@ def spell(url: str) -> str:
 
 
 def strings(data: bytes, pos: int, stop: int) -> Iterator[tuple[tuple[str, ...], str, int, int]]:
-    """Each string that is a value: the keys that lead to it, the value, and the span between its quotes."""
+    """Each string that is a value: the keys that lead to it (``[]`` for an item of an
+    array), the value, and the span between its quotes."""
     keys: list[str] = []
     objects = bytearray()  # for each open bracket, whether it is an object's
     is_key = False
@@ -61,12 +62,7 @@ def strings(data: bytes, pos: int, stop: int) -> Iterator[tuple[tuple[str, ...],
                 if is_key:
                     keys[-1] = value
                 elif objects:
-                    yield (
-                        tuple(key for key, is_object in zip(keys, objects, strict=True) if is_object),
-                        value,
-                        begin,
-                        pos,
-                    )
+                    yield tuple(keys), value, begin, pos
             pos += 1
         elif mark == b":":
             is_key = False
@@ -74,7 +70,7 @@ def strings(data: bytes, pos: int, stop: int) -> Iterator[tuple[tuple[str, ...],
             is_key = bool(objects) and bool(objects[-1])
         elif mark in (b"{", b"["):
             objects.append(mark == b"{")
-            keys.append("")
+            keys.append("" if mark == b"{" else "[]")
             is_key = mark == b"{"
         elif mark is not None and objects:
             objects.pop()
