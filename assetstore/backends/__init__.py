@@ -1,4 +1,4 @@
-"""This module owns which backend a root names: a path, a URL, or a backend itself."""
+"""Which backend a root names: a path, a URL, or a backend itself."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def _s3(url: str, options: Mapping[str, Any]) -> Backend:
 
 
 def _http(url: str, options: Mapping[str, Any]) -> Backend:
-    from assetstore.backends.http.backend import open_url
-
+    try:
+        from assetstore.backends.http.backend import open_url
+    except ImportError as error:
+        raise SettingsError(f"root {url!r} needs urllib3; run: pip install 'assetstore[http]'") from error
     return open_url(url, options)
 
 

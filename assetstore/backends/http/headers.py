@@ -1,33 +1,73 @@
-"""This module owns what the headers of an object mean, by whichever client they came."""
+"""What the headers of a response say about the file, for every client that fetched it."""
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
 
+from assetstore.assets import media_types
 from assetstore.backends.base import FileStat
+from assetstore.backends.http.errors import is_size
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY, hex64
+from assetstore.errors import UnexpectedResponse
 from assetstore.util.dates import parse_storage_date
 
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+#: Types of files that may be HTML, or of which the type says nothing.
+_MAYBE_HTML = {"text/html", "application/xhtml+xml", "application/octet-stream", "text/plain"}
 
-def stat_of(path: str, headers: Mapping[str, str]) -> FileStat:
-    """The facts of the object that answered with *headers* (lower-case names) to a GET or HEAD."""
+
+def stat_of(path: str, headers: Mapping[str, str], *, is_s3: bool = False) -> FileStat:
+    """The file that a GET or HEAD was answered with.
+
+    Args:
+        headers: by lower-case name.
+        is_s3: whether the answer has to come from S3, which always sends an ETag.
+
+    Raises:
+        UnexpectedResponse: no file's: without a length, or the page of a proxy or of an application.
+    """
+    etag = headers.get("etag", "")
+    if is_s3 and not etag:
+        raise UnexpectedResponse(f"{path!r} came without an ETag, so not from a bucket", path=path)
+    if not is_s3 or not any(name.lower().startswith("x-amz-") for name in headers):
+        _refuse_page(path, headers)
     return FileStat(
         path,
-        size_of(headers),
+        _size_of(path, headers),
         mtime_ns(headers.get("last-modified", "")),
-        strong(headers.get("etag", "")),
+        strong(etag),
         sha256=_sha256(headers),
         published_fingerprint=hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
         coding=_coding(headers.get("content-encoding", "")),
     )
 
 
-def size_of(headers: Mapping[str, str]) -> int:
-    """The whole object's size: a part's ``Content-Range`` knows it, else ``Content-Length``."""
-    whole = headers.get("content-range", "").rpartition("/")[2]
-    return int(whole if whole.isdecimal() else headers.get("content-length", "0"))
+def content_range(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """The bytes (half-open) that a partial response brings; ``None`` where the response is whole."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+    return (int(match[1]), int(match[2]) + 1) if match else None
+
+
+def _refuse_page(path: str, headers: Mapping[str, str]) -> None:
+    """A captive portal, or an application that answers every URL with its own page, says 200 to a script."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    wanted = media_types.STANDARD.bare(path)
+    if kind == "text/html" and wanted not in _MAYBE_HTML:
+        raise UnexpectedResponse(f"{path!r} came as text/html and not as {wanted}: a page of something else", path=path)
+
+
+def _size_of(path: str, headers: Mapping[str, str]) -> int:
+    """The whole file's size: ``Content-Range`` has it for a part, else ``Content-Length``."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+    size = match[3] if match else headers.get("content-length", "")
+    if not is_size(size) or (match and int(match[1]) > int(match[2])) or (match and int(match[2]) >= int(size)):
+        raise UnexpectedResponse(
+            f"{path!r} came without a usable Content-Length or Content-Range, so it cannot be served", path=path
+        )
+    return int(size)
 
 
 def strong(etag: str) -> str | None:

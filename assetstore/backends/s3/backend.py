@@ -1,4 +1,4 @@
-"""This module owns a bucket as a backend: reading, listing and deleting through boto3."""
+"""A bucket through boto3: stat, ranged open, listing, conditional write, delete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions
 from assetstore.backends.http.headers import stat_of
-from assetstore.backends.http.ranged import Arrival, arriving, open_ranged, range_header
+from assetstore.backends.http.ranged import Download, SyncBody, SyncRangedFile, request_headers
+from assetstore.backends.objects import KeyPrefix, split_url
 from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.backends.s3.client import Client, S3Options
 from assetstore.backends.s3.errors import translate
@@ -25,7 +26,7 @@ from assetstore.errors import (
     BackendForbidden,
     BackendUnavailable,
     SettingsError,
-    UnsafePath,
+    UnexpectedResponse,
 )
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ class S3Backend:
 
     def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
         self.bucket = bucket
-        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self.label = f"s3://{bucket}/{prefix.strip('/')}".rstrip("/")
         self.client = Client(options or S3Options())
         self.conditional_creates: bool | None = None
         self.conditional_replaces: bool | None = None
         self.checksums: bool | None = None
         self._direct = DirectPut(self.client, bucket)
-        self._unstored: set[str] = set()
-        self.label = f"s3://{bucket}/{self.prefix}".rstrip("/")
+        keys = KeyPrefix(self.label, prefix)
+        self.prefix, self.key, self.cannot_store = keys.prefix, keys.key, keys.cannot_store
 
     def __repr__(self) -> str:
         return f"S3Backend({self.label!r})"
@@ -62,34 +63,29 @@ class S3Backend:
     def options(self) -> S3Options:
         return self.client.options
 
-    def key(self, path: str) -> str:
-        """The key of *path*; raises :class:`AssetNotFound` for what can be no asset."""
-        try:
-            return self.prefix + paths.clean(path, hidden=True)
-        except UnsafePath:
-            raise AssetNotFound(path, self.label) from None
-
     def stat(self, path: str) -> FileStat:
         key = self.key(path)
         answer = self.call(
             path, lambda s3: s3.head_object(Bucket=self.bucket, Key=key, **self.options.request_arguments)
         )
-        return stat_of(path, headers_of(answer))
+        return stat_of(path, headers_of(answer), is_s3=True)
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        return open_ranged(self.fetch, path, span, validator, lambda error: translate(error, path, self.label))
+        return SyncRangedFile.open(self._fetch, path, span, validator)
 
-    def fetch(self, path: str, span: Span, validator: str | None) -> Arrival:
-        """One GetObject: the facts of the whole object, and a body that brings *span* of it."""
+    def _fetch(self, path: str, span: Span, validator: str | None) -> Download:
+        """One GetObject: the metadata of the whole object, and a body that brings *span* of it."""
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key(path), **self.options.request_arguments}
-        if (wanted := range_header(span)) is not None:
-            arguments["Range"] = wanted
-        if validator is not None:
-            arguments["IfMatch"] = f'"{validator}"'
+        for name, value in request_headers(path, span, validator).items():
+            arguments[name.replace("-", "")] = value
         answer = self.call(path, lambda s3: s3.get_object(**arguments))
-        headers = headers_of(answer)
-        stat = stat_of(path, headers)
-        return Arrival(stat, *arriving(headers, stat.size), answer["Body"])
+        body = SyncBody(answer["Body"], lambda error: translate(error, path, self.label))
+        try:
+            headers = headers_of(answer)
+            return Download(stat_of(path, headers, is_s3=True), headers, body)
+        except BaseException:
+            body.close()
+            raise
 
     def walk(self) -> Iterator[FileStat]:
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix, **self.options.request_arguments}
@@ -103,12 +99,12 @@ class S3Backend:
                 return
             token = page.get("NextContinuationToken", "")
             if not token or token in seen:
-                raise BackendUnavailable(f"the listing of {self.label} does not end: it gives one page again and again")
+                raise UnexpectedResponse(f"the listing of {self.label} is cut off, or gives one page again and again")
             seen.add(token)
             arguments["ContinuationToken"] = token
 
     def reader(self) -> Reader:
-        """How serving reads: aiohttp over presigned URLs, else boto3 in threads of its own."""
+        """How serving reads: aiohttp over presigned URLs, else boto3 in threads."""
         if self.options.reader != "threads":
             try:
                 from assetstore.backends.s3.reader import S3Reader
@@ -119,7 +115,7 @@ class S3Backend:
                 _log.info("%s is read by boto3 in threads: %s", self.label, error)
             else:
                 return S3Reader(self)
-        # Never more threads than pooled connections: boto3 would throw the surplus ones away.
+        # Not more threads than pooled connections: boto3 closes surplus connections after each use.
         return ThreadReader(self, max_threads=self.options.max_connections)
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
@@ -167,12 +163,6 @@ class S3Backend:
         """The longest path whose key S3 takes."""
         return 1024 - len(self.prefix.encode())
 
-    def cannot_store(self, header: str) -> None:
-        """Say once that S3 has no place for *header*, so that something else has to send it."""
-        if header not in self._unstored:
-            self._unstored.add(header)
-            _log.warning("%s cannot store the header %s with its objects; let the CDN add it", self.label, header)
-
     def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
         """What *operation* returns; its faults become ours. Refused credentials are renewed once."""
         used = self.client.get()
@@ -196,7 +186,7 @@ class S3Backend:
 
 
 def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    """The headers of an answer of boto3, by lower-case name."""
+    """The headers of a response of boto3, by lower-case name."""
     headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
     return headers
 
@@ -214,16 +204,14 @@ def open_url(url: str, storage_options: Mapping[str, Any]) -> S3Backend:
         SettingsError: it names no bucket, or an option is unknown or impossible.
     """
     rest = url.partition("://")[2]
-    arn = _ARN.match(rest)
-    bucket, _, prefix = (arn[0], "", rest[arn.end() :].lstrip("/")) if arn else rest.partition("/")
+    if arn := _ARN.match(rest):
+        bucket, prefix = arn[0], rest[arn.end() :].lstrip("/")
+    else:
+        bucket, prefix = split_url(url, "s3://bucket or s3://bucket/prefix")
     if bucket.startswith("arn:") and arn is None:
         raise SettingsError(
             f"root {url!r} names no access point; write s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/prefix"
         )
-    if not bucket:
-        raise SettingsError(f"root {url!r} names no bucket; write s3://bucket or s3://bucket/prefix")
-    if any(segment in {".", ".."} for segment in prefix.split("/")):
-        raise SettingsError(f"root {url!r} has a '.' or '..' segment, which is part of the name in a bucket")
     backend = S3Backend(bucket, prefix, S3Options.parse(storage_options))
     backend.client.get()
     return backend

@@ -1,4 +1,7 @@
-"""This module owns the connections to a bucket: aiohttp's pool of them, which lives as long as its event loop."""
+"""Connections to a bucket: aiohttp's pool and its HTTP/1.1 parser, without its client.
+
+They live as long as their event loop.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,13 @@ from yarl import URL
 from assetstore.backends.http.ranged import CHUNK_BYTES
 from assetstore.backends.s3.client import S3Options
 
-#: Everything that an exchange and reading what follows raise.
+#: Everything that a request, and reading its response, may raise.
 FAULTS: Final = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
 
 #: What no header may hold (RFC 9110 section 5.5).
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-#: What is used here of aiohttp beneath its public door, by parameter.
+#: What is used of aiohttp beneath its public interface, by parameter.
 BENEATH: Final[Mapping[Callable[..., Any], frozenset[str]]] = {
     aiohttp.TCPConnector.connect: frozenset({"req", "traces", "timeout"}),
     ResponseHandler.set_response_params: frozenset(
@@ -52,8 +55,8 @@ def require(beneath: Mapping[Callable[..., Any], frozenset[str]]) -> None:
 require(BENEATH)
 
 
-class Answer:
-    """The head of an answer, and its body on its way. Who gets it closes it."""
+class S3Response:
+    """The status and headers of a response, and its body. Its receiver closes it."""
 
     __slots__ = ("_connection", "content", "headers", "status")
 
@@ -66,7 +69,7 @@ class Answer:
         self._connection = connection
 
     def close(self) -> None:
-        """Give the connection up, unless the whole body came, which gave it back; closing twice is harmless."""
+        """Close the connection, unless the whole body was received, which released it; closing twice is harmless."""
         self._connection.release()
 
 
@@ -82,12 +85,12 @@ def lines_of(headers: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
-async def exchange(connection: Connection, head: bytes, *, has_body: bool, read_timeout_seconds: float) -> Answer:
-    """Send *head*, a request without a body, and wait for the head of the answer.
+async def exchange(connection: Connection, head: bytes, *, has_body: bool, read_timeout_seconds: float) -> S3Response:
+    """Send *head*, a request without a body, and wait for the head of the response.
 
     Args:
-        has_body: whether the answer to this method has one.
-        read_timeout_seconds: the longest silence of the server, now and while the body is read.
+        has_body: whether the response to this method has one.
+        read_timeout_seconds: between two pieces of the response.
 
     Raises:
         One of :data:`FAULTS`; the connection is closed then.
@@ -106,10 +109,10 @@ async def exchange(connection: Connection, head: bytes, *, has_body: bool, read_
         transport.write(head)
         protocol.start_timeout()
         message, content = await protocol.read()
-        while message.code < 200:  # 100 and 103 come before the answer itself
+        while message.code < 200:  # 100 and 103 come before the final response
             message, content = await protocol.read()
-        content.on_eof(connection.release)  # however slowly the body is taken from here
-        return Answer(message.code, message.headers, content, connection)
+        content.on_eof(connection.release)  # however slowly the body is read
+        return S3Response(message.code, message.headers, content, connection)
     except BaseException:
         connection.close()
         raise
@@ -119,7 +122,7 @@ async def exchange(connection: Connection, head: bytes, *, has_body: bool, read_
 _ALWAYS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "assetstore"}
 
 
-class Session:
+class S3Connections:
     """The connections of one event loop; they end with it, for applications that have no lifespan."""
 
     def __init__(self, options: S3Options) -> None:
@@ -137,8 +140,8 @@ class Session:
     def closed(self) -> bool:
         return self._pool.closed
 
-    async def ask(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
-        """What the server of *url*, which is encoded already, answers.
+    async def request(self, method: str, url: str, headers: Mapping[str, str]) -> S3Response:
+        """The response to a request for *url*, which is percent-encoded.
 
         Raises:
             One of :data:`~assetstore.backends.s3.connection.FAULTS`.

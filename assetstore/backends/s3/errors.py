@@ -1,4 +1,4 @@
-"""This module owns what the faults of S3 mean in our own tree: one table for codes, statuses and exceptions."""
+"""Which error each fault of S3 is: one table for codes, statuses and exceptions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from assetstore.errors import (
     PublishConflict,
     RangeNotSatisfiable,
     SettingsError,
+    UnexpectedResponse,
     VersionChanged,
 )
 
 # By our class, the codes that S3 and its relatives send (S3 API reference, "Error Responses").
 _CODES_OF: dict[type[AssetStoreError], str] = {
-    AssetNotFound: "NoSuchKey NoSuchVersion NotFound MethodNotAllowed",
+    AssetNotFound: "NoSuchKey NoSuchVersion NotFound MethodNotAllowed KeyTooLongError",
     BackendForbidden: (
         "AccessDenied Forbidden AllAccessDisabled AccountProblem InvalidObjectState InvalidPayer NotSignedUp "
         "CrossLocationLoggingProhibited InvalidSecurity UnauthorizedAccess RestrictedAccess AccessControlListNotSupported"
@@ -53,13 +54,16 @@ _CODES_OF: dict[type[AssetStoreError], str] = {
         "BadDigest InvalidDigest IncompleteBody XAmzContentChecksumMismatch XAmzContentSHA256Mismatch "
         "MissingContentLength EntityTooSmall InvalidPart InvalidPartOrder"
     ),
+    # Refused for what is requested of one object.
+    UnexpectedResponse: "InvalidRequest InvalidArgument InvalidURI MalformedXML UserKeyMustBeSpecified EntityTooLarge "
+    "MetadataTooLarge NoSuchUpload InvalidStorageClass RequestIsNotMultiPartContent",
     # What is left is a fault of the storage, or of how the mount names it.
     BackendUnavailable: (
         "InternalError ServiceUnavailable NoSuchBucket InvalidBucketName PermanentRedirect TemporaryRedirect Redirect "
-        "IllegalLocationConstraintException NotImplemented InvalidRequest InvalidArgument InvalidURI KeyTooLongError "
-        "MalformedXML EntityTooLarge NoSuchUpload InvalidStorageClass InvalidLocationConstraint "
-        "BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty MetadataTooLarge UserKeyMustBeSpecified "
-        "RequestIsNotMultiPartContent NoSuchLifecycleConfiguration NoSuchBucketPolicy TooManyBuckets"
+        "IllegalLocationConstraintException NotImplemented "
+        "InvalidLocationConstraint "
+        "BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty "
+        "NoSuchLifecycleConfiguration NoSuchBucketPolicy TooManyBuckets"
     ),
 }
 CODES = {code: kind for kind, codes in _CODES_OF.items() for code in codes.split()}
@@ -101,6 +105,10 @@ def kind_of_response(status: int, code: str = "") -> type[AssetStoreError]:
     """The class for an answer of *status* whose body named *code*; ``""`` where there was no body."""
     if code in CODES:
         return CODES[code]
+    if status == 400 and not code:
+        return BackendCredentials  # a HEAD with an expired or malformed token
+    if 300 <= status < 400:
+        return BackendUnavailable  # the bucket is in another region
     return kind_of_status(status)
 
 

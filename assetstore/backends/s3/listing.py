@@ -1,7 +1,7 @@
-"""This module owns reading a ListObjectsV2 page quickly.
+"""Fast parsing of ListObjectsV2 pages.
 
-botocore builds a dictionary per row and parses every timestamp at leisure: 7 s for 100,000 keys. A
-hook takes the page's bytes before botocore parses them and leaves it an empty page.
+botocore builds a dictionary per row and parses every timestamp slowly: 7 s for 100,000 keys. A hook
+parses the page's bytes before botocore does, and leaves it an empty page.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from assetstore.backends.base import FileStat
+from assetstore.backends.http.errors import is_size
 from assetstore.backends.http.headers import mtime_ns, strong
+from assetstore.errors import UnexpectedResponse
 
-#: Where the hook leaves the rows in the response.
+#: The rows' name in the response.
 ROWS = "AssetstoreRows"
 #: botocore's event; register :func:`take_rows` for it.
 EVENT = "before-parse.s3.ListObjectsV2"
@@ -23,17 +25,21 @@ _EMPTY_PAGE = b'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaw
 
 
 def take_rows(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """botocore's hook: move the page's rows and its continuation into the customized response."""
+    """botocore's hook: move the page's rows and its continuation into the customized response.
+
+    Raises:
+        UnexpectedResponse: a row has no usable size.
+    """
     if response_dict["status_code"] != 200:
         return
     try:
         tree = ElementTree.fromstring(response_dict["body"])
     except ElementTree.ParseError:
-        return  # botocore's own parser says what is wrong with it
+        return  # botocore's own parser raises
     response_dict["body"] = _EMPTY_PAGE
     encoded = tree.findtext("{*}EncodingType") == "url"
     customized_response_dict[ROWS] = list(_rows(tree, encoded))
-    # What botocore's page loop and its handlers look at.
+    # Read by botocore's page loop and its handlers.
     customized_response_dict["IsTruncated"] = tree.findtext("{*}IsTruncated") == "true"
     if token := tree.findtext("{*}NextContinuationToken"):
         customized_response_dict["NextContinuationToken"] = token
@@ -41,17 +47,20 @@ def take_rows(response_dict: dict[str, Any], customized_response_dict: dict[str,
 
 def _rows(tree: ElementTree.Element, encoded: bool) -> Iterator[tuple[str, int, str, str]]:
     for row in tree.iterfind("{*}Contents"):
-        key = size = modified = etag = ""
+        key = modified = etag = ""
+        size = "0"
         for cell in row:
             match cell.tag.rpartition("}")[2]:
                 case "Key":
                     key = cell.text or ""
                 case "Size":
-                    size = cell.text or "0"
+                    size = (cell.text or "0").strip()
                 case "LastModified":
                     modified = cell.text or ""
                 case "ETag":
                     etag = cell.text or ""
+        if not is_size(size):
+            raise UnexpectedResponse(f"the listing says that {key!r} has the size {size[:40]!r}", path=key)
         yield unquote_plus(key) if encoded else key, int(size), modified, etag
 
 

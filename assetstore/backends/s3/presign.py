@@ -47,7 +47,7 @@ class Presigner:
         self._remembered: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def at_once(self, method: Method, key: str) -> str | None:
+    def cached(self, method: Method, key: str) -> str | None:
         """The URL if it can be had without waiting for anything."""
         now = self._now()
         until, url = self._remembered.get((method, key), (0.0, ""))
@@ -65,7 +65,7 @@ class Presigner:
             SettingsError: the client cannot be made.
             Whatever botocore raises for credentials that are missing.
         """
-        if (known := self.at_once(method, key)) is not None:
+        if (known := self.cached(method, key)) is not None:
             return known
         until = self._end()
         url = self._client.get().generate_presigned_url(

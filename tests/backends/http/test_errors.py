@@ -18,6 +18,7 @@ from assetstore.errors import (
     BackendUnavailable,
     PublishConflict,
     RangeNotSatisfiable,
+    UnexpectedResponse,
     VersionChanged,
 )
 
@@ -25,15 +26,17 @@ from assetstore.errors import (
 @pytest.mark.parametrize(
     ("statuses", "kind"),
     [
-        pytest.param([404, 405, 410], AssetNotFound, id="missing"),
-        pytest.param([403], BackendForbidden, id="forbidden"),
-        pytest.param([400, 401, 407], BackendCredentials, id="credentials"),
+        pytest.param([404, 405, 410, 414], AssetNotFound, id="missing"),
+        pytest.param([402, 403, 451], BackendForbidden, id="forbidden"),
+        pytest.param([401, 407], BackendCredentials, id="credentials"),
         pytest.param([429, 503], BackendThrottled, id="too many requests"),
         pytest.param([408, 504], BackendTimeout, id="too late"),
         pytest.param([412], VersionChanged, id="another version"),
         pytest.param([416], RangeNotSatisfiable, id="outside of the file"),
+        pytest.param([301, 302, 308], AssetNotFound, id="a redirect, as for the name of a folder"),
+        pytest.param([400, 418, 421, 426], UnexpectedResponse, id="about this file only"),
         pytest.param([409], PublishConflict, id="somebody else writes"),
-        pytest.param([500, 502, 302, 418, 599, 0], BackendUnavailable, id="whatever else"),
+        pytest.param([500, 502, 599, 0], BackendUnavailable, id="whatever else"),
     ],
 )
 def test_each_status_has_its_class(statuses: list[int], kind: type[AssetStoreError]) -> None:
@@ -62,6 +65,7 @@ def test_a_missing_file_says_where_and_not_what_the_storage_said() -> None:
     [
         pytest.param({"retry-after": "7"}, 7.0, id="seconds"),
         pytest.param({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None, id="a date is not waited for"),
+        pytest.param({"retry-after": "9" * 5000}, None, id="a number that is none"),
         pytest.param({"retry-after": "-1"}, None, id="no number of seconds"),
         pytest.param({}, None, id="nothing was said"),
     ],

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat, Span
-from assetstore.backends.http.ranged import Arrival, RangedFile, arriving, open_ranged, range_header
+from assetstore.backends.http.headers import content_range
+from assetstore.backends.http.ranged import Download, SyncBody, SyncRangedFile, request_headers
 from assetstore.errors import BackendError, BodyTruncated, RangeNotSatisfiable, VersionChanged
 
 DATA = bytes(range(200))
@@ -28,27 +29,44 @@ DATA = bytes(range(200))
     ],
 )
 def test_a_span_is_half_open_and_a_range_is_not(span: Span, expected: str | None) -> None:
-    assert range_header(span) == expected
+    assert request_headers("a", span, None).get("Range") == expected
 
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [("bytes 5-9/200", (5, 10)), ("bytes 5-9/*", (5, 10)), ("", (0, 200)), ("bytes */200", (0, 200)), ("x", (0, 200))],
+    [
+        ("bytes 5-9/200", (5, 10)),
+        ("bytes 5-9/*", (5, 10)),
+        ("", None),
+        ("bytes */200", None),
+        ("x", None),
+        (f"bytes 0-{'9' * 5000}/*", None),
+    ],
 )
-def test_what_arrives_is_what_the_answer_says(header: str, expected: tuple[int, int]) -> None:
-    assert arriving({"content-range": header}, 200) == expected
+def test_what_arrives_is_what_the_answer_says(header: str, expected: tuple[int, int] | None) -> None:
+    assert content_range({"content-range": header}) == expected
 
 
-def opened(version: str = "1", *, honest: bool = True, data: bytes = DATA) -> tuple[RangedFile, list[Span]]:
+def download(stat: FileStat, start: int, stop: int, data: bytes, bodies: list[io.BytesIO] | None = None) -> Download:
+    raw = io.BytesIO(data)
+    if bodies is not None:
+        bodies.append(raw)
+    headers = {"content-range": f"bytes {start}-{stop - 1}/{stat.size}"} if start < stop else {}
+    return Download(stat, headers, SyncBody(raw, lambda error: BackendError(str(error))))
+
+
+def opened(version: str = "1", *, honest: bool = True, data: bytes = DATA) -> tuple[SyncRangedFile, list[Span]]:
     asked: list[Span] = []
+    first = [download(FileStat("a", len(DATA), 1, "1"), 0, len(DATA), data)]
 
-    def fetch(path: str, span: Span, validator: str | None) -> Arrival:
+    def fetch(path: str, span: Span, validator: str | None) -> Download:
+        if first:
+            return first.pop()
         asked.append(span)
         start, stop = span.within(len(DATA)) if honest else (0, len(DATA))
-        return Arrival(FileStat(path, len(DATA), 1, version), start, stop, io.BytesIO(data[start:stop]))
+        return download(FileStat(path, len(DATA), 1, version), start, stop, data[start:stop])
 
-    first = Arrival(FileStat("a", len(DATA), 1, "1"), 0, len(DATA), io.BytesIO(data))
-    return RangedFile(fetch, first, lambda error: BackendError(str(error))), asked
+    return SyncRangedFile.open(fetch, "a", Span(), None), asked
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=6), st.booleans())
@@ -76,12 +94,12 @@ def test_another_version_is_never_read_on() -> None:
 def test_bytes_that_begin_after_the_ones_asked_for_are_not_taken_for_them(shift: int) -> None:
     bodies: list[io.BytesIO] = []
 
-    def fetch(path: str, span: Span, validator: str | None) -> Arrival:
+    def fetch(path: str, span: Span, validator: str | None) -> Download:
         start, stop = span.within(len(DATA))
-        bodies.append(io.BytesIO(DATA[start + shift :]))
-        return Arrival(FileStat(path, len(DATA), 1, "1"), start + shift, stop + shift, bodies[-1])
+        stat = FileStat(path, len(DATA), 1, "1")
+        return download(stat, start + shift, stop + shift, DATA[start + shift :], bodies)
 
-    file = RangedFile(fetch, fetch("a", Span(0, 1), None), lambda error: BackendError(str(error)))
+    file = SyncRangedFile.open(fetch, "a", Span(0, 1), None)
     with pytest.raises(BodyTruncated, match=f"'a' came from byte {10 + shift} on, and not from 10"):
         list(file.chunks(10, 15))
     assert all(each.closed for each in bodies)
@@ -95,11 +113,17 @@ def test_a_body_that_breaks_off_is_truncated() -> None:
 
 @pytest.mark.parametrize("told", [None, 5])
 def test_a_server_that_does_not_tell_the_size_is_asked_for_it(told: int | None) -> None:
-    def fetch(path: str, span: Span, validator: str | None) -> Arrival:
+    def fetch(path: str, span: Span, validator: str | None) -> Download:
         if span != Span():
             raise RangeNotSatisfiable("no", size=told)
-        return Arrival(FileStat(path, 5, 1, "1"), 0, 5, io.BytesIO(b"12345"))
+        return download(FileStat(path, 5, 1, "1"), 0, 5, b"12345")
 
     with pytest.raises(RangeNotSatisfiable) as caught:
-        open_ranged(fetch, "a", Span(7, 9), None, lambda error: BackendError(str(error)))
+        SyncRangedFile.open(fetch, "a", Span(7, 9), None)
     assert caught.value.size == 5
+
+
+@pytest.mark.parametrize("validator", ["a\r\nb", "ü", "\x00"])
+def test_a_validator_that_no_header_can_hold_is_no_version(validator: str) -> None:
+    with pytest.raises(VersionChanged):
+        request_headers("a", Span(), validator)

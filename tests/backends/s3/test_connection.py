@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from assetstore.backends.s3.client import S3Options
-from assetstore.backends.s3.connection import Session, _proxy_for, _tls
+from assetstore.backends.s3.connection import S3Connections, _proxy_for, _tls
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_certificates_are_verified_unless_told_otherwise() -> None:
 
 
 def test_a_session_ends_with_its_event_loop() -> None:
-    async def scenario() -> Session:
-        session = Session(S3Options())
+    async def scenario() -> S3Connections:
+        session = S3Connections(S3Options())
         await session.keep_until_the_loop_ends()
         return session
 
@@ -83,10 +83,10 @@ def test_a_proxy_is_asked_as_one(url: str, asked: list[str], monkeypatch: pytest
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
         monkeypatch.setenv("no_proxy", "")
-        session = Session(S3Options())
+        session = S3Connections(S3Options())
         await session.keep_until_the_loop_ends()
         with contextlib.suppress(aiohttp.ClientHttpProxyError):
-            (await session.ask("GET", url, {})).close()
+            (await session.request("GET", url, {})).close()
         await session.aclose()
         listening.close()
 

@@ -21,6 +21,7 @@ from assetstore.errors import (
     BodyTruncated,
     PublishConflict,
     RangeNotSatisfiable,
+    UnexpectedResponse,
     VersionChanged,
 )
 
@@ -56,7 +57,7 @@ def refused(code: str, status: int, **error: str) -> ClientError:
         ("InvalidRange", 416, RangeNotSatisfiable),
         ("BadDigest", 400, BodyTruncated),
         ("SomethingNew", 500, BackendUnavailable),
-        ("SomethingNew", 418, BackendUnavailable),
+        ("SomethingNew", 418, UnexpectedResponse),
     ],
 )
 def test_each_code_has_its_class(code: str, status: int, kind: type[AssetStoreError]) -> None:

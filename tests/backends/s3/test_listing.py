@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat
 from assetstore.backends.s3.listing import stats, take_rows
+from assetstore.errors import UnexpectedResponse
 
 TIME = "2024-01-02T03:04:05.000Z"
 NS = 1_704_164_645 * 10**9
@@ -93,3 +95,20 @@ def test_a_page_that_the_hook_did_not_see_tells_the_same() -> None:
     rows = [{"Key": "a.css", "Size": 5, "LastModified": modified, "ETag": '"abc"'}]
     assert list(stats({"Contents": rows}, "")) == read(row("a.css"))
     assert list(stats({}, "")) == []
+
+
+@pytest.mark.parametrize("size", ["z5", "-1", "9" * 5000, "1.5"])
+def test_a_size_that_is_none_is_our_error(size: str) -> None:
+    with pytest.raises(UnexpectedResponse, match=r"'a\.css' has the size"):
+        taken(page(row("a.css", size)))
+
+
+_TAGS = "Key Size LastModified ETag IsTruncated NextContinuationToken EncodingType Contents".split()
+
+
+@given(st.lists(st.tuples(st.sampled_from(_TAGS), st.text(st.characters(blacklist_categories=["Cs", "Cc"])))))
+def test_any_page_is_read_or_our_error(cells: list[tuple[str, str]]) -> None:
+    inside = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in cells)
+    with suppress(UnexpectedResponse):
+        told, _ = taken(page(inside, f"<Contents>{inside}</Contents>"))
+        assert all(stat.size >= 0 for stat in stats(told, ""))

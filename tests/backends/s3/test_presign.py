@@ -64,9 +64,9 @@ def test_a_url_is_signed_anew_before_its_end(clock: Clock) -> None:
     presigner = Presigner(client, "bucket", now=clock)
     presigner.url("GET", "a")
     clock.now += LIFE_SECONDS - MARGIN_SECONDS - 1
-    assert presigner.at_once("GET", "a") is not None
+    assert presigner.cached("GET", "a") is not None
     clock.now += 2
-    assert presigner.at_once("GET", "a") is None
+    assert presigner.cached("GET", "a") is None
     presigner.url("GET", "a")
     assert len(client.signed) == 2
 
@@ -76,9 +76,9 @@ def test_a_url_never_outlives_the_credentials(clock: Clock) -> None:
     presigner = Presigner(client, "bucket", now=clock)
     presigner.url("GET", "a")
     clock.now += 59
-    assert presigner.at_once("GET", "a") is not None
+    assert presigner.cached("GET", "a") is not None
     clock.now += 2
-    assert presigner.at_once("GET", "a") is None
+    assert presigner.cached("GET", "a") is None
 
 
 def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_forgetting_signs_anew(clock: Clock) -> None:
     presigner = Presigner(client, "bucket", now=clock)
     presigner.url("GET", "a")
     presigner.forget()
-    assert presigner.at_once("GET", "a") is None
+    assert presigner.cached("GET", "a") is None
 
 
 def test_a_public_bucket_needs_no_signature(clock: Clock) -> None:

@@ -12,7 +12,9 @@ from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from assetstore.backends.base import Span
-from assetstore.backends.s3.reader import Arriving, S3AsyncFile, translate_fault
+from assetstore.backends.http.headers import stat_of
+from assetstore.backends.http.ranged import Download, RangedFile, open_ranged
+from assetstore.backends.s3.reader import _S3Body, translate_fault
 from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +37,11 @@ class Answer:
         loop = asyncio.get_running_loop()
         self.content = aiohttp.StreamReader(BaseProtocol(loop), 2**16, loop=loop)
         self.headers = CIMultiDict(
-            {"Content-Range": f"bytes {start}-{stop - 1}/{len(DATA)}", "ETag": f'"{etag}"', "Content-Length": "0"}
+            {
+                "Content-Range": f"bytes {start}-{stop - 1}/{len(DATA)}",
+                "ETag": f'"{etag}"',
+                "Content-Length": str(stop - start),
+            }
         )
         self.closed = 0
 
@@ -49,6 +55,11 @@ class Answer:
         return self
 
 
+def started(answer: Answer, path: str = "a.bin") -> Download:
+    """The download of an answer whose head has arrived."""
+    return Download(stat_of(path, answer.headers), answer.headers, _S3Body(answer, path, LABEL))  # type: ignore[arg-type]
+
+
 class Bucket:
     """Answers spans, and keeps every answer."""
 
@@ -59,15 +70,15 @@ class Bucket:
         self.brings: Callable[[Span], tuple[int, int]] = lambda span: span.within(len(DATA))
         self.etag = "v1"
 
-    async def fetch(self, path: str, span: Span, validator: str | None) -> Arriving:
+    async def fetch(self, path: str, span: Span, validator: str | None) -> Download:
         self.asked.append((span, validator))
         start, stop = self.brings(span)
         answer = Answer(start, stop, self.etag).feed(DATA[start:stop])
         self.answers.append(answer)
-        return Arriving(path, answer)  # type: ignore[arg-type]
+        return started(answer, path)
 
-    async def open(self, span: Span) -> S3AsyncFile:
-        return S3AsyncFile(self.fetch, await self.fetch("a.bin", span, None), LABEL)
+    async def open(self, span: Span) -> RangedFile:
+        return await open_ranged(self.fetch, "a.bin", span, None)
 
 
 @pytest.fixture
@@ -77,7 +88,7 @@ async def bucket() -> AsyncIterator[Bucket]:
     assert all(answer.closed for answer in bucket.answers), "every answer is closed in the end"
 
 
-async def body(opened: S3AsyncFile, start: int, stop: int) -> bytes:
+async def body(opened: RangedFile, start: int, stop: int) -> bytes:
     try:
         return b"".join([chunk async for chunk in opened.chunks(start, stop)])
     finally:
@@ -124,7 +135,7 @@ async def test_another_version_is_not_read_on(bucket: Bucket) -> None:
 
 async def test_a_body_that_ends_early_is_truncated_and_closed(bucket: Bucket) -> None:
     answer = Answer(0, 100).feed(DATA[:60])
-    opened = S3AsyncFile(bucket.fetch, Arriving("a.bin", answer), LABEL)  # type: ignore[arg-type]
+    opened = RangedFile(bucket.fetch, started(answer))
     with pytest.raises(BodyTruncated, match="broke off after 60 bytes"):
         await body(opened, 0, 100)
     assert answer.closed
@@ -132,7 +143,7 @@ async def test_a_body_that_ends_early_is_truncated_and_closed(bucket: Bucket) ->
 
 async def test_a_fault_on_the_way_is_ours(bucket: Bucket) -> None:
     answer = Answer(0, 100).feed(DATA[:60], end=False)
-    opened = S3AsyncFile(bucket.fetch, Arriving("a.bin", answer), LABEL)  # type: ignore[arg-type]
+    opened = RangedFile(bucket.fetch, started(answer))
     chunks = opened.chunks(0, 100)
     assert await anext(chunks) == DATA[:60]
     answer.content.set_exception(aiohttp.ClientPayloadError("cut"))
@@ -156,7 +167,7 @@ class TestAtHand:
 
     async def test_what_is_still_on_its_way_is_not(self, bucket: Bucket) -> None:
         answer = Answer(0, 100).feed(DATA[:60], end=False)
-        opened = S3AsyncFile(bucket.fetch, Arriving("a.bin", answer), LABEL)  # type: ignore[arg-type]
+        opened = RangedFile(bucket.fetch, started(answer))
         assert opened.at_hand(0, 100) is None
         answer.feed(DATA[60:100])
         assert opened.at_hand(0, 100) == DATA[:100]
@@ -164,7 +175,7 @@ class TestAtHand:
 
     async def test_what_came_too_short_is_not_and_reading_it_tells(self, bucket: Bucket) -> None:
         answer = Answer(0, 100).feed(DATA[:60])
-        opened = S3AsyncFile(bucket.fetch, Arriving("a.bin", answer), LABEL)  # type: ignore[arg-type]
+        opened = RangedFile(bucket.fetch, started(answer))
         assert opened.at_hand(0, 100) is None
         with pytest.raises(BodyTruncated):
             await body(opened, 0, 100)

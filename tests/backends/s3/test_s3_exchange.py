@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.s3.client import S3Options
-from assetstore.backends.s3.connection import BENEATH, FAULTS, Session, lines_of, require
+from assetstore.backends.s3.connection import BENEATH, FAULTS, S3Connections, lines_of, require
 
 HELLO = b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "v"\r\n\r\nhello'
 
@@ -46,11 +46,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*answers: bytes | None) -> AsyncIterator[tuple[Server, Session]]:
+async def serving(*answers: bytes | None) -> AsyncIterator[tuple[Server, S3Connections]]:
     server = Server(list(answers))
     listening = await asyncio.start_server(server.talk, "127.0.0.1", 0)
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/bucket/a.txt?X-Amz-Signature=1"
-    session = Session(S3Options(read_timeout_seconds=5.0))
+    session = S3Connections(S3Options(read_timeout_seconds=5.0))
     await session.keep_until_the_loop_ends()
     try:
         yield server, session
@@ -70,7 +70,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 def test_what_is_sent_is_a_whole_head_and_nothing_that_was_not_asked_for() -> None:
     async def scenario() -> None:
         async with serving(HELLO) as (server, session):
-            answer = await session.ask("GET", server.url, {"Range": "bytes=0-4"})
+            answer = await session.request("GET", server.url, {"Range": "bytes=0-4"})
             answer.close()
             host = server.url.split("/")[2]
             assert server.heads == [
@@ -86,7 +86,7 @@ def test_what_is_sent_is_a_whole_head_and_nothing_that_was_not_asked_for() -> No
 def test_an_answer_has_its_status_headers_by_any_case_and_its_body() -> None:
     async def scenario() -> None:
         async with serving(HELLO) as (server, session):
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert (answer.status, answer.headers["etag"], await answer.content.read()) == (200, '"v"', b"hello")
             answer.close()
             answer.close()
@@ -98,7 +98,7 @@ def test_a_connection_whose_body_came_is_used_again() -> None:
     async def scenario() -> None:
         async with serving(HELLO, HELLO, HELLO) as (server, session):
             for _ in range(3):
-                answer = await session.ask("GET", server.url, {})
+                answer = await session.request("GET", server.url, {})
                 assert await answer.content.read() == b"hello"
                 answer.close()
             assert server.connections == 1
@@ -109,10 +109,10 @@ def test_a_connection_whose_body_came_is_used_again() -> None:
 def test_a_connection_is_free_once_the_body_came_however_slowly_it_is_taken() -> None:
     async def scenario() -> None:
         async with serving(HELLO, HELLO) as (server, session):
-            slow = await session.ask("GET", server.url, {})
+            slow = await session.request("GET", server.url, {})
             while not slow.content.is_eof():  # noqa: ASYNC110 (aiohttp tells nobody when)
                 await asyncio.sleep(0.001)
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert await answer.content.read() == b"hello"
             answer.close()
             assert await slow.content.read() == b"hello"
@@ -125,10 +125,10 @@ def test_a_connection_is_free_once_the_body_came_however_slowly_it_is_taken() ->
 def test_a_connection_whose_body_did_not_come_is_not_used_again() -> None:
     async def scenario() -> None:
         async with serving(HELLO.replace(b": 5", b": 50"), HELLO) as (server, session):
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert await answer.content.readany() == b"hello"
             answer.close()
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert await answer.content.read() == b"hello"
             answer.close()
             assert server.connections == 2
@@ -139,10 +139,10 @@ def test_a_connection_whose_body_did_not_come_is_not_used_again() -> None:
 def test_a_head_has_no_body_whatever_its_length_says() -> None:
     async def scenario() -> None:
         async with serving(HELLO.removesuffix(b"hello"), HELLO) as (server, session):
-            answer = await session.ask("HEAD", server.url, {})
+            answer = await session.request("HEAD", server.url, {})
             assert (answer.headers["content-length"], await answer.content.read()) == ("5", b"")
             answer.close()
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert await answer.content.read() == b"hello"
             answer.close()
             assert server.connections == 1
@@ -154,7 +154,7 @@ def test_what_comes_before_the_answer_is_not_taken_for_it() -> None:
     async def scenario() -> None:
         early = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
         async with serving(early + early + HELLO) as (server, session):
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert answer.status == 200
             answer.close()
 
@@ -165,7 +165,7 @@ def test_a_body_in_chunks_is_put_together() -> None:
     async def scenario() -> None:
         chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
         async with serving(chunked) as (server, session):
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             assert await answer.content.read() == b"hello"
             answer.close()
 
@@ -185,8 +185,8 @@ def test_what_is_no_answer_is_a_fault_and_the_next_request_is_made_elsewhere(ans
     async def scenario() -> None:
         async with serving(answer, HELLO) as (server, session):
             with pytest.raises(FAULTS):
-                await session.ask("GET", server.url, {})
-            again = await session.ask("GET", server.url, {})
+                await session.request("GET", server.url, {})
+            again = await session.request("GET", server.url, {})
             assert await again.content.read() == b"hello"
             again.close()
             assert server.connections == 2
@@ -199,11 +199,11 @@ def test_a_request_that_is_lost_is_not_sent_a_second_time() -> None:
 
     async def scenario() -> None:
         async with serving(HELLO, None, HELLO) as (server, session):
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             await answer.content.read()
             answer.close()
             with pytest.raises(aiohttp.ServerDisconnectedError):
-                await session.ask("GET", server.url, {})
+                await session.request("GET", server.url, {})
             assert len(server.heads) == 2
 
     run(scenario)
@@ -212,10 +212,10 @@ def test_a_request_that_is_lost_is_not_sent_a_second_time() -> None:
 def test_a_silent_server_is_waited_for_only_so_long() -> None:
     async def scenario() -> None:
         async with serving(b"") as (server, _):
-            session = Session(S3Options(read_timeout_seconds=0.2))
+            session = S3Connections(S3Options(read_timeout_seconds=0.2))
             await session.keep_until_the_loop_ends()
             with pytest.raises(TimeoutError):
-                await session.ask("GET", server.url, {})
+                await session.request("GET", server.url, {})
             await session.aclose()
 
     run(scenario)
@@ -224,13 +224,13 @@ def test_a_silent_server_is_waited_for_only_so_long() -> None:
 def test_one_who_is_cancelled_gives_the_connection_up() -> None:
     async def scenario() -> None:
         async with serving(b"", HELLO) as (server, session):
-            asking = asyncio.create_task(session.ask("GET", server.url, {}))
+            asking = asyncio.create_task(session.request("GET", server.url, {}))
             while not server.heads:  # noqa: ASYNC110 (the server is a plain value)
                 await asyncio.sleep(0.001)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            answer = await session.ask("GET", server.url, {})
+            answer = await session.request("GET", server.url, {})
             answer.close()
             assert server.connections == 2
 
