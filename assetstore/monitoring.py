@@ -186,7 +186,7 @@ def _escaped(value: str) -> str:
 #: A storage that answered so recently is not probed, and how long a probe may take, in seconds.
 RECENT_SECONDS, PATIENCE_SECONDS = 5.0, 1.0
 #: Requested where no file is known yet; that it is missing shows that the storage answers.
-PROBE = "assetstore-probe"
+PROBE = "assetstore-probe.css"
 
 _NO_STORE = {"cache-control": "no-store"}
 

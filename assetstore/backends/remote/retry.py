@@ -109,42 +109,32 @@ class Retrier:
             BackendUnavailable: also while the breaker is open; then nothing was sent.
             AssetStoreError: what *request* raised last.
         """
-        ends = time.monotonic() + self.limits.total_seconds
-        attempt = 1
         self._last = path
-        while True:
-            try:
-                permit = await self._permit(path)
-                result = await self._attempt(permit, path, request, dispose, ends - time.monotonic())
-            except AssetStoreError as error:
-                pause = pause_seconds(error, attempt)
-                over = attempt >= self.limits.attempts or self._breaker.wait_seconds > 0
-                if pause is None or over or time.monotonic() + pause >= ends:
-                    raise
-            else:
-                if path not in self._good:
-                    self._good.append(path)
-                return result
-            await asyncio.sleep(pause)
-            attempt += 1
+        result = await self._run(path, request, dispose)
+        if path not in self._good:
+            self._good.append(path)
+        return result
 
     async def probe(self, path: str) -> None:
-        """Find out whether the storage works, by a file that was sent before; else by *path*, missing or not.
+        """Find out whether the storage works, by files that were sent before; else by *path*, missing or not.
 
         Raises:
-            AssetStoreError: it does not work, or is left alone by the breaker.
+            AssetStoreError: it does not work, or the breaker refuses requests.
         """
-        await self._permit(path)
-        for good in reversed([*self._good] or [self._last or path]):
+        for candidate in dict.fromkeys([*reversed(self._good), path, self._last or path]):
             try:
-                await self._attempt(Permit(), good, lambda good=good: self._probe(good), None, self._once_seconds)  # type: ignore[misc]
-            except ANSWERS:
-                return
-            except OUTAGES:
+                await self._run(candidate, lambda candidate=candidate: self._probe(candidate))  # type: ignore[misc]
+            except OUTAGES as error:
+                if not self._breaker.is_open:
+                    self._counters.contact = Contact(time.monotonic(), error)
                 raise
+            except AssetNotFound:
+                if candidate == path:
+                    return
             except AssetStoreError:
                 continue  # refused, or nonsense: of this file only, if another one can be read
-            return
+            else:
+                return
 
     async def within(self, seconds: float, path: str, work: Coroutine[Any, Any, T]) -> T:
         """As :meth:`Timeouts.within`, for the parts of a body."""
@@ -161,6 +151,23 @@ class Retrier:
     @property
     def _once_seconds(self) -> float:
         return self.limits.connect_seconds + self.limits.read_seconds
+
+    async def _run(
+        self, path: str, request: Callable[[], Coroutine[Any, Any, T]], dispose: Dispose[T] | None = None
+    ) -> T:
+        ends = time.monotonic() + self.limits.total_seconds
+        attempt = 1
+        while True:
+            try:
+                permit = await self._permit(path)
+                return await self._attempt(permit, path, request, dispose, ends - time.monotonic())
+            except AssetStoreError as error:
+                pause = pause_seconds(error, attempt)
+                over = attempt >= self.limits.attempts or self._breaker.wait_seconds > 0
+                if pause is None or over or time.monotonic() + pause >= ends:
+                    raise
+            await asyncio.sleep(pause)
+            attempt += 1
 
     async def _permit(self, path: str) -> Permit:
         permit = self._breaker.admit()
@@ -197,6 +204,11 @@ class Retrier:
         return result
 
     def _report(self, permit: Permit, path: str, error: BaseException) -> None:
+        if isinstance(error, AssetNotFound) and path in self._good:
+            # Of a file that was there, a 404 without a body may mean that the whole bucket is gone.
+            self._good.remove(path)
+            self._breaker.abandoned(permit)
+            return
         if isinstance(error, ANSWERS):
             self._works(permit)
             return

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from servers.faults import HEALTHY, Fault, Hangup, Refuse, Reply
+from servers.faults import HEALTHY, Fault, Hangup, Refuse, Reply, WrongLength
 
 #: Headers of one connection, which the proxy decides for itself.
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect"}
@@ -197,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self, answer: http.client.HTTPResponse, fault: Fault, proxy: FaultProxy) -> None:
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
+            if name.lower() == "content-length" and isinstance(fault, WrongLength):
+                value = str(int(value) + fault.more)
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
         has_no_body = self.command == "HEAD" or answer.status in {204, 304}

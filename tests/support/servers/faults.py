@@ -152,10 +152,38 @@ class ErrorAnswer(Fault):
         return Reply(self.status, {"Content-Type": "application/xml", **self.headers}, body.encode())
 
 
+@dataclass(frozen=True, slots=True)
+class Page(Fault):
+    """A page of something else than the storage, with status 200: a captive portal's."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def instead(self, wait: Wait) -> Reply | None:
+        return Reply(200, {"Content-Type": "text/html", **self.headers}, b"<html>please log in</html>")
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect(Fault):
+    """A redirect to the same name with a slash, as for a folder."""
+
+    def instead(self, wait: Wait) -> Reply | None:
+        return Reply(301, {"Location": "/elsewhere/"}, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class WrongLength(Fault):
+    """Content-Length is so many bytes more than the body has."""
+
+    more: int = 100
+
+
 HEALTHY = Fault()
 REFUSE = Refuse()
 RESET = Reset()
 FORBIDDEN = ErrorAnswer(403, "AccessDenied")
+NO_BUCKET = ErrorAnswer(404, "NoSuchBucket")
+LONG_KEY = ErrorAnswer(400, "KeyTooLongError")
+PAGE, PAGE_WITH_ETAG = Page(), Page({"ETag": '"portal-1"'})
 NOT_FOUND = ErrorAnswer(404, "NoSuchKey")
 BROKEN = ErrorAnswer(500, "InternalError")
 SLOW_DOWN = ErrorAnswer(503, "SlowDown", {"Retry-After": "3"})
