@@ -24,7 +24,6 @@ from assetstore.errors import (
     AssetStoreError,
     BackendCredentials,
     BackendForbidden,
-    BackendUnavailable,
     SettingsError,
     UnexpectedResponse,
 )
