@@ -65,6 +65,12 @@ class PageNames:
         url = self.namer.url_for(name, address.path, root_path=root_path, request=request, same_origin=same_origin)
         return Named(url, address.path, mount, self.namer.find(name, address.path), _crosses(url, request))
 
+    def plain(self, mount: Mount, path: str, request: object | None) -> Named:
+        """The file at *path* under the name that it has, as the page of *request* names it."""
+        asset = mount.resolver.find(path) if mount.allows(path) else None
+        url = mount.hosts.of(path, request) + mount.url.join(to_url(path), self.namer.root_path(request))
+        return Named(url, path, mount, asset, _crosses(url, request))
+
     def integrity(self, named: Named, wanted: bool | str | None = None) -> str | None:
         """The integrity of a named file: *wanted* itself if that is text, none where it is false.
 

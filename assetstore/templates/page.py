@@ -11,16 +11,18 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from assetstore.assets import media_types
 from assetstore.errors import AssetStoreError, SettingsError
+from assetstore.mounts.mount import Mount
 from assetstore.mounts.url_for import Namer
 from assetstore.references.js import is_module
 from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.settings import Settings
 from assetstore.templates import addresses, html
+from assetstore.templates.bundles import BundledEntry
 from assetstore.templates.html import Attribute, Markup
 from assetstore.templates.importmap import ImportMaps, ResolvedImportMap
 from assetstore.templates.importmap_setting import ImportMap
@@ -144,6 +146,43 @@ class Pages:
             tags.append(html.link({"rel": "modulepreload", "href": named.url, **about}))
             if len(tags) >= limit:
                 break
+        return html.lines(tags)
+
+    def bundle_tags(
+        self,
+        mount: Mount,
+        entries: Iterable[BundledEntry],
+        *,
+        nonce: str | None = None,
+        integrity: bool | str | None = None,
+        request: object | None = None,
+    ) -> Markup:
+        """Tags for what a bundler made of *entries*: style sheets, modules to preload, and scripts, each file once.
+
+        The URLs carry the bundler's names and no others, or a module would be loaded twice: by its tag, and by
+        the modules that import it.
+        """
+        entries = list(entries)
+        scripts = dict.fromkeys((path, entry.module) for entry in entries for path in entry.scripts)
+        preloads = dict.fromkeys(path for entry in entries for path in entry.preloads)
+        modules = {path for path, _ in scripts}
+
+        def about(path: str) -> tuple[str, dict[str, Attribute]]:
+            named = self._names.plain(mount, path, request)
+            return named.url, self._fetched(named, integrity, nonce)
+
+        tags = []
+        for path in dict.fromkeys(path for entry in entries for path in entry.styles):
+            url, given = about(path)
+            tags.append(html.link({"rel": "stylesheet", "href": url, **given}))
+        for path in preloads:
+            if path not in modules:
+                url, given = about(path)
+                tags.append(html.link({"rel": "modulepreload", "href": url, **given}))
+        for path, module in scripts:
+            url, given = about(path)
+            kind: dict[str, Attribute] = {"type": "module"} if module else {"defer": True}
+            tags.append(html.script({**kind, "src": url, **given}))
         return html.lines(tags)
 
     def preload(

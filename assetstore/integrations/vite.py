@@ -1,0 +1,117 @@
+"""Vite: tags from its manifest in production, from its dev server while you develop.
+
+``vite = Vite(assets)``, and in a page ``vite.tags("src/main.ts", request=request)``; in templates of
+Jinja2, after ``vite.install(templates)``, ``{{ vite_tags("src/main.ts") }}``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+from urllib.parse import urlsplit
+
+from assetstore.errors import SettingsError
+from assetstore.integrations.bundlers import Bundle, Document
+from assetstore.store import AssetStore
+from assetstore.templates import html
+from assetstore.templates.html import Markup
+
+#: The manifest that ``build.manifest: true`` writes.
+MANIFEST = ".vite/manifest.json"
+_STYLES = (".css", ".less", ".sass", ".scss", ".styl", ".stylus", ".pcss", ".postcss")
+#: What @vitejs/plugin-react needs in a page that it does not serve itself (vite.dev, "Backend Integration").
+_REACT = (
+    "import RefreshRuntime from '{url}/@react-refresh'\n"
+    "RefreshRuntime.injectIntoGlobalHook(window)\n"
+    "window.$RefreshReg$ = () => {{}}\n"
+    "window.$RefreshSig$ = () => (type) => type\n"
+    "window.__vite_plugin_react_preamble_installed__ = true"
+)
+
+
+class Vite:
+    """What Vite built into a mount of *assets*; or its dev server, if that is set.
+
+    Args:
+        manifest: as :class:`~assetstore.integrations.bundlers.Bundle` has it; ``.vite/manifest.json`` in the mount
+            unless given. A folder whose name begins with a dot is not published: for a bucket, let Vite write
+            another (``build.manifest: "manifest.json"``) and name it here.
+        mount: the mount that holds ``build.outDir``; the default one unless given.
+        dev_url: the dev server, such as ``http://localhost:5173``; the environment's ``VITE_DEV_URL`` unless given,
+            ``""`` for none. The manifest is not read then.
+        react: whether pages need the preamble of ``@vitejs/plugin-react`` with the dev server.
+
+    Raises:
+        SettingsError: *dev_url* is no URL, or there is no manifest.
+    """
+
+    def __init__(
+        self,
+        assets: AssetStore,
+        manifest: str | PathLike[str] | Document = MANIFEST,
+        *,
+        mount: str | None = None,
+        dev_url: str | None = None,
+        react: bool = False,
+    ) -> None:
+        self._dev_url = _dev_url(os.environ.get("VITE_DEV_URL", "") if dev_url is None else dev_url)
+        self._react = react
+        self._bundle = None if self._dev_url else Bundle(assets, manifest, format="vite", mount=mount)
+
+    def tags(
+        self,
+        *entries: str,
+        nonce: str | None = None,
+        integrity: bool | str | None = None,
+        request: object | None = None,
+    ) -> Markup:
+        """The tags for *entries*, such as ``src/main.ts``; with the dev server, those of its HMR client too.
+
+        Raises:
+            SettingsError: the manifest has no such entry; the message names close ones.
+        """
+        if self._bundle is not None:
+            return self._bundle.tags(*entries, nonce=nonce, integrity=integrity, request=request)
+        tags = []
+        if self._react:
+            preamble = Markup(_REACT.format(url=self._dev_url))
+            tags.append(html.script({"type": "module", "nonce": nonce}, preamble))
+        for file in ("@vite/client", *entries):
+            url = f"{self._dev_url}/{file}"
+            if file.endswith(_STYLES):
+                tags.append(html.link({"rel": "stylesheet", "href": url, "nonce": nonce}))
+            else:
+                tags.append(html.script({"type": "module", "src": url, "nonce": nonce}))
+        return html.lines(tags)
+
+    def install(self, templates: Any, *, nonce: Callable[[Any], str | None] | None = None) -> None:
+        """Give templates of Jinja2 the global ``vite_tags("src/main.ts")``.
+
+        Args:
+            templates: an environment, or a ``Jinja2Templates``.
+            nonce: as :func:`assetstore.integrations.jinja.install` has it.
+        """
+        from jinja2 import Environment, pass_context
+
+        @pass_context
+        def vite_tags(context: Any, *entries: str, **given: Any) -> Markup:
+            given.setdefault("nonce", nonce(context) if nonce else None)
+            return self.tags(*entries, request=context.get("request"), **given)
+
+        env = templates if isinstance(templates, Environment) else templates.env
+        env.globals["vite_tags"] = vite_tags
+
+
+def _dev_url(url: str) -> str:
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+    except ValueError:
+        good = False
+    if not good or not url.isascii() or any(each in url for each in " '\"<>\\`{}"):
+        raise SettingsError(f"dev_url={url!r} is no URL of a server; a good one is 'http://localhost:5173'")
+    return url.rstrip("/")

@@ -1,0 +1,3 @@
+import "./greet.css";
+
+export const greet = (name) => `hello from ${name}`;
