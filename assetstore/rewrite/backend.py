@@ -97,7 +97,7 @@ class RewrittenBackend:
         self._recheck_seconds = REMOTE_RECHECK_SECONDS if inner.remote else RECHECK_SECONDS
         self._logged: set[str] = set()
         #: What event loops have spent on rewriting, in seconds: altogether, and when the present second began.
-        self.inline_seconds = 0.0
+        self._spent = 0.0
         self._spent_before = (0, 0.0)
         reset_after_fork(self)
 
@@ -198,7 +198,7 @@ class RewrittenBackend:
                 else:
                     self._deferred.soon(path)
             finally:
-                self.inline_seconds += time.monotonic() - began
+                self._spent += time.monotonic() - began
                 self._lock.release()
         else:
             self._deferred.soon(path)
@@ -208,8 +208,8 @@ class RewrittenBackend:
         if self.remote:
             return False
         if self._spent_before[0] != second:
-            self._spent_before = (second, self.inline_seconds)
-        if self.inline_seconds - self._spent_before[1] >= INLINE_SECONDS:
+            self._spent_before = (second, self._spent)
+        if self._spent - self._spent_before[1] >= INLINE_SECONDS:
             return False
         targets = {meant.path for _, meant in self._source(path, stat).targets() if meant}
         sizes = [found.size for found in map(self._stat_of, targets) if found is not None]

@@ -27,7 +27,7 @@ from assetstore.templates.html import Attribute, Markup
 from assetstore.templates.importmap import ImportMaps, ResolvedImportMap
 from assetstore.templates.importmap_setting import ImportMap
 from assetstore.templates.links import Named, PageNames
-from assetstore.util.background import SHARE, DeferredCache
+from assetstore.util.background import SHARE, DeferredCache, on_event_loop
 
 _log = logging.getLogger("assetstore")
 
@@ -267,23 +267,23 @@ class Pages:
         return self._version
 
     def _sum_of_names(self, seconds: float) -> str | None:
-        """The digest of all names; ``None`` where it takes longer than *seconds*, or may do for a single file."""
-        mounts = self._names.namer.mounts
-        if seconds < math.inf and any(each.fingerprinter and each.fingerprinter.reads for each in mounts):
-            return None
+        """The digest of all names; ``None`` where it takes longer than *seconds*, or one is not known yet."""
         until = time.monotonic() + seconds
         total = 0  # a sum needs no order, and sorting many names would hold the interpreter lock
         for name in self._all_names():
-            total += int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
-            if time.monotonic() > until:
+            if name is None or time.monotonic() > until:
                 return None
+            total += int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
         return f"{total % (1 << 256):064x}"[:32]
 
-    def _all_names(self) -> Iterator[str]:
+    def _all_names(self) -> Iterator[str | None]:
+        """Every mount and name; on an event loop ``None`` for one whose fingerprint is still being made."""
         mounts = self._names.namer.mounts
         for name in mounts.names:
-            for asset in mounts.named(name).resolver.all():
-                yield f"{name}:{asset.fingerprinted_path}"
+            mount = mounts.named(name)
+            for asset in mount.resolver.all():
+                pending = asset.fingerprint is None and mount.fingerprinter is not None and on_event_loop()
+                yield None if pending else f"{name}:{asset.fingerprinted_path}"
 
 
 def _kind(path: str, given: Attribute) -> str:

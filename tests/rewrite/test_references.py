@@ -15,7 +15,7 @@ from assetstore.backends.base import WHOLE, Span, read_bytes
 from assetstore.backends.local.backend import LocalBackend, LocalFile
 from assetstore.errors import AssetNotFound, BrokenReference
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
-from assetstore.rewrite.backend import INLINE_SECONDS, RewrittenBackend
+from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.rewrite.graph import MAX_BYTES
 from waiting import eventually
 
@@ -200,6 +200,6 @@ def test_many_small_files_hold_an_event_loop_for_no_long(tmp_path: Path) -> None
     async def page() -> list[str | None]:
         return [rewriting.stat(f"{number}.css").fingerprint for number in range(300)]
 
-    asyncio.run(page())
-    assert rewriting.inline_seconds <= 2 * INLINE_SECONDS + 0.02
+    at_once = [fingerprint for fingerprint in asyncio.run(page()) if fingerprint is not None]
+    assert len(at_once) < 100, "what takes longer than 5 ms is left to the background"
     assert eventually(lambda: None not in asyncio.run(page()))
