@@ -1,11 +1,11 @@
-"""This module owns the boto3 client of one mount: its options, its pool, its limits, its renewal."""
+"""``S3Options``, and the boto3 client of one mount: its pool, its limits, its renewal."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -16,6 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from assetstore.backends.s3.listing import EVENT, take_rows
+from assetstore.backends.s3.services import SERVICES, recognized
 from assetstore.backends.s3.sigv4 import Credentials
 from assetstore.errors import SettingsError
 
@@ -42,6 +43,12 @@ RENEWAL_PAUSE_SECONDS = 10.0
 class S3Options:
     """The ``storage_options`` of an S3 mount. What is ``None`` comes from the usual AWS environment."""
 
+    #: An S3-compatible service: ``r2``, ``b2``, ``wasabi``, ``digitalocean``, ``tigris``, ``minio``, ``ceph``
+    #: or ``aws``. It sets what differs: endpoint, signing region and addressing style, where they
+    #: are not given. Most are recognized by their ``endpoint_url`` too.
+    service: str | None = None
+    #: The account id that is part of the endpoint (R2).
+    account: str | None = None
     #: Where the S3-compatible server is: ``https://s3.example.com``.
     endpoint_url: str | None = None
     region_name: str | None = None
@@ -88,7 +95,7 @@ class S3Options:
         if unknown := sorted(set(given) - known):
             names = ", ".join(sorted(known))
             raise SettingsError(f"storage_options of S3 know no {unknown[0]!r}; they are: {names}")
-        parsed = cls(**given)
+        parsed = cls(**given)._for_service()
         if parsed.addressing_style not in {"auto", "virtual", "path"}:
             raise SettingsError(f"addressing_style is {parsed.addressing_style!r}; give 'auto', 'virtual' or 'path'")
         if parsed.reader not in {"auto", "aiohttp", "threads"}:
@@ -101,6 +108,31 @@ class S3Options:
                 "storage_options give half a credential; aws_access_key_id and aws_secret_access_key go together"
             )
         return parsed
+
+    def _for_service(self) -> Self:
+        """These options, completed by what the service needs."""
+        endpoint, found = self.endpoint_url, None
+        if self.service is not None:
+            if self.service not in SERVICES:
+                raise SettingsError(
+                    f"storage_options['service'] is {self.service!r}; the services are: {', '.join(SERVICES)}"
+                )
+            service = SERVICES[self.service]
+            if endpoint is None and service.endpoint is not None:
+                given = {"account": self.account, "region": self.region_name}
+                for name, value in given.items():
+                    if value is None and f"{{{name}}}" in service.endpoint:
+                        option = "account" if name == "account" else "region_name"
+                        raise SettingsError(f"storage_options of the service {self.service!r} need {option!r}")
+                endpoint = service.endpoint.format_map(given)
+            found = service, service.region
+        elif endpoint is not None:
+            found = recognized(endpoint)
+        if found is None:
+            return self
+        service, region = found
+        style = service.addressing_style if self.addressing_style == "auto" else self.addressing_style
+        return replace(self, endpoint_url=endpoint, region_name=self.region_name or region, addressing_style=style)
 
 
 class Client:
@@ -121,7 +153,7 @@ class Client:
         return self._session_and_client()[1]
 
     def renew(self, used: S3Client | None = None) -> bool:
-        """Make a new client, so that credentials are looked up afresh; false if that was just done.
+        """Make a new client, so that credentials are looked up again; false if that was just done.
 
         With *used*, the client that failed: true without a new one if another thread has renewed it since.
         """
@@ -135,7 +167,7 @@ class Client:
             return True
 
     def credentials(self) -> Credentials | None:
-        """What signs at this moment; ``None`` for a public bucket, or where there are none."""
+        """The current credentials; ``None`` for a public bucket, or where there are none."""
         found = None if self.options.unsigned else self._session_and_client()[0].get_credentials()
         if found is None:
             return None
@@ -143,7 +175,7 @@ class Client:
         return Credentials(frozen.access_key or "", frozen.secret_key or "")
 
     def frozen_credentials(self) -> ReadOnlyCredentials:
-        """What signs at this moment, with its session token.
+        """The current credentials with their session token.
 
         Raises:
             NoCredentialsError: there are none.
@@ -154,11 +186,19 @@ class Client:
         return found.get_frozen_credentials()
 
     def credentials_expire_at(self) -> datetime | None:
-        """When what signs today stops doing so; ``None`` for credentials without a known end."""
+        """When the current credentials expire; ``None`` if that is not known."""
         credentials = self._session_and_client()[0].get_credentials()
-        # botocore tells this to nobody, and a URL must not outlive the credentials that signed it.
+        # botocore has no public name for it, and a URL must not outlive the credentials that signed it.
         expiry = getattr(credentials, "_expiry_time", None)
         return expiry if isinstance(expiry, datetime) else None
+
+    def verify(self) -> bool | str:
+        """Whether TLS certificates are verified, or the CA bundle: of the options, ``AWS_CA_BUNDLE`` or the profile."""
+        if self.options.verify is not None:
+            return self.options.verify
+        session = self._session_and_client()[0]._session
+        bundle: str | None = session.get_config_variable("ca_bundle")
+        return bundle or True
 
     def close(self) -> None:
         """Close the pooled connections; a later use opens new ones."""
@@ -186,7 +226,7 @@ class Client:
             )
             client = session.client(
                 "s3",
-                # A server of one's own rarely cares for the region, but signing needs one.
+                # Many servers ignore the region, but signing needs one.
                 region_name=session.region_name or "us-east-1",
                 endpoint_url=options.endpoint_url,
                 verify=options.verify,
@@ -242,7 +282,7 @@ class Place(Protocol):
         """As :meth:`DirectPut.send <assetstore.backends.s3.put.DirectPut.send>`."""
 
     def cannot_store(self, header: str) -> None:
-        """Say once that S3 has no place for *header*."""
+        """Log once that S3 cannot store *header*."""
 
     def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
-        """What *operation* returns; its faults become ours. Refused credentials are renewed once."""
+        """What *operation* returns; its errors become ours. Refused credentials are renewed once."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 import ssl
 from base64 import b64encode
@@ -125,8 +126,8 @@ _ALWAYS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "assets
 class S3Connections:
     """The connections of one event loop; they end with it, for applications that have no lifespan."""
 
-    def __init__(self, options: S3Options) -> None:
-        self._pool = aiohttp.TCPConnector(limit=options.max_connections, ssl=_tls(options))
+    def __init__(self, options: S3Options, verify: bool | str = True) -> None:
+        self._pool = aiohttp.TCPConnector(limit=options.max_connections, ssl=_tls(verify))
         self._read_timeout_seconds = options.read_timeout_seconds
         self._timeout = aiohttp.ClientTimeout(
             total=None,
@@ -196,7 +197,8 @@ def _proxy_for(url: str) -> URL | None:
     return None if proxy is None else URL(proxy)
 
 
-def _tls(options: S3Options) -> ssl.SSLContext | bool:
-    if isinstance(options.verify, str):
-        return ssl.create_default_context(cafile=options.verify)
-    return options.verify is not False
+def _tls(verify: bool | str) -> ssl.SSLContext | bool:
+    if isinstance(verify, str):
+        folder = os.path.isdir(verify)
+        return ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)
+    return verify

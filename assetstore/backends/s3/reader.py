@@ -174,7 +174,8 @@ class S3Reader:
         return None if session is None or session.closed else session
 
     async def _begin(self) -> S3Connections:
-        session = self._sessions[asyncio.get_running_loop()] = S3Connections(self._place.options)
+        verify = self._place.client.verify()
+        session = self._sessions[asyncio.get_running_loop()] = S3Connections(self._place.options, verify)
         await session.keep_until_the_loop_ends()
         return session
 

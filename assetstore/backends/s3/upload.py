@@ -24,6 +24,7 @@ from assetstore.errors import (
     BackendUnavailable,
     BodyTruncated,
     PublishConflict,
+    UnexpectedResponse,
     VersionChanged,
 )
 
@@ -107,7 +108,7 @@ class Upload:
             except VersionChanged:
                 self._learn(can=True)
                 raise
-            except BackendUnavailable as error:
+            except (BackendUnavailable, UnexpectedResponse) as error:
                 if not is_unsupported(error.__cause__ or error, "if-match", "if-none-match"):
                     raise
                 self._learn(can=False)
@@ -185,7 +186,7 @@ class Upload:
         """What *send* returns; a store that refuses ``x-amz-checksum-*`` gets Content-MD5 from then on."""
         try:
             return send()
-        except BackendUnavailable as error:
+        except (BackendUnavailable, UnexpectedResponse) as error:
             if self._place.checksums is False or not is_unsupported(error.__cause__ or error, "checksum"):
                 raise
             self._place.checksums = False

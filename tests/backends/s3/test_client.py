@@ -42,7 +42,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"colour": "red"}, "know no 'colour'; they are: addressing_style, attempts"),
+            ({"colour": "red"}, "know no 'colour'; they are: account, addressing_style, attempts"),
             ({"addressing_style": "odd"}, "give 'auto', 'virtual' or 'path'"),
             ({"reader": "carrier pigeon"}, "give 'auto', 'aiohttp' or 'threads'"),
             ({"key": "half"}, "half a credential"),

@@ -34,9 +34,9 @@ def test_the_environment_s_proxy_is_used_but_not_for_what_it_excepts(
 
 
 def test_certificates_are_verified_unless_told_otherwise() -> None:
-    assert _tls(S3Options()) is True
-    assert _tls(S3Options(verify=False)) is False
-    assert isinstance(_tls(S3Options(verify=certifi.where())), ssl.SSLContext)
+    assert _tls(True) is True
+    assert _tls(False) is False
+    assert isinstance(_tls(certifi.where()), ssl.SSLContext)
 
 
 def test_a_session_ends_with_its_event_loop() -> None:
