@@ -15,8 +15,7 @@ from anyio import CapacityLimiter, to_thread
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound
 from assetstore.http.representation import etag_of_digest, etag_of_stat
-from assetstore.names import fingerprint as fingerprints
-from assetstore.names.base import Resolver
+from assetstore.names.base import Resolver, has_bytes_of_its_name
 from assetstore.names.digests import Digests
 from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, is_telling
 
@@ -61,19 +60,22 @@ class Versions:
             await self._digest(stat)
         return self._fingerprint.is_of(fingerprint, stat, self._backend)
 
-    async def is_retained(self, stat: FileStat, path: str, fingerprint: str) -> bool | None:
-        """Whether the file stored under a fingerprinted name is that very version of *path*; ``None`` as above."""
-        if stat.fingerprint is not None:
-            return stat.fingerprint == fingerprint
-        if fingerprint in {stat.published_fingerprint, stat.sha256}:
-            return True
-        stored = self._resolver.stored(fingerprints.add(path, fingerprint))
-        if stored is not None and stored.size != stat.size:
-            return False
-        if stored is None and (not self._by_content or self._backend.remote):
+    async def is_retained(self, stat: FileStat) -> bool | None:
+        """Whether what is stored under a fingerprinted name has the bytes of that name; ``None`` as above."""
+        known = self._has_bytes_of_its_name(stat, self.digests.known(stat))
+        if known is not None:
+            return known
+        if not self.is_published(stat.path) and (not self._by_content or self._backend.remote):
             return False
         digest = await self._digest(stat)
-        return None if digest is None else digest == (fingerprint if stored is None else stored.sha256)
+        return None if digest is None else self._has_bytes_of_its_name(stat, digest) is True
+
+    def _has_bytes_of_its_name(self, stat: FileStat, digest: str | None) -> bool | None:
+        return has_bytes_of_its_name(stat, self._resolver, digest, by_content=self._by_content)
+
+    def is_published(self, path: str) -> bool:
+        """Whether a manifest says which bytes are stored under *path*."""
+        return self._resolver.stored(path) is not None
 
     def _is_of_digest(self, stat: FileStat) -> bool:
         """Whether the tag is made of the digest: so that all servers of a fleet say the same, or as no time tells."""

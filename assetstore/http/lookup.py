@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from assetstore.assets import paths
 from assetstore.backends.base import FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
-from assetstore.errors import AssetNotFound, RangeNotSatisfiable
+from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnexpectedResponse
 from assetstore.http.etags import Versions
 from assetstore.mounts.mount import Mount
 from assetstore.names import fingerprint as fingerprints
@@ -74,12 +74,18 @@ class Lookup:
             found = await self._take_current(known, fingerprint, span)
             if found is not None:
                 return found
-        try:
-            return await self._take_retained(path, logical, fingerprint, span)
-        except AssetNotFound:
-            found = await self._take(logical, logical, span)
+        retained, refuted = await self._take_retained(path, logical, span)
+        if retained is not None:
+            return retained
+        found = await self._take(logical, logical, span)
         async with _closing_on_error(found):
             current = await self._versions.is_current(found.stat, fingerprint)
+            if refuted and current is False:
+                raise UnexpectedResponse(
+                    f"{path!r} in {self._mount.backend.label} does not hold the bytes that were published under "
+                    "that name; publish again, or copy the files again",
+                    path=path,
+                )
         return _judged(found, current, is_current=current is not False)
 
     async def _take_current(self, asset: Asset, fingerprint: str, span: Span | None) -> Found | None:
@@ -105,10 +111,20 @@ class Lookup:
         opened = await self._mount.reader.open(asset.path, span, validator=validator)
         return Found(opened.stat, opened, asset.path)
 
-    async def _take_retained(self, path: str, logical: str, fingerprint: str, span: Span | None) -> Found:
-        found = await self._take(path, logical, span)
+    async def _take_retained(self, path: str, logical: str, span: Span | None) -> tuple[Found | None, bool]:
+        """The file that is stored under the fingerprinted name, and whether there is one that has other bytes."""
+        try:
+            found = await self._take(path, logical, span)
+        except AssetNotFound:
+            return None, False
         async with _closing_on_error(found):
-            return _judged(found, await self._versions.is_retained(found.stat, logical, fingerprint))
+            verified = await self._versions.is_retained(found.stat)
+        if verified is not False or not self._versions.is_published(path):
+            return _judged(found, verified), False
+        await found.aclose()
+        if self._keeper is not None:
+            self._keeper.forget([path])  # the next request asks the storage again
+        return None, True
 
     async def _take(self, path: str, logical: str, span: Span | None) -> Found:
         reader = self._mount.reader

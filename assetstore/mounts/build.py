@@ -6,23 +6,23 @@ asks again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
 from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, shared_policy
 from assetstore.backends import OPENERS, open_backend
-from assetstore.backends.base import Backend
+from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import reader_of
 from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount, allowed_extensions
 from assetstore.mounts.urls import HostChoice, Hosts, MountUrl, hosts
-from assetstore.names import fingerprint as fingerprints
-from assetstore.names.base import LocalResolver, Resolver
-from assetstore.names.fingerprint import Fingerprint, Fingerprinter, fingerprinter
+from assetstore.names.base import LocalResolver, Resolver, has_bytes_of_its_name
+from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, Fingerprinter, fingerprinter
 from assetstore.names.manifest import Manifest
 from assetstore.names.manifest_file import ManifestFile, scheme
 from assetstore.names.options import Index
@@ -78,7 +78,8 @@ def wire(given: MountOptions) -> Mount:
         prefixes=tuple(dict.fromkeys([url.base, *url.prefixes])),
         serves=lambda path: not allowed or paths.extension(path) in allowed,
     )
-    far = _remote(backend, given)
+    resolver = published or _resolver(backend, made_of, index)
+    far = _remote(backend, given, partial(_is_only_version, resolver, made_of))
     return Mount(
         name=_name(given.name),
         url=url,
@@ -87,7 +88,7 @@ def wire(given: MountOptions) -> Mount:
         remote=far,
         fingerprinter=made_of,
         hosts=_hosts(given.asset_host, url),
-        resolver=published or _resolver(backend, made_of, index),
+        resolver=resolver,
         allowed_ext=allowed,
         public=public,
         defaults=_defaults(given.defaults),
@@ -115,11 +116,11 @@ def _storage_options(given: MountOptions) -> Mapping[str, Any] | None:
     }
 
 
-def _remote(backend: Backend, given: MountOptions) -> Remote | None:
+def _remote(backend: Backend, given: MountOptions, is_only_version: Callable[[FileStat], bool]) -> Remote | None:
     """The guard and the cache around a storage behind a network; local files need neither."""
     if backend.remote:
         return remote(
-            reader_of(backend), backend.label, cache=given.cache, limits=given.limits, immutable=_is_one_version
+            reader_of(backend), backend.label, cache=given.cache, limits=given.limits, immutable=is_only_version
         )
     for setting, value in (("cache", given.cache), ("limits", given.limits)):
         if value is not None:
@@ -127,9 +128,10 @@ def _remote(backend: Backend, given: MountOptions) -> Remote | None:
     return None
 
 
-def _is_one_version(path: str) -> bool:
-    """Whether *path* names one version for ever: publishing never writes a fingerprinted name twice."""
-    return fingerprints.split(path)[1] is not None
+def _is_only_version(resolver: Resolver, made_of: Fingerprint | None, stat: FileStat) -> bool:
+    """Whether this is the one version that its path ever names: what is stored under a fingerprinted name, proven."""
+    digest = None if made_of is None else made_of.digests.known(stat)
+    return has_bytes_of_its_name(stat, resolver, digest, by_content=isinstance(made_of, ContentFingerprint)) is True
 
 
 def _resolver(backend: Backend, made_of: Fingerprint | None, index: Index) -> Resolver:

@@ -103,6 +103,33 @@ class BackgroundResolver(Protocol):
         """
 
 
+def has_bytes_of_its_name(stat: FileStat, resolver: Resolver, digest: str | None, *, by_content: bool) -> bool | None:
+    """Whether what is stored under a fingerprinted name has the bytes that belong to the name.
+
+    ``None`` where nothing says so, or not yet: what a publish recorded with the object, the size and
+    digest of a manifest, the digest of the bytes where names are made of them.
+
+    Args:
+        digest: SHA-256 of the bytes, where it is known.
+        by_content: whether the mount's names are made of that.
+    """
+    named = fingerprints.split(stat.path)[1]
+    if named is None:
+        return None
+    if stat.fingerprint is not None:
+        return stat.fingerprint == named
+    if named in {stat.published_fingerprint, stat.sha256}:
+        return True
+    stored = resolver.stored(stat.path)
+    if stored is None:
+        return True if by_content and digest == named else None
+    if stored.size != stat.size:
+        return False
+    if stored.validator is not None and stored.validator == stat.validator:
+        return True
+    return None if digest is None else digest == stored.sha256
+
+
 class LocalResolver:
     """Answers from a ``stat`` of a local backend, which is kept for less than half a second."""
 

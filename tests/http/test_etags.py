@@ -18,6 +18,7 @@ from assetstore.names.fingerprint import SAVED_NS, ContentFingerprint, Fingerpri
 
 DIGEST = hashlib.sha256(DATA).hexdigest()
 OTHER = "0" * 64
+STORED = f"a-{OTHER}"
 STAT = FileStat("data.bin", len(DATA), MODIFIED_NS)
 
 
@@ -134,19 +135,19 @@ def test_without_fingerprints_nothing_is_current(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("stat", "expected"),
     [
-        pytest.param(FileStat("a", 1, published_fingerprint=OTHER), True, id="recorded by a publish"),
-        pytest.param(FileStat("a", 1, published_fingerprint=DIGEST), False, id="recorded otherwise"),
-        pytest.param(FileStat("a", 1, fingerprint=OTHER), True, id="the backend's own word"),
-        pytest.param(FileStat("a", 1, fingerprint=DIGEST, sha256=OTHER), False, id="which comes before all others"),
-        pytest.param(FileStat("a", 1, sha256=OTHER), True, id="its checksum is its name"),
-        pytest.param(FileStat("a", 1, sha256=DIGEST), False, id="its checksum is not its name"),
-        pytest.param(FileStat("a", 1), False, id="nothing is known"),
+        pytest.param(FileStat(STORED, 1, published_fingerprint=OTHER), True, id="recorded by a publish"),
+        pytest.param(FileStat(STORED, 1, published_fingerprint=DIGEST), False, id="recorded otherwise"),
+        pytest.param(FileStat(STORED, 1, fingerprint=OTHER), True, id="the backend's own word"),
+        pytest.param(FileStat(STORED, 1, fingerprint=DIGEST, sha256=OTHER), False, id="which comes before all others"),
+        pytest.param(FileStat(STORED, 1, sha256=OTHER), True, id="its checksum is its name"),
+        pytest.param(FileStat(STORED, 1, sha256=DIGEST), False, id="its checksum is not its name"),
+        pytest.param(FileStat(STORED, 1), False, id="nothing is known"),
     ],
 )
 def test_is_retained(tree: Path, stat: FileStat, expected: bool) -> None:
     for fingerprinter in (MtimeFingerprint(), ContentFingerprint(), None):
         versions = versions_of(Remote(tree), fingerprinter)
-        assert asyncio.run(versions.is_retained(stat, "a", OTHER)) is expected
+        assert asyncio.run(versions.is_retained(stat)) is expected
 
 
 def test_what_a_manifest_names_is_checked_against_its_digest(tree: Path) -> None:
@@ -159,7 +160,7 @@ def test_what_a_manifest_names_is_checked_against_its_digest(tree: Path) -> None
 
     def judge(data: bytes, fingerprint: str) -> bool | None:
         put(tree, f"data-{fingerprint}.bin", data)
-        return asyncio.run(versions.is_retained(backend.stat(f"data-{fingerprint}.bin"), "data.bin", fingerprint))
+        return asyncio.run(versions.is_retained(backend.stat(f"data-{fingerprint}.bin")))
 
     assert judge(DATA, OTHER) is True
     assert judge(DATA[::-1], OTHER) is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from assetstore import AssetStore
+from assetstore.backends.base import FileStat
 from assetstore.backends.local.reader import LocalReader
 from assetstore.backends.remote import CachedReader, CacheSettings, RemoteLimits
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.mounts.urls import NO_HOST
+from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 from assetstore.names.lazy import LazyResolver
@@ -73,6 +76,13 @@ class TestChecks:
         assert store.url_for("assets", file="new.css").startswith("/assets/new-")
 
 
+class PublishedFiles(RemoteFiles):
+    """As a publish stores them: each with the fingerprint that is in its name."""
+
+    def facts(self, path: str) -> FileStat:
+        return replace(super().facts(path), published_fingerprint=fingerprints.split(path)[1])
+
+
 class TestDecisions:
     def test_a_directory_is_looked_at_and_read_without_a_cache(self, asset_tree: Path) -> None:
         mount = wired(asset_tree)
@@ -125,7 +135,8 @@ class TestDecisions:
     async def test_what_is_named_by_its_fingerprint_is_one_version_for_ever(self) -> None:
         assert await self.asked_twice(RemoteFiles(**{"app.css": b"x"}), "app.css") == 2
         name = f"app-{'0' * 64}.css"
-        assert await self.asked_twice(RemoteFiles(**{name: b"x"}), name) == 1
+        assert await self.asked_twice(RemoteFiles(**{name: b"x"}), name) == 2, "nothing says that these are its bytes"
+        assert await self.asked_twice(PublishedFiles(**{name: b"x"}), name) == 1
 
 
 @pytest.fixture

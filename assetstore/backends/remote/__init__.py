@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from assetstore.backends.base import FileStat
 from assetstore.backends.reader import Reader
 from assetstore.backends.remote.blocks import Blocks
 from assetstore.backends.remote.breaker import Breaker
@@ -40,14 +41,14 @@ def remote(
     *,
     cache: CacheSettings | None = None,
     limits: RemoteLimits | None = None,
-    immutable: Callable[[str], bool] = lambda path: False,
+    immutable: Callable[[FileStat], bool] = lambda stat: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Remote:
     """Put the guard and the cache around *reader*.
 
     Args:
         label: the storage's name in messages; it also tells mounts apart in a shared disk cache.
-        immutable: whether a path names one version only, as a fingerprinted one does.
+        immutable: whether a version is the only one that its path ever names, as of a proven fingerprinted one.
         clock: monotonic seconds, for freshness.
 
     Raises:

@@ -25,14 +25,14 @@ class MetadataCache:
     """Metadata and misses of one mount's paths, at most ``max_paths`` of each.
 
     Args:
-        immutable: whether a path names one version only (a fingerprinted one).
+        immutable: whether a version is the only one that its path ever names (a proven fingerprinted one).
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
         settings: CacheSettings,
-        immutable: Callable[[str], bool],
+        immutable: Callable[[FileStat], bool],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,14 +51,14 @@ class MetadataCache:
 
     def fresh(self, held: Held) -> bool:
         """Whether *held* is current without a request."""
-        if self._immutable(held.stat.path):
+        if self._immutable(held.stat):
             return True
         return held.checked_at >= self._believed_from and self.now() - held.checked_at < self._settings.ttl_seconds
 
     def may_be_stale(self, held: Held) -> bool:
         """Whether *held* may be served while the storage fails."""
         window = self._settings.ttl_seconds + self._settings.stale_seconds
-        return self._immutable(held.stat.path) or self.now() - held.checked_at < window
+        return self._immutable(held.stat) or self.now() - held.checked_at < window
 
     def missing(self, path: str) -> bool:
         """Whether *path* was missing within the last ``miss_seconds``."""

@@ -164,7 +164,7 @@ def make_remote(storage: Storage, clock: Clock) -> MakeRemote:
     def make(
         cache: CacheSettings | None = None,
         limits: RemoteLimits | None = None,
-        immutable: Callable[[str], bool] = lambda path: False,
+        immutable: Callable[[FileStat], bool] = lambda stat: False,
         label: str = "memory://storage",
     ) -> Remote:
         return remote(storage, label, cache=cache, limits=limits, immutable=immutable, clock=clock)

@@ -47,7 +47,7 @@ class Asking:
     def __init__(self, reader: Any, clock: Any, disk_store: NoDisk, immutable: bool, **settings: Any) -> None:
         cache = CacheSettings(**{"ttl_seconds": 10, "stale_seconds": 100, "miss_seconds": 5, **settings})
         limits = RemoteLimits()
-        self.known = MetadataCache(cache, lambda path: immutable, clock=clock)
+        self.known = MetadataCache(cache, lambda stat: immutable, clock=clock)
         self.blocks = Blocks(reader, cache, limits, Timeouts("s3://bucket"), disk_store)
         self.counters = Counters()
         self.facts = Metadata(reader, self.known, self.blocks, disk_store, cache, limits, self.counters)

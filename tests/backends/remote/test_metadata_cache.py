@@ -16,7 +16,7 @@ APP = FileStat("app.css", 3, validator="v1")
 @pytest.fixture
 def known(clock: Any) -> MetadataCache:
     settings = CacheSettings(ttl_seconds=10, stale_seconds=100, miss_seconds=5, max_paths=3)
-    return MetadataCache(settings, lambda path: path.startswith("fixed-"), clock=clock)
+    return MetadataCache(settings, lambda stat: stat.path.startswith("fixed-"), clock=clock)
 
 
 def test_what_was_just_asked_for_is_fresh_and_then_stale_and_then_nothing(known: MetadataCache, clock: Any) -> None:

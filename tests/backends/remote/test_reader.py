@@ -219,7 +219,7 @@ async def test_what_never_changes_is_never_asked_for_again(
     storage: Any, make_remote: Any, read: Any, clock: Any
 ) -> None:
     storage.put("app-abc.css", SMALL)
-    remote = make_remote(immutable=lambda path: path.startswith("app-"))
+    remote = make_remote(immutable=lambda stat: stat.path.startswith("app-"))
     await read(remote.reader, "app-abc.css")
     clock.now += 10_000_000
     storage.down = BackendUnavailable("down")
