@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
@@ -11,6 +10,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from assetstore.errors import BackendThrottled
+from assetstore.util.backoff import backoff_seconds
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -124,8 +124,7 @@ def _first(waiting: deque[tuple[Job, Future[Result]]], failures: list[BaseExcept
         raise failures[0] from None
 
 
-def _wait_seconds(attempt: int, asked_for: float | None) -> float:
-    if asked_for is not None:
-        return min(asked_for, LONGEST_WAIT_SECONDS)
-    # Jitter over the whole wait, so that many workers do not come back at one moment.
-    return random.uniform(0.1, 1.0) * min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**attempt)
+def _wait_seconds(attempt: int, retry_after: float | None) -> float:
+    if retry_after is not None:
+        return min(retry_after, LONGEST_WAIT_SECONDS)
+    return backoff_seconds(attempt, 2 * FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, least=0.1)

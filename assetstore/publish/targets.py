@@ -15,6 +15,11 @@ from assetstore.mounts.mount import Mount, MountTable
 PLACEHOLDER = "{mount}"
 
 
+#: How long publishing waits for S3, unless ``storage_options`` say otherwise: no visitor waits for it, and
+#: completing a multipart upload may take S3 a minute.
+PATIENCE: Mapping[str, Any] = {"connect_timeout_seconds": 10.0, "read_timeout_seconds": 90.0, "attempts": 5}
+
+
 def open_target(
     to: str | os.PathLike[str] | Backend, storage_options: Mapping[str, Any] | None = None
 ) -> WritableBackend:
@@ -23,9 +28,15 @@ def open_target(
     Raises:
         SettingsError: it is malformed, or can only be read.
     """
-    backend = open_backend(to, storage_options, must_exist=False)
+    options = storage_options
+    if isinstance(to, str) and to.partition("://")[0] in {"s3", "s3a"}:
+        options = {**PATIENCE, **(storage_options or {})}
+    backend = open_backend(to, options, must_exist=False)
     if not isinstance(backend, WritableBackend):
-        raise SettingsError(f"{backend.label} can only be read; publish to a directory or to s3://bucket/prefix")
+        raise SettingsError(
+            f"{backend.label} can only be read; publish to a directory, s3://bucket/prefix, gs://bucket/prefix "
+            "or az://container/prefix"
+        )
     return backend
 
 

@@ -156,7 +156,9 @@ class Upload:
                 history=(*seen.history, manifest.release),
             )
         try:
-            _guarded("the switch to the new release", lambda: releases.move(seen, state, lock))
+            # Without a response nobody knows: the request may still be carried out.
+            unknown = "'assetstore releases' shows which release is live"
+            _guarded("the switch to the new release", lambda: releases.move(seen, state, lock), unknown)
         except PublishConflict as error:
             with suppress(AssetStoreError):
                 releases.forget(manifest.release)
@@ -287,18 +289,20 @@ def release_id(manifest: Manifest) -> str:
     return f"{manifest.published_at:%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
 
 
-def _guarded(what: str, act: Callable[[], None]) -> None:
+def _guarded(what: str, act: Callable[[], None], outcome: str = "the live release is unchanged") -> None:
     try:
         act()
     except PublishConflict:
         raise
     except AssetStoreError as error:
-        raise _stopped(what, error, "all files had arrived") from error
+        raise _stopped(what, error, "all files had arrived", outcome) from error
 
 
-def _stopped(what: str, error: AssetStoreError, progress: str) -> PublishError:
+def _stopped(
+    what: str, error: AssetStoreError, progress: str, outcome: str = "the live release is unchanged"
+) -> PublishError:
     advice = "run the same command again: what arrived is not sent again"
     if isinstance(error, AssetNotFound | BodyTruncated):
         advice = "let the build finish, then run the same command again"
     kind = PublishConflict if isinstance(error, PublishConflict) else PublishError
-    return kind(f"stopped at {what} ({progress}): {error}; the live release is unchanged; {advice}")
+    return kind(f"stopped at {what} ({progress}): {error}; {outcome}; {advice}")

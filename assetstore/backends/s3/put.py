@@ -130,7 +130,7 @@ class DirectPut:
         ):
             return None
         made: dict[str, Any] = {
-            "timeout": urllib3.Timeout(options.connect_timeout_seconds, options.read_timeout_seconds),
+            "timeout": urllib3.Timeout(connect=options.connect_timeout_seconds, read=options.read_timeout_seconds),
             "maxsize": options.max_connections,
             "block": False,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from assetstore.errors import (
     UnexpectedResponse,
     VersionChanged,
 )
+from assetstore.util.backoff import backoff_seconds
 
 #: From this size on an object goes in parts, so that memory holds one part and never the whole.
 PART_BYTES = 16 * 1024 * 1024
@@ -94,7 +94,7 @@ class Upload:
             except PublishConflict as error:
                 if error.__cause__ is None or attempt == CONFLICT_ATTEMPTS:
                     raise
-                time.sleep(random.uniform(0.5, 1.0) * 0.1 * 2**attempt)
+                time.sleep(backoff_seconds(attempt, 0.2, 3.2, least=0.5))
         raise AssertionError("the last attempt returns or raises")
 
     def _send_if(self, source: OpenFile) -> str:
@@ -179,7 +179,7 @@ class Upload:
             again = isinstance(error, BackendUnavailable) and not isinstance(error, BackendThrottled)
             if not again or attempt == attempts or is_unsupported(error, "if-match", "if-none-match", "checksum"):
                 raise error
-            time.sleep(random.uniform(0.5, 1.0) * 0.2 * 2**attempt)
+            time.sleep(backoff_seconds(attempt, 0.4, 20.0, least=0.5))
         return None
 
     def _with_checksum(self, send: Callable[[], T]) -> T:
@@ -246,7 +246,8 @@ class Upload:
                 arguments[_STORABLE[name.lower()]] = value
             else:
                 self._place.cannot_store(name)
-        return {**arguments, **self._place.options.request_arguments, **self._place.options.put_arguments}
+        given = {**arguments, **self._place.options.request_arguments, **self._place.options.put_arguments}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _check(self, digest: str, sent: int, size: int) -> None:
         if sent != size:
