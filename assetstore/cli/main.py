@@ -1,7 +1,15 @@
 """The entry point ``assetstore``: its commands, and how an error becomes an exit code.
 
-Exit codes: 0 done, 1 done and the answer is no, 2 it could not be done (one line on stderr says
-why), 130 interrupted.
+What failed is one line on stderr, and the exit code says of which kind it was:
+
+0    done, also where nothing was to be done
+1    done, and the answer is no: a check found faults, a file is missing, a release was not seen in time
+2    usage: an argument or a setting is wrong
+3    refused: somebody else published, a name is taken, a limit is exceeded, a manifest is damaged
+4    storage failed, or does not answer
+5    changes are pending: a dry run, or a prune without --yes, found something to do
+6    the release is live, and a step after it failed: an invalidation, or the command of --on-live
+130  interrupted
 """
 
 from __future__ import annotations
@@ -14,7 +22,15 @@ from collections.abc import Sequence
 
 from assetstore import __version__
 from assetstore.cli import check, importmap, publish, releases, serve, url
-from assetstore.errors import AssetStoreError
+from assetstore.cli.options import StepAfterLive
+from assetstore.errors import (
+    AssetStoreError,
+    BackendError,
+    BrokenReference,
+    ManifestError,
+    PublishConflict,
+    PublishError,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except AssetStoreError as error:
         print(f"assetstore: {error}", file=sys.stderr)
-        return 2
+        return exit_code(error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -34,6 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def exit_code(error: AssetStoreError) -> int:
+    """The exit code for a failure of its kind."""
+    if isinstance(error, StepAfterLive):
+        return 6
+    if isinstance(error, PublishConflict):
+        return 3
+    if isinstance(error, BackendError) or isinstance(error.__cause__, BackendError):
+        return 4
+    return 3 if isinstance(error, PublishError | ManifestError | BrokenReference) else 2
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,18 +6,27 @@ import argparse
 import importlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import urlsplit
 
 from assetstore.backends.base import WritableBackend
-from assetstore.errors import SettingsError
+from assetstore.check.arrival import wait_until_live
+from assetstore.errors import AssetStoreError, PublishError, SettingsError
 from assetstore.http.routes import AssetNames
 from assetstore.mounts.mount import MountTable
-from assetstore.publish.progress import Lines, Progress
+from assetstore.names.manifest import Manifest
+from assetstore.publish.invalidate import Invalidation, changed_names
+from assetstore.publish.progress import JsonLines, Lines, Progress
 from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
+
+
+class StepAfterLive(PublishError):
+    """A release is live, and a step after that failed."""
 
 
 def add_app_option(parser: argparse.ArgumentParser) -> None:
@@ -141,8 +150,81 @@ def mounts_of(spelled: str) -> MountTable:
     return mounts_in(load(spelled))
 
 
-def progress_on(stream: TextIO) -> Progress:
-    """A bar on a terminal, where its library is installed; else plain lines."""
+def add_live_options(parser: argparse.ArgumentParser) -> None:
+    """Add what follows after another release is live: ``--invalidate``, ``--on-live``, ``--wait``."""
+    group = parser.add_argument_group("after the release is live")
+    group.add_argument(
+        "--invalidate",
+        action="append",
+        default=[],
+        metavar="CDN:ID",
+        help="invalidate the plain names that changed: cloudfront:DISTRIBUTION, cloudflare:ZONE, fastly:SERVICE or "
+        "bunny:PULLZONE; may be repeated",
+    )
+    group.add_argument(
+        "--url", metavar="URL", help="the URL prefix of the files on the CDN, where --app does not say it"
+    )
+    group.add_argument(
+        "--on-live",
+        metavar="COMMAND",
+        help="run this in a shell, with ASSETSTORE_RELEASE, ASSETSTORE_TARGET and ASSETSTORE_MOUNT in the environment "
+        "and the plain names that changed on its standard input",
+    )
+    group.add_argument("--wait", metavar="URL", help="wait until the CDN at this URL serves the release")
+    group.add_argument(
+        "--wait-seconds", type=float, default=300.0, metavar="S", help="how long --wait waits (%(default)s)"
+    )
+
+
+def after_live(args: argparse.Namespace, before: Manifest | None, live: Manifest, target: str, base: str = "") -> bool:
+    """Do what :func:`add_live_options` added, after *live* took the place of *before* at *target*.
+
+    Returns whether the CDN serves the release, where ``--wait`` wanted to know.
+
+    Raises:
+        StepAfterLive: an invalidation or the command failed; the release is live.
+    """
+    names = changed_names(before, live)
+    released = before is None or before.release != live.release
+    if released:
+        try:
+            for spelled in args.invalidate:
+                Invalidation.parse(spelled).send(args.url or args.wait or base, names)
+        except AssetStoreError as error:
+            raise StepAfterLive(f"release {live.release} is live in {target}, but {error}") from error
+    if released and args.on_live:
+        said = {"RELEASE": live.release, "TARGET": target, "MOUNT": live.mount or ""}
+        environment = {**os.environ, **{f"ASSETSTORE_{name}": value for name, value in said.items()}}
+        done = subprocess.run(args.on_live, shell=True, env=environment, input="\n".join(names), text=True, check=False)
+        if done.returncode:
+            raise StepAfterLive(
+                f"release {live.release} is live in {target}, but the command of --on-live ended with {done.returncode}"
+            )
+    if not args.wait:
+        return True
+    left = wait_until_live(args.wait, live, names if released else (), args.wait_seconds)
+    for url in left[:5]:
+        print(f"not served after {args.wait_seconds:g} s: {url}", file=sys.stderr)
+    return not left
+
+
+def check_live_options(args: argparse.Namespace) -> None:
+    """Refuse what cannot be done before anything is written.
+
+    Raises:
+        SettingsError: an option of :func:`add_live_options` is malformed, or lacks a secret.
+    """
+    for spelled in args.invalidate:
+        Invalidation.parse(spelled)
+    for given in (args.url, args.wait):
+        if given and urlsplit(given).scheme not in {"http", "https"}:
+            raise SettingsError(f"{given!r} is no URL; a good one is 'https://cdn.example.com/'")
+
+
+def progress_on(stream: TextIO, *, as_json: bool = False) -> Progress:
+    """A bar on a terminal, where its library is installed; else plain lines, or lines of JSON."""
+    if as_json:
+        return JsonLines(stream)
     if stream.isatty():
         try:
             from assetstore.publish.progress import Bar

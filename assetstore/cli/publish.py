@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from assetstore.cli.options import (
     Commands,
     add_app_option,
     add_command,
+    add_live_options,
     add_target_options,
+    after_live,
+    check_live_options,
     mounts_of,
     print_json,
     print_table,
@@ -26,7 +30,7 @@ from assetstore.names import manifest as manifests
 from assetstore.publish import Published, publish
 from assetstore.publish.dry_run import DryRunBackend
 from assetstore.publish.pool import WORKERS
-from assetstore.publish.progress import bytes_text
+from assetstore.publish.progress import Silent, bytes_text
 from assetstore.publish.targets import destinations
 
 #: Codings by how people spell them: by name, or by the suffix of a sibling.
@@ -46,8 +50,22 @@ def add_parsers(commands: Commands) -> None:
         "--manifest", metavar="PATH", help="write the release's manifest here too, to ship with the code"
     )
     parser.add_argument("--force", action="store_true", help="write everything again")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    parser.add_argument(
+        "--replace", action="store_true", help="publish although the target's live release is of another mount"
+    )
+    parser.add_argument(
+        "--note",
+        default="",
+        metavar="TEXT",
+        help="record this with the release, such as a commit; readable in the target",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what would be written, and write nothing; exit 5 if anything would",
+    )
     parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="uploads at once (%(default)s)")
+    add_live_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,21 +76,50 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(
             "--manifest would be written once for each mount; choose one with --mount, or write {mount} in it"
         )
+    check_live_options(args)
     results: list[dict[str, Any]] = []
+    pending, arrived = False, True
     for mount, target in pairs:
-        into: WritableBackend = DryRunBackend(target) if args.dry_run else target
-        progress = progress_on(sys.stderr)
+        shipped = args.manifest.replace("{mount}", mount.name or "") if args.manifest else None
         done = publish(
-            mount, into, siblings=siblings, coding=coding, force=args.force, workers=args.workers, progress=progress
+            mount,
+            DryRunBackend(target) if args.dry_run else target,
+            siblings=siblings,
+            coding=coding,
+            force=args.force,
+            replace_mount=args.replace,
+            note=args.note,
+            leave_out=() if shipped is None else _below(mount, shipped),
+            workers=args.workers,
+            progress=Silent() if args.dry_run else progress_on(sys.stderr, as_json=args.json),
         )
-        if args.manifest and not args.dry_run:
-            _ship(done, args.manifest.replace("{mount}", mount.name or ""))
         results.append(_result_json(done, mount, target, dry_run=args.dry_run))
         if not args.json:
             _print(done, target, dry_run=args.dry_run)
+        if args.dry_run:
+            pending |= done.released
+            continue
+        if shipped is not None:
+            _ship(done, shipped)
+        before = None if done.plan.state is None else done.plan.state.current
+        arrived &= after_live(args, before, done.manifest, target.label, mount.url.base)
     if args.json:
         print_json({"published": results})
-    return 0
+    if pending:
+        return PENDING
+    return 0 if arrived else 1
+
+
+#: The exit code of a dry run that would have changed something.
+PENDING = 5
+
+
+def _below(mount: Mount, path: str) -> tuple[str, ...]:
+    """The logical path of the file *path*, if it is below the root of the mount: a release has no place for its own manifest."""
+    if mount.backend.remote:
+        return ()
+    below = os.path.relpath(os.path.realpath(path), os.path.realpath(mount.backend.label)).replace(os.sep, "/")
+    return () if below.startswith("..") else (below,)
 
 
 def _coding(spelled: str) -> str:
@@ -99,7 +146,8 @@ def _print(done: Published, target: WritableBackend, *, dry_run: bool) -> None:
     if not done.released:
         print(f"nothing changed in {target.label}: release {done.manifest.release} stays; {counts}")
     elif dry_run:
-        print(f"nothing was written to {target.label}: this would be a new release; {counts}")
+        would = f"would write {done.new} objects ({bytes_text(done.size)}), {done.same} are the same"
+        print(f"nothing was written to {target.label}: a publish {would}, and make a new release live")
     else:
         print(f"release {done.manifest.release} is live in {target.label}; {counts}")
 

@@ -9,12 +9,16 @@ from datetime import UTC, datetime, timedelta
 from assetstore.cli.options import (
     Commands,
     add_command,
+    add_live_options,
     add_target_options,
+    after_live,
+    check_live_options,
     print_json,
     print_table,
     progress_on,
     target_of,
 )
+from assetstore.cli.publish import PENDING
 from assetstore.publish.progress import bytes_text
 from assetstore.publish.prune import MAX_DELETES, Holding, Keep, PrunePlan, age, apply, check_limit, holdings, plan
 from assetstore.publish.releases import Releases
@@ -27,10 +31,14 @@ def add_parsers(commands: Commands) -> None:
 
     back = add_command(commands, "rollback", roll_back, "make an earlier release the live one again")
     add_target_options(back)
+    add_live_options(back)
     back.add_argument("release", metavar="ID", help=f"a release's id, or '{PREVIOUS}'")
 
     pruning = add_command(
-        commands, "prune", prune, "delete what no kept release needs; prints its plan unless --yes is given"
+        commands,
+        "prune",
+        prune,
+        "delete what no kept release needs; without --yes only print what would be deleted, and exit 5 if anything would",
     )
     add_target_options(pruning)
     pruning.add_argument("--keep", type=int, default=5, metavar="N", help="keep the last N releases (%(default)s)")
@@ -74,13 +82,15 @@ def _holding_json(each: Holding) -> dict[str, object]:
 
 
 def roll_back(args: argparse.Namespace) -> int:
+    check_live_options(args)
     target = target_of(args)
+    before = Releases(target).require().current
     live = rollback(target, args.release)
     if args.json:
         print_json({"release": live.release, "files": len(live.entries)})
     else:
-        print(f"release {live.release} is live in {target.label}; plain names stay as they are until the next publish")
-    return 0
+        print(f"release {live.release} is live in {target.label}, under fingerprinted and plain names")
+    return 0 if after_live(args, before, live, target.label) else 1
 
 
 def prune(args: argparse.Namespace) -> int:
@@ -93,15 +103,17 @@ def prune(args: argparse.Namespace) -> int:
         print_table(((each.reason, bytes_text(each.size), each.path) for each in found.deletes), frozenset({1}))
     check_limit(found, args.max_deletes)
     if args.yes:
-        apply(found, target, progress=progress_on(sys.stderr))
+        apply(found, target, progress=progress_on(sys.stderr, as_json=args.json))
     if not args.json:
         print(_summary(found, done=args.yes))
-    return 0
+    return PENDING if found.changes and not args.yes else 0
 
 
 def _summary(found: PrunePlan, *, done: bool) -> str:
     counts = f"{len(found.deletes)} of {found.objects} objects, {bytes_text(found.size)}"
     releases = f"{len(found.dropped)} releases dropped, {len(found.kept)} kept"
+    if found.unfinished:
+        releases += f"; {len(found.unfinished)} parts of unfinished uploads"
     ours = f"; {found.foreign} objects are not of any release and are left alone" if found.foreign else ""
     if done:
         return f"deleted {counts}; {releases}{ours}"
@@ -115,6 +127,7 @@ def _plan_json(found: PrunePlan, *, done: bool) -> dict[str, object]:
         "dropped": [each.id for each in found.dropped],
         "objects": found.objects,
         "foreign": found.foreign,
+        "unfinished": [each.path for each in found.unfinished],
         "bytes": found.size,
         "deletes": [{"path": each.path, "size": each.size, "reason": each.reason} for each in found.deletes],
     }

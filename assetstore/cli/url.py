@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 from assetstore.assets import paths
@@ -24,7 +25,11 @@ def add_parsers(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    print(url_of(load(args.app), args.name, args.file))
+    app = load(args.app)
+    print(url_of(app, args.name, args.file))
+    if mounts_in(app).named(args.name).resolver.find(args.file) is None:
+        print(f"assetstore: {args.name!r} has no file {args.file!r}, so its URL has no fingerprint", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -34,25 +39,25 @@ def url_of(app: object, name: str, file: str) -> str:
     Raises:
         SettingsError: *app* is neither.
         MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetStore.url_for`.
-        BackendError: the name has to be learnt from storage, which fails.
+        BackendError: the name comes from storage, which fails.
     """
     mount = mounts_in(app).named(name)
     resolver = mount.resolver
     if isinstance(resolver, BackgroundResolver):
-        _learn(mount, resolver, paths.clean(file))
+        _await_name(mount, resolver, paths.clean(file))
     if isinstance(app, AssetStore):
         return app.url_for(name, file=file)
     return str(app.url_path_for(name, file=file))  # type: ignore[attr-defined]  # mounts_in found a router's route
 
 
-def _learn(mount: Mount, resolver: BackgroundResolver, file: str) -> None:
+def _await_name(mount: Mount, resolver: BackgroundResolver, file: str) -> None:
     """Wait until a name that comes over a network is known: no page may, but a command must."""
     mount.resolver.find(file)
     resolver.refresh()
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not _is_known(mount, resolver, file):
         if time.monotonic() > deadline:
-            raise BackendTimeout(f"{mount.backend.label} did not tell of {file!r} within {PATIENCE_SECONDS:g} seconds")
+            raise BackendTimeout(f"{mount.backend.label} did not list {file!r} within {PATIENCE_SECONDS:g} seconds")
         time.sleep(0.01)
 
 

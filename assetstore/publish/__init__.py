@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -66,6 +67,7 @@ def publish(
     force: bool = False,
     replace_mount: bool = False,
     note: str = "",
+    leave_out: Collection[str] = (),
     workers: int = WORKERS,
     progress: Progress | None = None,
 ) -> Published:
@@ -77,6 +79,7 @@ def publish(
         force: write everything, whatever the target has.
         replace_mount: publish although the live release of the target is of another mount.
         note: what the release record says of the release; whoever can read the bucket can read it.
+        leave_out: logical paths that are no part of the release.
         workers: uploads at once.
         progress: receives each stage and each file that is finished.
 
@@ -102,7 +105,7 @@ def publish(
         )
     inventory = Inventory.of(target, state)
     source = source_of(mount, published_names(mount.fingerprinter, live))
-    entries = list(scan(mount, layout, live, pool, source=source, force=force))
+    entries = list(scan(mount, layout, live, pool, source=source, force=force, leave_out=leave_out))
     plan = make(entries, inventory, pool, force=force)
     if state is not None and live is not None and not plan.changes:
         if plan.drifted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Protocol, TextIO
 
@@ -63,6 +64,34 @@ class Lines:
 
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
+
+
+class JsonLines:
+    """One JSON object a line: the beginning and the end of each stage, and its progress every second."""
+
+    def __init__(self, stream: TextIO, seconds: float = 1.0) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._stage, self._files, self._done, self._size, self._next = "", 0, 0, 0, 0.0
+
+    def begin(self, stage: str, files: int, size: int) -> None:
+        self._stage, self._files, self._done, self._size = stage, files, 0, 0
+        self._next = time.monotonic() + self._seconds
+        self._say("begin", bytes=size)
+
+    def advance(self, size: int) -> None:
+        self._done += 1
+        self._size += size
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._seconds
+            self._say("progress", bytes=self._size)
+
+    def end(self) -> None:
+        self._say("end", bytes=self._size)
+
+    def _say(self, event: str, **more: int) -> None:
+        said = {"event": event, "stage": self._stage, "done": self._done, "files": self._files, **more}
+        print(json.dumps(said), file=self._stream, flush=True)
 
 
 def bytes_text(size: float) -> str:

@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -48,6 +48,7 @@ def scan(
     *,
     source: Backend | None = None,
     force: bool = False,
+    leave_out: Collection[str] = (),
 ) -> Iterator[Entry]:
     """Every asset of *mount*, with the objects that *layout* makes of it; read from *source*, or as :func:`source_of`.
 
@@ -80,7 +81,7 @@ def scan(
             raise PublishError(f"{stat.path!r} is gone from {backend.label} meanwhile; run it again") from None
         return layout.complete(entry, smaller)
 
-    for _, entry in pool.run(sources(mount, backend), look):
+    for _, entry in pool.run([stat for stat in sources(mount, backend) if stat.path not in leave_out], look):
         yield entry
 
 

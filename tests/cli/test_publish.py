@@ -32,10 +32,14 @@ def test_a_second_run_says_that_nothing_changed(site: str, command: Any) -> None
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(site: str, command: Any, tmp_path: Path) -> None:
     told = command("publish", "--app", f"{site}:assets", "--to", "out", "--dry-run")
-    assert told.code == 0
+    assert told.code == 5  # changes are pending
     assert [line.split()[0] for line in told.out.splitlines()[:-1]] == ["missing"] * 18
     assert told.out.splitlines()[-1].startswith("nothing was written to")
+    assert "a publish would write 18 objects" in told.out
+    assert "done" not in told.out + told.err
     assert not (tmp_path / "out").exists()
+    command("publish", "--app", f"{site}:assets", "--to", "out")
+    assert command("publish", "--app", f"{site}:assets", "--to", "out", "--dry-run").code == 0
 
 
 def test_a_dry_run_and_the_run_after_it_have_the_same_plan(site: str, command: Any) -> None:

@@ -24,5 +24,5 @@ def test_releases_are_listed_with_what_only_they_hold(site: str, command: Any, t
 
 def test_a_target_without_releases_says_what_to_do(command: Any, tmp_path: Path) -> None:
     told = command("releases", "--to", tmp_path / "empty")
-    assert told.code == 2
+    assert told.code == 3
     assert "run 'assetstore publish' first" in told.err

@@ -25,5 +25,5 @@ def test_the_release_before_is_live_again(releases: list[str], command: Any) -> 
 
 def test_an_unknown_release_is_one_clear_line(releases: list[str], command: Any) -> None:
     told = command("rollback", "nothing", "--to", "out")
-    assert told.code == 2
+    assert told.code == 3
     assert releases[0] in told.err

@@ -71,7 +71,7 @@ def test_what_cannot_be_named_is_one_clear_line(
 
 
 def test_a_missing_file_gives_its_plain_url(site: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["url", "assets", "css/later.css", "--app", f"{site}:assets"]) == 0
+    assert main(["url", "assets", "css/later.css", "--app", f"{site}:assets"]) == 1
     assert capsys.readouterr().out == "/assets/css/later.css\n"
 
 
@@ -109,7 +109,7 @@ def test_a_name_in_a_bucket_is_waited_for(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["url", "assets", "css/app.css", "--app", f"{module}:{attribute}"]) == 0
     assert re.fullmatch(r"/assets/css/app-[0-9a-f]{64}\.css\n", capsys.readouterr().out)
-    assert main(["url", "assets", "css/none.css", "--app", f"{module}:{attribute}"]) == 0
+    assert main(["url", "assets", "css/none.css", "--app", f"{module}:{attribute}"]) == 1
     assert capsys.readouterr().out == "/assets/css/none.css\n"
 
 
@@ -121,7 +121,7 @@ def test_a_bucket_that_cannot_be_reached_is_one_clear_line(
     (tmp_path / "remote_nowhere.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert main(["url", "assets", "css/app.css", "--app", "remote_nowhere:assets"]) == 2
+    assert main(["url", "assets", "css/app.css", "--app", "remote_nowhere:assets"]) == 4
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("assetstore: ")

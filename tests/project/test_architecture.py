@@ -32,7 +32,7 @@ PARTS: dict[str, set[str]] = {
     "templates": {"markupsafe"},
     "http": {"anyio", "starlette"},
     "monitoring": {"anyio", "starlette"},
-    "publish": {"rich"},
+    "publish": {"rich", "urllib3", "boto3", "botocore"},
     "check": {"urllib3"},
     "store": {"anyio", "starlette"},
     "__init__": set(),

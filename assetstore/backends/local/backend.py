@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -18,6 +19,15 @@ from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, V
 #: What :meth:`LocalBackend.write` calls a file before it is whole.
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")
 
+_log = logging.getLogger("assetstore")
+
+#: How many names that a walk leaves out are logged.
+LOGGED_NAMES = 20
+_OUTSIDE = (
+    "a link to outside of the root; copy what it names into the root (cp -RL, rsync -L), or give the folder that it "
+    "leads to a mount of its own"
+)
+
 #: Bytes read at a time.
 CHUNK_BYTES = 256 * 1024
 
@@ -31,6 +41,7 @@ class LocalBackend:
         directory = os.path.expanduser(os.fspath(directory))
         require_directory(directory, must_exist=must_exist)
         self._root = LocalRoot(directory)
+        self._left_out: set[str] = set()
         #: As :meth:`Marking.glance`.
         self.glance = self._root.glance
 
@@ -73,6 +84,11 @@ class LocalBackend:
             entries = sorted(os.scandir(here), key=lambda entry: entry.name)
         except FileNotFoundError:
             return
+        except PermissionError as error:
+            if not folder:
+                raise translate(error, ".", self.label) from error
+            self._warn_left_out(folder.rstrip("/"), "a folder that may not be read")
+            return
         except OSError as error:
             raise translate(error, folder or ".", self.label) from error
         for entry in entries:
@@ -81,11 +97,23 @@ class LocalBackend:
                 continue
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 real = os.path.realpath(entry.path)
-                if self._root.holds(real) and real not in above:  # a link to a folder above would never end
+                if not self._root.holds(real):
+                    self._warn_left_out(path, _OUTSIDE)
+                elif real not in above:  # a link to a folder above would never end
                     yield from self._walk(path + "/", (*above, real))
                 continue
-            with suppress(AssetStoreError):  # gone meanwhile, a device, or a link to outside
+            try:
                 yield self.stat(path)
+            except AssetStoreError:  # deleted since it was listed, a device, or a link to outside
+                if entry.is_symlink() and not self._root.holds(os.path.realpath(entry.path)):
+                    self._warn_left_out(path, _OUTSIDE)
+
+    def _warn_left_out(self, path: str, why: str) -> None:
+        """Log once for each of the first names that a walk leaves out, and once that there are more."""
+        if path not in self._left_out and len(self._left_out) <= LOGGED_NAMES:
+            self._left_out.add(path)
+            more = " and others like it" if len(self._left_out) > LOGGED_NAMES else ""
+            _log.warning("%s leaves out %r%s: %s", self.label, path, more, why)
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         """As :meth:`WritableBackend.write`; a directory keeps no headers with its files."""
