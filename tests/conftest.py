@@ -20,6 +20,7 @@ pytest_plugins = [
     "servers.emulators",
     "storage_table",
     "servers.fault_proxy",
+    "servers.misbehaving",
     "servers.threads",
     "servers.edges",
 ]

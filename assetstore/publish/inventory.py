@@ -181,8 +181,7 @@ class Inventory:
         intended, headers = self.journal.intents.get(wanted.path, ("", UNKNOWN_HEADERS))
         if intended != sha256:
             # A directory keeps no headers, so what the record says of the same bytes holds for them.
-            same = recorded is not None and recorded.sha256 == sha256 and not self.backend.remote
-            headers = recorded.headers if recorded is not None and same else UNKNOWN_HEADERS
+            headers = UNKNOWN_HEADERS if self.backend.remote or not right else (recorded or wanted).headers
         return PresentObject(listed.size, sha256, headers, version_text(listed), right)
 
     def retained(self, own: set[str]) -> frozenset[str]:

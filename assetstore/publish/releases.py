@@ -299,15 +299,15 @@ class Lock:
         target: WritableBackend,
         path: str = LOCK,
         *,
-        wait_seconds: float = WAIT_SECONDS,
-        lease_seconds: float = LEASE_SECONDS,
-        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        wait_seconds: float | None = None,
+        lease_seconds: float | None = None,
+        heartbeat_seconds: float | None = None,
     ) -> None:
         self._target = target
         self._path = path
-        self._wait_seconds = wait_seconds
-        self._lease_seconds = lease_seconds
-        self._heartbeat_seconds = heartbeat_seconds
+        self._wait_seconds = WAIT_SECONDS if wait_seconds is None else wait_seconds
+        self._lease_seconds = LEASE_SECONDS if lease_seconds is None else lease_seconds
+        self._heartbeat_seconds = HEARTBEAT_SECONDS if heartbeat_seconds is None else heartbeat_seconds
         self._mine: dict[str, Any] = {"token": secrets.token_hex(16), "process": _process(), "beat": 0}
         self._ended = threading.Event()
         self._lost = False
