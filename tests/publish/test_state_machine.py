@@ -42,7 +42,7 @@ PATHS = ("app.css", "js/app.js", "img/logo.svg", "notes.txt")
 #: Of one size, so that size alone tells nothing; long enough to be worth encoding.
 CONTENTS = tuple(f"/* {word} */\n" * 120 for word in ("red", "tan", "sky"))
 STEPS = int(os.environ.get("PUBLISH_STEPS", "14"))
-EXAMPLES = int(os.environ.get("PUBLISH_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("PUBLISH_EXAMPLES", "4"))
 
 
 class Killed(BaseException):
