@@ -6,12 +6,13 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from assetstore.assets.compression import BUDGET_BYTES
+from assetstore.assets.immutable import ImmutableChoice
 from assetstore.backends.base import Backend
 from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
@@ -23,7 +24,7 @@ from assetstore.http.rsgi import RsgiDoor
 from assetstore.http.sendfile import offload_of
 from assetstore.monitoring import Health, status_routes
 from assetstore.mounts import build as wiring
-from assetstore.mounts.mount import Mount, MountTable
+from assetstore.mounts.mount import DELIVERY_BYTES, Mount, MountTable
 from assetstore.mounts.url_for import MissingAssets, Namer
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice
 from assetstore.names.base import BackgroundResolver
@@ -54,7 +55,9 @@ class AssetStore:
         self._mounts = MountTable()
         self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
         self._memory = Memory(self.settings.ASSETS_MEMORY_BYTES)
-        self._dispatcher = AssetDispatcher(self._namer, offload_of(self.settings), self._memory)
+        self._dispatcher = AssetDispatcher(
+            self._namer, offload_of(self.settings), self._memory, self.settings.ASSETS_MEMORY_BYTES
+        )
         self._root_files: list[BaseRoute] = []
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)
@@ -82,6 +85,15 @@ class AssetStore:
         index: str | Index = "listing",
         cache: CacheSettings | None = None,
         limits: RemoteLimits | None = None,
+        media_types: Mapping[str, str] | None = None,
+        max_age: int | Mapping[str, int] = 0,
+        immutable: ImmutableChoice | None = None,
+        cors: str | Iterable[str] | None = "*",
+        hidden: str | Iterable[str] = (),
+        html: bool = False,
+        fallback: str | None = None,
+        delivery: Literal["stream", "redirect", "proxy"] = "stream",
+        delivery_bytes: int = DELIVERY_BYTES,
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
 
@@ -109,6 +121,21 @@ class AssetStore:
             manifest: the path or URL of what ``assetstore publish`` wrote; names come from it alone.
             cache: what is kept of a remote root, in memory and on disk, and for how long.
             limits: how long and how often a remote root is asked.
+            media_types: media types by extension or file name, before the package's own table:
+                ``{".usdz": "model/vnd.usdz+zip"}``.
+            max_age: for how many seconds plain files may be used without revalidation: a number for all, or by glob
+                pattern, ``{"*.png": 3600}``.
+            immutable: names that a bundler made of the content, whose plain URL is good for a year: ``"vite"``,
+                ``"rollup"``, ``"esbuild"``, ``"webpack"``, ``"parcel"``, a glob pattern, a callable, or a list.
+            cors: which origins may read responses of a public mount: ``"*"`` for all, ``None``, or a list.
+            hidden: names with a leading dot that are served, beside ``.well-known``.
+            html: whether the mount is a site: ``docs/`` is ``docs/index.html``, ``docs`` redirects there, ``about``
+                is ``about.html``, and ``404.html`` is the body of 404s.
+            delivery: who sends the bytes of a bucket's files once the request is verified: the application
+                (``"stream"``), the storage (``"redirect"``: 307 to a presigned URL), or the proxy in front
+                (``"proxy"``: ``X-Accel-Redirect``, see ``examples/proxies``).
+            delivery_bytes: from how many bytes on files of a public mount go that way; in a private one all do.
+            fallback: the page of a single-page application (``"index.html"``), for navigations to unknown paths.
 
         Raises:
             SettingsError: an argument is malformed, or the name or prefix is taken.
@@ -135,6 +162,15 @@ class AssetStore:
             index=index,
             cache=cache,
             limits=limits,
+            media_types=media_types,
+            max_age=max_age,
+            immutable=immutable,
+            cors=cors,
+            hidden=hidden,
+            html=html,
+            fallback=fallback,
+            delivery=delivery,
+            delivery_bytes=delivery_bytes,
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)
@@ -278,7 +314,7 @@ class AssetStore:
         self._forget_answers()
 
     def _forget_answers(self) -> None:
-        self._memory.start_over(by_host=any(mount.url.host is not None for mount in self._mounts))
+        self._dispatcher.forget(by_host=any(mount.url.host is not None for mount in self._mounts))
 
     def render_importmap(self, *, nonce: str | None = None, request: object | None = None) -> Markup:
         """The import map as a script element, for a page's head, before its first module script (guide section 5.3).

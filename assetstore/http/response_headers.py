@@ -33,7 +33,6 @@ _PREFLIGHT = {
     "access-control-max-age": str(_DAY_SECONDS),
 }
 _PUBLIC = {
-    "access-control-allow-origin": "*",
     "access-control-expose-headers": (
         "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Last-Modified"
     ),
@@ -63,6 +62,10 @@ class Policy:
     rules: HeaderRules = HeaderRules()
     #: What shared caches may do with plain files.
     shared_cache: str = ""
+    #: Whether every origin may read responses of a public mount.
+    any_origin: bool = True
+    #: How many seconds a plain file may be used without revalidation, by logical path.
+    max_age: Callable[[str], int] = _no_seconds
     #: What stands on every answer.
     common: Headers = field(init=False)
 
@@ -73,6 +76,7 @@ class Policy:
         return {
             "x-content-type-options": "nosniff",
             **(_PUBLIC if self.public else {}),
+            **({"access-control-allow-origin": "*"} if self.public and self.any_origin else {}),
             **({"timing-allow-origin": "*"} if self.public and self.cross_origin else {}),
         }
 

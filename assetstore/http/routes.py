@@ -20,12 +20,15 @@ from starlette.routing import Mount as StarletteMount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore.assets import media_types, paths
-from assetstore.errors import AssetNotFound, AssetStoreError, SettingsError
+from assetstore.errors import AssetStoreError, SettingsError
 from assetstore.http.cache import Memory
+from assetstore.http.cors import AllowedOrigins
+from assetstore.http.delivery import Delivery, Presigns
 from assetstore.http.handler import AssetHandler
 from assetstore.http.middleware import from_memory
 from assetstore.http.response_headers import ALLOW
 from assetstore.http.sendfile import Offload
+from assetstore.http.site import INDEX, Site, pages_of
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.url_for import Namer
 from assetstore.mounts.urls import NO_HOST
@@ -112,11 +115,14 @@ class Claim:
 class AssetDispatcher:
     """Which mount answers a request, and the ASGI application of each."""
 
-    def __init__(self, urls: Namer, offload: Offload | None, memory: Memory) -> None:
+    def __init__(self, urls: Namer, offload: Offload | None, memory: Memory, memory_bytes: int) -> None:
         self.urls = urls
         self._memory = memory
+        self._memory_bytes = memory_bytes
         self._offload = offload
         self._handlers: dict[Mount, ASGIApp] = {}
+        #: Caches of mounts whose cached responses are not what is sent.
+        self._own_memories: list[Memory] = []
 
     def routes(self) -> list[BaseRoute]:
         """A route for each prefix of each mount. The first one also answers for mounts that are added later."""
@@ -131,16 +137,34 @@ class AssetDispatcher:
         """The ASGI application of *mount*, which gets the path as ``scope["path_params"]["file"]``."""
         handler = self._handlers.get(mount)
         if handler is None:
-            handler = from_memory(self._memory, AssetHandler(mount, self._offload, self._memory))
-            self._handlers[mount] = handler
+            handler = self._handlers[mount] = self._made(mount)
         return handler
+
+    def _made(self, mount: Mount) -> ASGIApp:
+        memory = self._memory
+        if mount.html or mount.fallback is not None or mount.cors or mount.delivery != "stream":
+            # These change responses behind the cache, so the store's, which is read before routing, must not have them.
+            memory = Memory(self._memory_bytes)
+            memory.start_over(by_host=self._memory.by_host)
+            self._own_memories.append(memory)
+        handler = from_memory(memory, AssetHandler(mount, self._offload, memory))
+        if mount.delivery != "stream" and isinstance(mount.backend, Presigns):
+            handler = Delivery(mount, mount.backend, handler)
+        if mount.html or mount.fallback is not None:
+            handler = Site(mount, handler)
+        return AllowedOrigins(handler, mount.cors) if mount.cors else handler
+
+    def forget(self, *, by_host: bool) -> None:
+        """Drop all cached responses."""
+        for memory in (self._memory, *self._own_memories):
+            memory.start_over(by_host=by_host)
 
     def claim(self, scope: Scope, path: str) -> Claim | None:
         """The mount that answers for *path*, the request's path below the routes."""
         for mount, prefix, file in self.urls.mounts.at(_host(scope), path):
             if prefix != "/":
                 return Claim(mount, prefix, file)
-            claim = _claim_at_root(mount, file)
+            claim = _site_claim(mount, file) if mount.html or mount.fallback else _claim_at_root(mount, file)
             if claim is not None:
                 return claim
         return None
@@ -153,13 +177,10 @@ class AssetDispatcher:
 
         async def look_first(scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                await claim.mount.reader.stat(claim.file)
-            except AssetNotFound:
-                await otherwise(scope, receive, send)
-                return
+                exists = await Site(claim.mount, handler).exists(claim.file)
             except AssetStoreError:  # the handler reports it, with its status
-                pass
-            await handler(scope, receive, send)
+                exists = True
+            await (handler if exists else otherwise)(scope, receive, send)
 
         return look_first
 
@@ -180,6 +201,18 @@ def _claim_at_root(mount: Mount, file: str) -> Claim | None:
     if isinstance(mount.resolver, BackgroundResolver) and not mount.resolver.knows(path):
         return Claim(mount, "/", file, unsure=True)
     return Claim(mount, "/", file, Match.PARTIAL) if media_types.is_asset(path) else None
+
+
+def _site_claim(mount: Mount, file: str) -> Claim:
+    """A site at ``/`` answers for what it has, and for what no other route answers: with its own page for that."""
+    if mount.html and (not file or file.endswith("/")):
+        file += INDEX
+    if fingerprints.split(file)[1] is not None or any(mount.resolver.find(path) for path in pages_of(mount, file)):
+        return Claim(mount, "/", file)
+    unsure = isinstance(mount.resolver, BackgroundResolver) and not all(
+        mount.resolver.knows(path) for path in pages_of(mount, file)
+    )
+    return Claim(mount, "/", file, Match.FULL if unsure else Match.PARTIAL, unsure)
 
 
 class AssetRoute(AssetNames, StarletteMount):

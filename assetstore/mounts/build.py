@@ -7,19 +7,22 @@ asks again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Literal
 
 from assetstore.assets import paths
-from assetstore.assets.cache_policy import HeaderRules, shared_policy
+from assetstore.assets.cache_policy import HeaderRules, MaxAge, cors_origins, shared_policy
+from assetstore.assets.immutable import ImmutableChoice, ImmutableNames
+from assetstore.assets.media_types import MediaTypes
 from assetstore.backends import OPENERS, open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import reader_of
 from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
 from assetstore.errors import SettingsError
-from assetstore.mounts.mount import Mount, allowed_extensions
+from assetstore.mounts.mount import DELIVERY_BYTES, Mount, allowed_extensions
 from assetstore.mounts.urls import HostChoice, Hosts, MountUrl, hosts
 from assetstore.names.base import LocalResolver, Resolver, has_bytes_of_its_name
 from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, Fingerprinter, fingerprinter
@@ -54,6 +57,15 @@ class MountOptions:
     index: str | Index
     cache: CacheSettings | None
     limits: RemoteLimits | None
+    media_types: Mapping[str, str] | None = None
+    max_age: int | Mapping[str, int] = 0
+    immutable: ImmutableChoice | None = None
+    cors: str | Iterable[str] | None = "*"
+    hidden: str | Iterable[str] = ()
+    html: bool = False
+    fallback: str | None = None
+    delivery: Literal["stream", "redirect", "proxy"] = "stream"
+    delivery_bytes: int = DELIVERY_BYTES
 
 
 def wire(given: MountOptions) -> Mount:
@@ -68,6 +80,14 @@ def wire(given: MountOptions) -> Mount:
     made_of = fingerprinter(given.fingerprint)
     if published is not None:
         made_of = PublishedFingerprint(published, made_of)
+    html, media_types, immutable = (
+        _flag("html", given.html),
+        MediaTypes(given.media_types),
+        ImmutableNames(given.immutable),
+    )
+    if made_of is not None and (html or immutable):
+        made_of = copy(made_of)  # it may be an object of the user's, for several mounts
+        made_of.leaves_out = lambda path: immutable.holds(path) or (html and media_types.bare(path) == "text/html")
     stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
     allowed = allowed_extensions(given.allowed_ext)
@@ -95,6 +115,15 @@ def wire(given: MountOptions) -> Mount:
         headers=HeaderRules(given.headers),
         shared_cache=shared_policy(given.shared_cache, public=public),
         compress_bytes=_bytes("compress_bytes", given.compress_bytes),
+        media_types=media_types,
+        max_age=MaxAge(given.max_age),
+        immutable=immutable,
+        cors=cors_origins(given.cors) if public else frozenset(),
+        hidden=paths.hidden_names(given.hidden),
+        html=html,
+        fallback=_fallback(given.fallback),
+        delivery=_delivery(given.delivery, backend),
+        delivery_bytes=_bytes("delivery_bytes", given.delivery_bytes),
     )
 
 
@@ -154,6 +183,23 @@ def _name(name: object) -> str | None:
     if name is None or (isinstance(name, str) and name and ":" not in name):
         return name
     raise SettingsError(f"name={name!r} is no mount name; give a word without ':', such as 'assets'")
+
+
+def _delivery(way: object, backend: Backend) -> Literal["stream", "redirect", "proxy"]:
+    """``delivery=`` as it holds for *backend*: files of this machine are always streamed."""
+    if way == "stream" or (way in {"redirect", "proxy"} and not backend.remote):
+        return "stream"
+    if way != "redirect" and way != "proxy":
+        raise SettingsError(f"delivery={way!r} is not known; give 'stream', 'redirect' or 'proxy'")
+    if not hasattr(backend, "presigned_url"):
+        raise SettingsError(f"delivery={way!r} needs a bucket as s3://, whose URLs can be signed, not {backend.label}")
+    return way
+
+
+def _fallback(file: object) -> str | None:
+    if file is None or (isinstance(file, str) and paths.is_clean(file)):
+        return file
+    raise SettingsError(f"fallback={file!r} is no path of a page; a good one is 'index.html'")
 
 
 def _bytes(setting: str, value: object) -> int:

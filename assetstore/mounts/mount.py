@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from assetstore.assets import paths
-from assetstore.assets.cache_policy import HeaderRules
+from assetstore.assets.cache_policy import HeaderRules, MaxAge
 from assetstore.assets.compression import BUDGET_BYTES
+from assetstore.assets.immutable import ImmutableNames
+from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.assets.selection import DEFAULT as DEFAULT_SELECTION
 from assetstore.assets.selection import Selection
 from assetstore.backends.base import Backend
@@ -17,6 +20,9 @@ from assetstore.errors import MountNotFound, SettingsError
 from assetstore.mounts.urls import NO_HOST, Hosts, MountUrl
 from assetstore.names.base import Resolver
 from assetstore.names.fingerprint import Fingerprint
+
+#: Smaller files are sent by the application: a redirect would cost more than their bytes.
+DELIVERY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +56,23 @@ class Mount:
     compress_bytes: int = BUDGET_BYTES
     #: Which names are assets: not secrets, leftovers, or what ``exclude`` matches.
     selection: Selection = DEFAULT_SELECTION
+    media_types: MediaTypes = STANDARD
+    #: ``max-age`` of plain files.
+    max_age: MaxAge = field(default_factory=MaxAge)
+    #: Plain names whose content never changes.
+    immutable: ImmutableNames = field(default_factory=ImmutableNames)
+    #: The origins that may read responses of a public mount; ``None`` for all.
+    cors: frozenset[str] | None = None
+    #: Names with a leading dot that are served.
+    hidden: frozenset[str] = paths.WELL_KNOWN
+    #: Whether the mount is a site of pages: ``index.html``, ``about`` for ``about.html``, ``404.html``.
+    html: bool = False
+    #: The page of a single-page application, for navigations to unknown paths.
+    fallback: str | None = None
+    #: Who sends the bytes of large files of a bucket: the application, the storage, or the proxy in front.
+    delivery: Literal["stream", "redirect", "proxy"] = "stream"
+    #: From how many bytes on, in a public mount.
+    delivery_bytes: int = DELIVERY_BYTES
 
     @property
     def label(self) -> str:
@@ -60,6 +83,14 @@ class Mount:
     def cross_origin(self) -> bool:
         """Whether URLs may name another origin than the pages': a CDN, or hosts of the mount's own."""
         return self.url.cross_origin or self.hosts is not NO_HOST
+
+    def clean(self, path: str) -> str:
+        """*path* if it is a legal logical path of this mount; raises :class:`UnsafePath` else."""
+        return paths.clean(path, hidden=self.hidden)
+
+    def is_page(self, path: str) -> bool:
+        """Whether *path* is a page of a site, which is revalidated at each use and has no fingerprint."""
+        return self.html and self.media_types.bare(path) == "text/html"
 
     def allows(self, path: str) -> bool:
         """Whether logical *path* may be served and published: by its extension, and by its name."""

@@ -98,6 +98,8 @@ class Fingerprint:
     def __init__(self, digests: Digests | None = None) -> None:
         #: The digests of the mount's files.
         self.digests = Digests() if digests is None else digests
+        #: Which paths get no fingerprint: pages, and names that have one already.
+        self.leaves_out: Callable[[str], bool] = _nothing
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
         """The fingerprint of the version that *stat* describes, for which the file may be read here.
@@ -105,17 +107,17 @@ class Fingerprint:
         Raises:
             BackendError, AssetNotFound: it was read, and could not be.
         """
-        return stat.fingerprint or self._make(stat, backend, self.digests.now)
+        return None if self.leaves_out(stat.path) else stat.fingerprint or self._make(stat, backend, self.digests.now)
 
     def soon(self, stat: FileStat, backend: Backend) -> str | None:
         """As :meth:`of`, but ``None`` for now where an event loop or the network would have to be waited for."""
-        return stat.fingerprint or self._make(stat, backend, self.digests.soon)
+        return None if self.leaves_out(stat.path) else stat.fingerprint or self._make(stat, backend, self.digests.soon)
 
     def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool | None:
         """Whether *fingerprint* is that of this version and of no other; ``None`` if that is not known yet."""
         made = self.soon(stat, backend)
         if made != fingerprint:
-            return None if made is None and self.needs_digest(stat) else False
+            return None if made is None and self.needs_digest(stat) and not self.leaves_out(stat.path) else False
         return stat.fingerprint is not None or self._tells(stat, time.time_ns())
 
     def needs_digest(self, stat: FileStat) -> bool:
@@ -132,6 +134,10 @@ class Fingerprint:
     def _tells(self, stat: FileStat, now_ns: int) -> bool | None:
         """Whether the fingerprint of this version can be that of no other; ``None`` if that is not known yet."""
         return True
+
+
+def _nothing(path: str) -> bool:
+    return False
 
 
 class MtimeFingerprint(Fingerprint):
@@ -223,9 +229,11 @@ class CustomFingerprint(Fingerprint):
         return False
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
-        return stat.fingerprint or self.own.of(stat, backend)
+        return None if self.leaves_out(stat.path) else stat.fingerprint or self.own.of(stat, backend)
 
     def soon(self, stat: FileStat, backend: Backend) -> str | None:
+        if self.leaves_out(stat.path):
+            return None
         if stat.fingerprint is not None or not self.own.reads:
             return stat.fingerprint or self.own.of(stat, backend)
         version = _Version(stat, backend)

@@ -18,10 +18,10 @@ import pytest
 
 from servers.programs import PROJECT, give_up
 
-HTML_MODE = "html=True: assetstore has no index pages for folders, no redirects to them and no 404 pages"
 LINKS = "a link that leads out of the root is refused, whatever the option"
 INSIDES = "it looks at StaticFiles' own attributes or replaces its methods"
 MISSING_ROOT = "a root that is missing is refused at wiring; with must_exist=False its files are 404s, not errors"
+NOT_RAISED = "a missing file is a 404 with Cache-Control: no-store, not an exception that an application may answer"
 
 EXCEPTIONS = {
     "test_staticfiles_post": "Allow also names OPTIONS, since preflights are answered",
@@ -29,11 +29,9 @@ EXCEPTIONS = {
     "test_staticfiles_configured_with_file_instead_of_directory": MISSING_ROOT,
     "test_staticfiles_config_check_occurs_only_once": INSIDES,
     "test_staticfiles_unhandled_os_error_returns_500": INSIDES,
-    "test_staticfiles_html_normal": HTML_MODE,
-    "test_staticfiles_html_without_index": HTML_MODE,
-    "test_staticfiles_html_without_404": HTML_MODE,
-    "test_staticfiles_html_only_files": HTML_MODE,
-    "test_staticfiles_cache_invalidation_for_deleted_file_html_mode": HTML_MODE,
+    "test_staticfiles_html_without_404": NOT_RAISED,
+    "test_staticfiles_html_only_files": NOT_RAISED,
+    "test_staticfiles_cache_invalidation_for_deleted_file_html_mode": "a deleted file is noticed within a second, not at once",
     "test_staticfiles_with_invalid_dir_permissions_returns_401": "what storage forbids is a 502: no login would help",
     "test_staticfiles_follows_symlinks": LINKS,
     "test_staticfiles_follows_symlink_directories": LINKS,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
@@ -85,6 +87,30 @@ class S3Backend:
         except BaseException:
             body.close()
             raise
+
+    def presigned_url(self, path: str, *, content_type: str, cache_control: str, seconds: int) -> tuple[str, float]:
+        """A URL at which anyone may read *path* without credentials, and until when, in seconds since the epoch.
+
+        Makes no request for the object; credentials may have to be looked up.
+
+        Args:
+            path: the logical path.
+            content_type: the Content-Type of responses, whatever is stored.
+            cache_control: the same for Cache-Control.
+            seconds: how long the URL is good for; less where the credentials end before.
+
+        Raises:
+            AssetNotFound: *path* can be no key.
+            BackendError, SettingsError: there are no credentials to sign with.
+        """
+        key, now = self.key(path), time.time()
+        if (expiry := self.client.credentials_expire_at()) is not None:
+            expires = (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
+            seconds = max(1, min(seconds, int(expires - now)))
+        overrides = {"ResponseContentType": content_type, "ResponseCacheControl": cache_control}
+        parameters = {"Bucket": self.bucket, "Key": key, **overrides}
+        url = self.call(path, lambda s3: s3.generate_presigned_url("get_object", parameters, ExpiresIn=seconds))
+        return url, now + seconds
 
     def walk(self) -> Iterator[FileStat]:
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix, **self.options.request_arguments}

@@ -9,7 +9,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from servers.processes import PROJECT, Process, ProcessStarter, free_port
@@ -115,6 +115,12 @@ KINDS = {
     )
 }
 
+#: The two that fetch from a bucket what the application verified.
+BUCKET_KINDS = {
+    "nginx": replace(KINDS["nginx"], example="nginx/bucket.conf", settings={}),
+    "caddy": replace(KINDS["caddy"], example="caddy/bucket.Caddyfile", settings={}),
+}
+
 
 def start_proxy(
     kind: Kind,
@@ -122,7 +128,7 @@ def start_proxy(
     folder: Path,
     *,
     app_port: int,
-    files: Path,
+    files: Path | None,
     change: Callable[[str], str] = lambda text: text,
 ) -> Process:
     """Start *kind* before the application at *app_port*; *files* stands for ``/srv/site``.
@@ -134,7 +140,7 @@ def start_proxy(
     folder.mkdir(parents=True, exist_ok=True)
     example = (EXAMPLES / kind.example).read_text()
     for shown, real in (("127.0.0.1:8000", f"127.0.0.1:{app_port}"), ("8080", str(port)), ("/srv/site", str(files))):
-        assert shown in example or kind.name == "lighttpd"
+        assert shown in example or kind.name == "lighttpd" or files is None
         example = example.replace(shown, real)
     example = example.replace('"port" => 8000', f'"port" => {app_port}')
     if kind.name == "caddy":
