@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.assets import media_types
 from assetstore.assets.compression import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
+from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
@@ -71,6 +71,7 @@ class Variants:
         resolver: Resolver,
         budget_bytes: int = BUDGET_BYTES,
         digests: Digests | None = None,
+        media_types: MediaTypes = STANDARD,
     ) -> None:
         self._backend = backend
         self._reader = reader
@@ -78,6 +79,7 @@ class Variants:
         # Asking a resolver for what it does not know makes it ask the storage.
         self._knows = resolver.knows if isinstance(resolver, BackgroundResolver) else _everything
         self._budget = budget_bytes
+        self._media_types = media_types
         self._made: OrderedDict[_Key, bytes | None] = OrderedDict()
         self._bytes = 0
         self._making: dict[_Key, anyio.Event] = {}
@@ -89,10 +91,10 @@ class Variants:
         """In which codings the file can be had besides its plain bytes."""
         if stat.coding is not None:
             return Offer((stat.coding,)) if self._can_read(stat) else _NONE
-        if stat.size == 0 or not media_types.may_have_variants(logical):
+        if stat.size == 0 or not self._media_types.may_have_variants(logical):
             return _NONE
         siblings, unproven, provisional = await self._siblings(stat)
-        made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and media_types.compressible(logical)
+        made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and self._media_types.compressible(logical)
         codings = tuple(
             coding
             for coding in SUFFIXES

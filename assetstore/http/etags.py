@@ -8,6 +8,7 @@ the file has a tag of its own and is not immutable.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 
 from anyio import CapacityLimiter, to_thread
@@ -18,11 +19,18 @@ from assetstore.http.representation import etag_of_digest, etag_of_stat
 from assetstore.names.base import Resolver, has_bytes_of_its_name
 from assetstore.names.digests import Digests
 from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, is_telling
+from assetstore.util.lru import LRU
 
 #: A request waits for the digest of a file of up to so many bytes (a millisecond); larger ones have it later.
 WAIT_BYTES = 1024 * 1024
 #: How many files one mount hashes at once while requests wait.
 MAX_HASHING = 2
+
+
+#: Names of one mount that promise never to change, of which the content is remembered, at about 250 bytes each.
+MAX_PROMISES = 50_000
+
+_log = logging.getLogger("assetstore")
 
 
 class Versions:
@@ -36,6 +44,9 @@ class Versions:
         #: Of the mount's files.
         self.digests = Digests() if fingerprint is None else fingerprint.digests
         self._limiter = CapacityLimiter(MAX_HASHING)
+        #: The content of files whose name promises that it never changes, and those that broke the promise.
+        self._first: LRU[str, str] = LRU(MAX_PROMISES)
+        self._changed: LRU[str, bool] = LRU(MAX_PROMISES)
 
     async def etag(self, stat: FileStat) -> str | None:
         """The entity tag of the plain bytes; ``None`` only for remote files of which nothing is reported."""
@@ -76,6 +87,29 @@ class Versions:
     def is_published(self, path: str) -> bool:
         """Whether a manifest says which bytes are stored under *path*."""
         return self._resolver.stored(path) is not None
+
+    async def is_unchanged(self, stat: FileStat) -> bool | None:
+        """Whether the file has the content that it had when this process first served it; ``None`` as above.
+
+        For names that were made of the content, and so promise that it never changes.
+        """
+        content = stat.sha256 or (stat.validator if self._backend.remote else await self._digest(stat))
+        if content is None:
+            return False if self._backend.remote else None
+        first = self._first.get(stat.path)
+        if first is None:
+            self._first.put(stat.path, content)
+        elif first != content:
+            if self._changed.get(stat.path) is None:
+                self._changed.put(stat.path, True)
+                _log.error(
+                    "%r in %s changed, though immutable= says that its name was made of its content: caches keep the old "
+                    "one for a year. It is now sent as a plain file; build it under another name, or narrow immutable=.",
+                    stat.path,
+                    self._backend.label,
+                )
+            return False
+        return True
 
     def _is_of_digest(self, stat: FileStat) -> bool:
         """Whether the tag is made of the digest: so that all servers of a fleet say the same, or as no time tells."""

@@ -36,9 +36,11 @@ class AssetHandler:
     def __init__(self, mount: Mount, offload: Offload | None = None, memory: Memory | None = None) -> None:
         self._mount = mount
         self._offload = None if offload is None else offload.for_mount(mount)
-        self._policy = Policy(mount.public, mount.cross_origin, mount.headers, mount.shared_cache)
+        self._policy = Policy.of_mount(mount)
         self._versions = versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
-        variants = Variants(mount.backend, mount.reader, mount.resolver, mount.compress_bytes, versions.digests)
+        variants = Variants(
+            mount.backend, mount.reader, mount.resolver, mount.compress_bytes, versions.digests, mount.media_types
+        )
         self._memory = Memory(0, plan_bytes=0) if memory is None else memory
         self._recall = Recall(self._memory, mount, bodies=offload is None)
         self._lookup = Lookup(mount, versions)

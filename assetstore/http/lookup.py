@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from assetstore.assets import paths
+from assetstore.assets.media_types import coding_of
 from assetstore.backends.base import FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
-from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnexpectedResponse
+from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnexpectedResponse, UnsafePath
 from assetstore.http.etags import Versions
 from assetstore.mounts.mount import Mount
 from assetstore.names import fingerprint as fingerprints
@@ -56,13 +56,19 @@ class Lookup:
             UnsafePath, AssetNotFound: there is no such asset for clients.
             BackendError: storage failed.
         """
-        path = paths.clean(file)
+        path = self._mount.clean(file)
         if not self._mount.allows(path):
             raise AssetNotFound(path, self._mount.backend.label, "its extension is not in allowed_ext")
         logical, fingerprint = fingerprints.split(path)
         if fingerprint is None:
-            return await self._take(path, path, span)
+            found = await self._take(path, path, span)
+            return await self._promised(found) if self._mount.immutable.holds(path) else found
         return await self._find_version(path, logical, fingerprint, span)
+
+    async def _promised(self, found: Found) -> Found:
+        """*found*, whose name was made of its content, as verified for as long as the content stays the same."""
+        async with _closing_on_error(found):
+            return _judged(found, await self._versions.is_unchanged(found.stat))
 
     async def _find_version(self, path: str, logical: str, fingerprint: str, span: Span | None) -> Found:
         """The plain file if the fingerprint is its own, else the file of that name, else the plain file as it is.
@@ -115,7 +121,7 @@ class Lookup:
         """The file that is stored under the fingerprinted name, and whether there is one that has other bytes."""
         try:
             found = await self._take(path, logical, span)
-        except AssetNotFound:
+        except (AssetNotFound, UnsafePath):  # no backend has names that are too long with their fingerprint
             return None, False
         async with _closing_on_error(found):
             verified = await self._versions.is_retained(found.stat)
@@ -134,8 +140,14 @@ class Lookup:
             except RangeNotSatisfiable:  # the answer needs the file's length, and none of its bytes
                 pass
             else:
-                return Found(opened.stat, opened, logical)
-        return Found(await reader.stat(path), None, logical)
+                return Found(_as_coded(opened.stat, logical), opened, logical)
+        return Found(_as_coded(await reader.stat(path), logical), None, logical)
+
+
+def _as_coded(stat: FileStat, logical: str) -> FileStat:
+    """*stat* with the coding that the file's format implies where the storage recorded none: gzip for ``.svgz``."""
+    coding = coding_of(logical)
+    return stat if coding is None or stat.coding is not None else replace(stat, coding=coding)
 
 
 def _judged(found: Found, verified: bool | None, *, is_current: bool = True) -> Found:

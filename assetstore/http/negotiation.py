@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from assetstore.assets import media_types
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import AsyncOpenFile
 from assetstore.http.conditional import ETag, Validators
@@ -100,8 +99,8 @@ class Selector:
 
     def _facts(self, found: Found, now: float) -> Facts:
         return Facts(
-            media_type=media_types.of(found.logical),
-            cache_control=self._policy.cache_control(immutable=found.verified, current=found.current),
+            media_type=self._policy.media_types.of(found.logical),
+            cache_control=self._policy.cache_control(found.logical, immutable=found.verified, current=found.current),
             extra=(*self._policy.of(found.logical), *told(found.stat.cache)),
             modified=modified_seconds(found.stat, now),
         )

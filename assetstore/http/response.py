@@ -207,8 +207,8 @@ TIMEOUT = Failure(504, "Gateway Timeout", RETRY_SECONDS)
 TABLE: dict[type[AssetStoreError], Failure] = {
     AssetNotFound: NOT_FOUND,
     UnsafePath: NOT_FOUND,
-    # Forbidden is a mistake between us and the storage, not one of the client's.
-    BackendForbidden: BAD_GATEWAY,
+    # A mistake between this server and its storage, which the log reports; for clients there is no such file.
+    BackendForbidden: NOT_FOUND,
     BackendCredentials: UNAVAILABLE,
     BackendThrottled: UNAVAILABLE,
     BackendTimeout: TIMEOUT,

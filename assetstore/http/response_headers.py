@@ -5,12 +5,14 @@ The headers are finished when the mount is wired, as the tuples that go to the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from assetstore.assets.cache_policy import HeaderRules, cache_control
+from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.backends.base import CacheFacts
+from assetstore.mounts.mount import Mount
 
 #: Finished headers: lower-case name, value.
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -51,6 +53,10 @@ def raw(headers: Mapping[str, str]) -> Headers:
     return tuple(header(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items())
 
 
+def _no_seconds(path: str) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a mount says to browsers and caches."""
@@ -66,6 +72,7 @@ class Policy:
     any_origin: bool = True
     #: How many seconds a plain file may be used without revalidation, by logical path.
     max_age: Callable[[str], int] = _no_seconds
+    media_types: MediaTypes = STANDARD
     #: What stands on every answer.
     common: Headers = field(init=False)
 
@@ -86,10 +93,26 @@ class Policy:
             return self.common
         return raw(self._common() | {name.lower(): value for name, value in self.rules.of(path).items()})
 
-    def cache_control(self, *, immutable: bool, current: bool) -> str:
-        """The cache policy of a file; only a URL that is *current* is for shared caches to keep."""
+    @classmethod
+    def of_mount(cls, mount: Mount) -> Policy:
+        """The policy of *mount*: pages of a site are always revalidated, whatever its ``max_age``."""
+        return cls(
+            public=mount.public,
+            cross_origin=mount.cross_origin,
+            rules=mount.headers,
+            shared_cache=mount.shared_cache,
+            any_origin=mount.cors is None,
+            media_types=mount.media_types,
+            max_age=lambda path: 0 if mount.is_page(path) else mount.max_age.of(path),
+        )
+
+    def cache_control(self, path: str, *, immutable: bool, current: bool) -> str:
+        """The cache policy of the file at logical *path*; only a URL that is *current* may be kept unseen."""
         return cache_control(
-            immutable=immutable, public=self.public, shared=self.shared_cache if current and not immutable else ""
+            immutable=immutable,
+            public=self.public,
+            shared=self.shared_cache if current and not immutable else "",
+            max_age_seconds=self.max_age(path) if current else 0,
         )
 
     def refusal(self, further: Mapping[str, str] = _NOTHING) -> Headers:

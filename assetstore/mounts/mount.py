@@ -18,6 +18,7 @@ from assetstore.backends.reader import Reader
 from assetstore.backends.remote import Remote
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.mounts.urls import NO_HOST, Hosts, MountUrl
+from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Resolver
 from assetstore.names.fingerprint import Fingerprint
 
@@ -85,8 +86,13 @@ class Mount:
         return self.url.cross_origin or self.hosts is not NO_HOST
 
     def clean(self, path: str) -> str:
-        """*path* if it is a legal logical path of this mount; raises :class:`UnsafePath` else."""
-        return paths.clean(path, hidden=self.hidden)
+        """*path*, a logical path or one with a fingerprint, if it is legal in this mount.
+
+        Raises:
+            UnsafePath: it is not. The limit of length is that of the logical path.
+        """
+        paths.clean(fingerprints.split(path)[0], hidden=self.hidden)
+        return path
 
     def is_page(self, path: str) -> bool:
         """Whether *path* is a page of a site, which is revalidated at each use and has no fingerprint."""

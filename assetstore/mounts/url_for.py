@@ -69,8 +69,11 @@ def nearest(mount: Mount, path: str) -> list[str]:
 #: How many paths and URLs are remembered.
 MAX_URLS = 20_000
 
+
 # A page names the same few files again and again; checking a path costs more than finding it.
-_clean = lru_cache(maxsize=MAX_URLS)(paths.clean)
+@lru_cache(maxsize=MAX_URLS)
+def _clean(path: str, hidden: frozenset[str]) -> str:
+    return paths.clean(path, hidden=hidden)
 
 
 class _Named(NamedTuple):
@@ -112,7 +115,7 @@ class Namer:
         if plain and (named := self._named.get((name, file))) is not None and named.find(file) is named.asset:
             return named.url
         mount = self.mounts.named(name)
-        asset = mount.resolver.find(_clean(file))
+        asset = mount.resolver.find(_clean(file, mount.hidden))
         if asset is None or not mount.allows(file):
             self._missing.report(mount, file)
             asset = Asset(file)
@@ -135,7 +138,7 @@ class Namer:
             MountNotFound, UnsafePath: as :meth:`url_for`.
         """
         mount = self.mounts.named(name)
-        asset = mount.resolver.find(_clean(file))
+        asset = mount.resolver.find(_clean(file, mount.hidden))
         return asset if asset is not None and mount.allows(file) else None
 
     def root_path(self, request: object | None) -> str:

@@ -108,7 +108,7 @@ class S3Backend:
             expires = (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
             seconds = max(1, min(seconds, int(expires - now)))
         overrides = {"ResponseContentType": content_type, "ResponseCacheControl": cache_control}
-        parameters = {"Bucket": self.bucket, "Key": key, **overrides}
+        parameters = {"Bucket": self.bucket, "Key": key, **overrides, **self.options.request_arguments}
         url = self.call(path, lambda s3: s3.generate_presigned_url("get_object", parameters, ExpiresIn=seconds))
         return url, now + seconds
 
