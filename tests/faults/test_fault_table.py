@@ -60,7 +60,7 @@ def assert_tells_nothing(answer: Any) -> None:
     [
         *OUTAGES,
         pytest.param(NOT_FOUND, 404, id="missing"),
-        pytest.param(FORBIDDEN, 502, id="forbidden"),
+        pytest.param(FORBIDDEN, 404, id="forbidden"),
         pytest.param(Stall(after=100), 504, id="a body that stops"),
         pytest.param(Drip(piece=1, pause_seconds=0.1), 504, id="a body that drips"),
         pytest.param(Truncate(after=100), 502, id="a body that ends early"),
@@ -108,7 +108,7 @@ def test_an_old_copy_says_how_old_it_is(service: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 502, id="forbidden")]
+    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 404, id="forbidden")]
 )
 def test_a_definite_answer_is_no_outage(service: Any, fault: Fault, status: int) -> None:
     service.put("app.css", SMALL)
@@ -146,7 +146,7 @@ def test_a_fingerprinted_file_is_served_for_as_long_as_it_is_held(make_service: 
     assert len(service.asked("app.css")) == asked
 
 
-def test_forbidden_is_missing_only_where_the_mount_says_so(make_service: Any) -> None:
+def test_forbidden_is_missing_without_a_word_only_where_the_mount_says_so(make_service: Any) -> None:
     service = make_service(options={"forbidden_is_missing": True})
     service.proxy.use(FORBIDDEN)
     assert service.get("app.css").status == 404
@@ -157,7 +157,7 @@ def test_forbidden_is_loud(make_service: Any, caplog: pytest.LogCaptureFixture) 
     service.proxy.use(FORBIDDEN)
     with caplog.at_level(logging.ERROR, "assetstore"):
         service.get("app.css")
-    assert any("app.css" in each.message and "502" in each.message for each in caplog.records)
+    assert any("app.css" in each.message and "404" in each.message for each in caplog.records)
 
 
 def test_a_throttled_client_is_told_when_to_come_back(service: Any) -> None:

@@ -56,7 +56,7 @@ def test_an_empty_bucket_is_not_an_unreachable_one(make_service: Any) -> None:
 def test_one_forbidden_file_makes_no_mount_unready(make_service: Any) -> None:
     service = make_service(limits=LIMITS, index="lazy")
     service.proxy.use(FORBIDDEN, when=lambda seen: "secret" in seen.path)
-    assert service.get("secret.css").status == 502
+    assert service.get("secret.css").status == 404
     assert state(service) == (200, "ready")
 
 

@@ -32,7 +32,7 @@ EXCEPTIONS = {
     "test_staticfiles_html_without_404": NOT_RAISED,
     "test_staticfiles_html_only_files": NOT_RAISED,
     "test_staticfiles_cache_invalidation_for_deleted_file_html_mode": "a deleted file is noticed within a second, not at once",
-    "test_staticfiles_with_invalid_dir_permissions_returns_401": "what storage forbids is a 502: no login would help",
+    "test_staticfiles_with_invalid_dir_permissions_returns_401": "what cannot be read is a 404 and a line in the log: no login would help",
     "test_staticfiles_follows_symlinks": LINKS,
     "test_staticfiles_follows_symlink_directories": LINKS,
 }

@@ -435,7 +435,7 @@ class Failing(LocalBackend):
 @pytest.mark.parametrize(
     ("error", "status", "retry"),
     [
-        pytest.param(BackendForbidden("s3cr3t"), 502, None, id="forbidden is not missing"),
+        pytest.param(BackendForbidden("s3cr3t"), 404, None, id="a file that may not be read"),
         pytest.param(BackendCredentials("s3cr3t"), 503, "5", id="credentials"),
         pytest.param(BackendUnavailable("s3cr3t"), 503, "5", id="unreachable"),
         pytest.param(BackendThrottled("s3cr3t"), 503, "5", id="throttled"),

@@ -25,8 +25,8 @@ def test_timings_are_shown_only_for_public_files_on_another_origin() -> None:
 
 def test_only_a_url_of_the_current_version_is_for_shared_caches() -> None:
     policy = Policy(shared_cache="s-maxage=60")
-    assert "s-maxage" in policy.cache_control(immutable=False, current=True)
-    assert "s-maxage" not in policy.cache_control(immutable=False, current=False)
+    assert "s-maxage" in policy.cache_control("a.css", immutable=False, current=True)
+    assert "s-maxage" not in policy.cache_control("a.css", immutable=False, current=False)
 
 
 def test_a_refusal_is_not_kept() -> None:
