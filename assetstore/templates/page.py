@@ -216,6 +216,15 @@ class Pages:
                 is read takes the map's effect away; use :meth:`module_preloads`.
         """
         header = ""
+        for value in self.link_values(*files, request=request):
+            longer = f"{header}, {value}" if header else value
+            if len(longer.encode()) <= max_bytes:
+                header = longer
+        return header
+
+    def link_values(self, *files: str, request: object | None = None) -> list[str]:
+        """The values of :meth:`link_header`, one for each file, as Early Hints (RFC 8297) take them; raises as that."""
+        values = []
         for file in files:
             named = self._names.name(file, request)
             kind = _kind(named.path, None)
@@ -224,11 +233,8 @@ class Pages:
                     f"{file!r} cannot go into a Link header; preload it with a tag after the import map"
                 )
             crossorigin = "; crossorigin" if _crossorigin(kind, named) else ""
-            value = f"<{named.url}>; rel=preload; as={kind}{crossorigin}"
-            longer = f"{header}, {value}" if header else value
-            if len(longer.encode()) <= max_bytes and not set(value) & set("\r\n"):
-                header = longer
-        return header
+            values.append(f"<{named.url}>; rel=preload; as={kind}{crossorigin}")
+        return [value for value in values if value.isascii() and not set(value) & set("\r\n")]
 
     @property
     def version(self) -> str:
@@ -362,6 +368,20 @@ class Page:
     def link_header(self, *files: str, max_bytes: int = MAX_LINK_BYTES) -> str:
         """As :meth:`Pages.link_header`."""
         return self.pages.link_header(*files, request=self.request, max_bytes=max_bytes)
+
+    async def early_hints(self, *files: str) -> None:
+        """Send 103 Early Hints (RFC 8297) that preload style sheets, fonts and images, before the page is made.
+
+        Nothing is sent where the server has no such extension: hypercorn has it with HTTP/2 and HTTP/3, and
+        Starlette's request from 1.0 on.
+
+        Raises:
+            SettingsError: a file is a script, as :meth:`Pages.link_header` has it.
+        """
+        values = self.pages.link_values(*files, request=self.request)
+        send = getattr(self.request, "send_early_hints", None)
+        if send is not None and values:
+            await send(*values)
 
     @property
     def version(self) -> str:
