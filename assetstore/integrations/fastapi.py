@@ -1,4 +1,4 @@
-"""This module owns the door to FastAPI's dependencies: a path operation asks for its page's assets.
+"""FastAPI: a dependency that gives a path operation the assets of its page.
 
 ``PageAssets = Annotated[Page, Depends(page_of(assets))]``, and then ``def home(page: PageAssets)``.
 """

@@ -1,4 +1,4 @@
-"""This module owns the door to Jinja2: globals that any environment's templates can call.
+"""Jinja2: globals that any environment's templates can call.
 
 In templates: ``url_for('assets', file=…)``, ``render_importmap()``, ``stylesheet_link(…)``,
 ``script_tag(…)``, ``module_preloads(…)``, ``preload(…)`` and ``assets_version()``. They know the

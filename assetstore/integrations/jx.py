@@ -1,8 +1,8 @@
-"""This module owns the door to Jx: components whose ``{#css … #}`` and ``{#js … #}`` become our tags.
+"""Jx: components whose ``{#css … #}`` and ``{#js … #}`` become our tags.
 
 The directives name files as templates do: ``{#css "card.css", "media:theme.css" #}``. A layout
 renders what its components declared, once each and in order, with ``{{ assets.render_css() }}``
-and ``{{ assets.render_js() }}``, or both at once with ``{{ assets.render() }}`` (guide section 13).
+and ``{{ assets.render_js() }}``, or both at once with ``{{ assets.render() }}``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from assetstore.assets.paths import is_clean, to_url
@@ -66,8 +66,8 @@ class Reference:
 
     kind: str
     url: str
-    #: ``0:0`` for a reference that was read from a manifest, which has no positions.
-    position: Position = Position(0, 0)
+    #: ``0:0`` for a reference that was read from a manifest, which has no positions; not part of equality.
+    position: Position = field(default=Position(0, 0), compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.url!r}"

@@ -1,4 +1,4 @@
-"""This module owns how tags are spelled, so that no name and no value can end one early."""
+"""HTML tags and JSON in them, escaped so that no name and no value can end one early."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""This module owns what the import map setting may say, and checks it when it is read.
+"""The ``IMPORT_MAP`` setting, checked when it is read.
 
-The short form maps specifiers to files (guide section 5.1). The long form has sections::
+The short form maps specifiers to files. The long form has sections::
 
     {"imports": {"app": "js/app.js", "lib/": "js/lib/"},
      "pin_all": {"controllers/": "js/controllers/"},
@@ -8,7 +8,7 @@ The short form maps specifiers to files (guide section 5.1). The long form has s
      "scopes": {"js/admin/": {"turbo": "js/turbo-7.js"}},
      "integrity": True}
 
-What the pins resolve to, and the map as pages carry it, is :mod:`assetstore.templates.importmap`'s.
+:mod:`assetstore.templates.importmap` resolves it.
 """
 
 from __future__ import annotations

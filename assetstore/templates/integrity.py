@@ -1,8 +1,8 @@
-"""This module owns Subresource Integrity: the digest that browsers check a file against.
+"""Subresource Integrity (W3C): the digest that browsers check a file against.
 
 It is the SHA-384 of the bytes that are served under a fingerprinted URL, taken from a manifest
-where there is one, else computed from the very version that the URL names, and remembered.
-Where that cannot be had there is none: absent rather than wrong (W3C Subresource Integrity).
+where there is one, else computed from the version that the URL names, and cached. Where neither
+is possible there is none: absent rather than wrong.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _is_digest(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class _AssetVersion:
     """One version of one file; equal where the bytes are."""
 
     stat: FileStat
@@ -55,24 +55,24 @@ class _Version:
         return f"{self.stat.path!r} in {self.backend.label}"
 
 
-class IntegrityBook:
-    """The integrity of every asset that pages have named."""
+class Integrity:
+    """The digests of the assets that pages refer to."""
 
     def __init__(self) -> None:
-        self._digests: DeferredCache[_Version, str] = DeferredCache(_digest)
+        self._digests: DeferredCache[_AssetVersion, str] = DeferredCache(_digest)
 
     def of(self, asset: Asset, backend: Backend) -> str | None:
         """The integrity of the version that *asset*'s fingerprint names; ``None`` if it has none (yet)."""
         if asset.integrity is not None or asset.fingerprint is None or asset.stat is None:
             return asset.integrity if asset.fingerprint is not None else None
-        return self._digests.get(_Version(asset.stat, asset.fingerprint, backend))
+        return self._digests.get(_AssetVersion(asset.stat, asset.fingerprint, backend))
 
     def settle(self) -> None:
-        """Wait until every digest that was asked for is known."""
+        """Wait until every digest that was requested is computed."""
         self._digests.settle()
 
 
-def _digest(version: _Version) -> str | None:
+def _digest(version: _AssetVersion) -> str | None:
     """The digest of exactly that version; ``None`` if it is gone, or stored under a content coding."""
     if version.stat.size > MAX_BYTES:
         return None

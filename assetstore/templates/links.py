@@ -1,4 +1,4 @@
-"""This module owns what a page must know of a file that it names: URL, integrity, and whose host it is on."""
+"""What a page needs to know of one file: URL, integrity, and whether it is on another host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assetstore.mounts.url_for import Namer
 from assetstore.names.base import Asset
 from assetstore.templates import addresses
 from assetstore.templates.addresses import Address, File, Verbatim
-from assetstore.templates.integrity import IntegrityBook
+from assetstore.templates.integrity import Integrity
 from assetstore.templates.modules import Module
 
 
@@ -38,7 +38,7 @@ class PageNames:
     def __init__(self, namer: Namer, integrity: bool | None) -> None:
         self.namer = namer
         self._integrity = integrity
-        self._book = IntegrityBook()
+        self._book = Integrity()
 
     def mount(self, name: str | None) -> Mount:
         """The mount called *name*, or the default one.
@@ -93,7 +93,7 @@ class PageNames:
         return Module(self.mount(address.mount), address.path)
 
     def settle(self) -> None:
-        """Wait until every integrity that was asked for is known."""
+        """Wait until every digest that was requested is computed."""
         self._book.settle()
 
     def _folder(self, mount: Mount, folder: File, request: object | None) -> str:

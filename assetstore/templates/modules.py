@@ -111,7 +111,7 @@ class ModuleGraph:
                     queue.append(each.module)
 
     def settle(self) -> None:
-        """Wait until every module that was asked for is read."""
+        """Wait until every module that was requested is read."""
         self._scans.settle()
 
     def _warn(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""This module owns what templates call: tags, the import map, and the signal of a new release.
+"""What templates call: tags, the import map, and the version that tells of a new release.
 
 A file is written as in settings: ``"styles/app.css"`` in the default mount, ``"media:x.css"`` in
 another, a URL as it is. ``integrity`` and ``crossorigin`` appear by themselves where the URL's
@@ -115,7 +115,7 @@ class Pages:
         request: object | None = None,
         **attributes: Attribute,
     ) -> Markup:
-        """A ``<script src>`` for each of *files*, as a module unless told otherwise.
+        """A ``<script src>`` for each of *files*, as a module by default.
 
         Raises:
             MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from assetstore import AssetStore
 from assetstore.errors import PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry, Manifest
@@ -86,3 +87,16 @@ def test_an_encoded_sibling_is_no_asset_of_its_own(
     found = {stat.path for stat in sources(mount, mount.backend)}
     assert ("css/app.css.br" in found, "js/alone.js.br" in found) == (False, True)
     assert "as encoded siblings of other files: 'css/app.css.br'; publish makes its own" in caplog.text
+
+
+def test_modules_that_did_not_change_are_no_new_release(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/a.js").write_text("x;\n  import './b.js'")
+    (tmp_path / "root/b.js").write_text("1")
+    released = []
+    for _ in range(2):
+        assets = AssetStore()
+        assets.static("/assets/", root=tmp_path / "root", name="assets", fingerprint="content")
+        [published] = assets.publish(tmp_path / "out")
+        released.append(published.released)
+    assert released == [True, False]
