@@ -13,7 +13,7 @@ from assetstore.backends.local.backend import LocalBackend
 from assetstore.names.base import Asset, LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint
 from assetstore.rewrite.backend import RewrittenBackend
-from assetstore.templates.integrity import IntegrityBook, is_integrity
+from assetstore.templates.integrity import Integrity, is_integrity
 
 DATA = b"one from css/app.css\n"
 EXPECTED = "sha384-" + base64.b64encode(hashlib.sha384(DATA).digest()).decode()
@@ -31,7 +31,7 @@ def asset(backend: LocalBackend | RewrittenBackend, path: str = "css/app.css") -
 
 
 def test_it_is_the_sha384_of_the_bytes(backend: LocalBackend) -> None:
-    assert IntegrityBook().of(asset(backend), backend) == EXPECTED
+    assert Integrity().of(asset(backend), backend) == EXPECTED
 
 
 def test_it_is_that_of_rewritten_bytes(asset_tree: Path) -> None:
@@ -41,33 +41,33 @@ def test_it_is_that_of_rewritten_bytes(asset_tree: Path) -> None:
     data = b"".join(opened.chunks(0, opened.stat.size))
     assert b"%C3%BC" in data
     expected = "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
-    assert IntegrityBook().of(asset(backend), backend) == expected
+    assert Integrity().of(asset(backend), backend) == expected
 
 
 def test_a_manifests_integrity_is_taken_as_it_is(backend: LocalBackend) -> None:
     published = Asset("css/app.css", "a" * 64, integrity="sha384-known")
-    assert IntegrityBook().of(published, backend) == "sha384-known"
+    assert Integrity().of(published, backend) == "sha384-known"
 
 
 def test_a_plain_url_has_none(backend: LocalBackend) -> None:
-    assert IntegrityBook().of(Asset("css/app.css", None, backend.stat("css/app.css")), backend) is None
-    assert IntegrityBook().of(Asset("css/app.css", None, integrity="sha384-known"), backend) is None
+    assert Integrity().of(Asset("css/app.css", None, backend.stat("css/app.css")), backend) is None
+    assert Integrity().of(Asset("css/app.css", None, integrity="sha384-known"), backend) is None
 
 
 def test_another_version_has_none(asset_tree: Path, backend: LocalBackend) -> None:
     before = asset(backend)
     (asset_tree / "css/app.css").write_text("edited since")
-    assert IntegrityBook().of(before, backend) is None
+    assert Integrity().of(before, backend) is None
 
 
 def test_a_file_that_is_gone_has_none(asset_tree: Path, backend: LocalBackend) -> None:
     before = asset(backend)
     (asset_tree / "css/app.css").unlink()
-    assert IntegrityBook().of(before, backend) is None
+    assert Integrity().of(before, backend) is None
 
 
 def test_an_event_loop_does_not_wait_for_it(backend: LocalBackend) -> None:
-    book, found = IntegrityBook(), asset(backend)
+    book, found = Integrity(), asset(backend)
 
     async def ask() -> str | None:
         return book.of(found, backend)
