@@ -1,0 +1,102 @@
+"""The documentation does what it says: its commands are run, its examples compiled, its tables compared with the code."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import json
+import re
+import subprocess
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from assetstore import errors
+from assetstore.settings import Settings
+from documentation import Block, blocks, run_page, shell_in
+from servers.processes import PROJECT
+from servers.s3 import S3Bucket
+
+DOCS = PROJECT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), PROJECT / "README.md"])
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(PROJECT).as_posix()
+
+
+def tours() -> list[object]:
+    """Each page with commands, once for each of its tabs that have files or commands."""
+    found: list[object] = []
+    for page in PAGES:
+        run = [each for each in blocks(page.read_text("utf-8")) if each.language == "console"]
+        titled = [each for each in blocks(page.read_text("utf-8")) if each.title]
+        tabs = sorted({each.tab for each in [*run, *titled] if each.tab}) or [""]
+        if run:
+            found += [pytest.param(page, tab, id=f"{name_of(page)} {tab}".strip()) for tab in tabs]
+    return found
+
+
+@pytest.mark.program("curl")
+@pytest.mark.parametrize(("page", "tab"), tours())
+def test_the_commands_of_a_page_print_what_it_says(page: Path, tab: str, tmp_path: Path, moto_bucket: S3Bucket) -> None:
+    chosen = [each for each in blocks(page.read_text("utf-8")) if each.tab in {"", tab}]
+    with shell_in(tmp_path, moto_bucket) as shell:
+        run_page(chosen, shell)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_examples_of_a_page_are_well_formed(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page.read_text("utf-8")):
+        try:
+            _check(block, tmp_path)
+        except (SyntaxError, ValueError, AssertionError) as error:
+            raise AssertionError(f"{name_of(page)}, line {block.line}: {error}") from error
+
+
+def _check(block: Block, folder: Path) -> None:
+    if block.body.startswith(">>>"):
+        found = doctest.DocTestParser().get_doctest(block.body, {}, "page", None, block.line)
+        assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(found).failed == 0
+    elif block.language == "python":
+        ast.parse(block.body)
+    elif block.language == "json":
+        json.loads(block.body)
+    elif block.language == "toml":
+        tomllib.loads(block.body)
+    elif block.language in {"sh", "bash"}:
+        (folder / "script").write_text(block.body)
+        done = subprocess.run(["bash", "-n", folder / "script"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def table_of(page: str, first: str = r"`(\w+)`") -> dict[str, str]:
+    """First cell to second cell of each row whose first cell looks like *first*."""
+    return dict(re.findall(rf"^\| {first}[^|]* \| ([^|]+?) *\|", (DOCS / page).read_text("utf-8"), re.M))
+
+
+def test_every_setting_is_in_the_reference_with_its_default() -> None:
+    defaults = {each.name: getattr(Settings(), each.name) for each in fields(Settings)}
+    shown = {name: f"`{value}`" if value or value is False else "empty" for name, value in defaults.items()}
+    assert table_of("reference/settings.md") == shown
+
+
+def test_every_error_is_in_the_reference() -> None:
+    public = {each.__name__ for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)}
+    assert set(table_of("reference/errors.md")) == public
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    import assetstore
+
+    text = (DOCS / "reference/python.md").read_text("utf-8")
+    named = set(re.findall(r"^::: assetstore\.([\w.]+)", text, re.M))
+    assert {name for name in assetstore.__all__ if name not in named} == set()
+
+
+def test_the_reference_of_the_command_line_is_that_of_the_parsers() -> None:
+    from cli_reference import page
+
+    assert (DOCS / "reference/cli.md").read_text("utf-8") == page(), "run `make docs-reference`"
