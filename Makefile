@@ -6,6 +6,7 @@
 #   make coverage           every test, and which lines and branches none of them reaches
 #   make docs               the documentation site into site/; a dead link or an undocumented name is an error
 #   make docs-serve         the same at http://127.0.0.1:8000, rebuilt when a page is saved
+#   make docs-reference     write the command line's page anew from the parsers
 #   make build              wheel and source distribution into dist/, checked
 #   make test-core          the tests that need no program, no S3 server and no browser
 #   make test-lowest        those, with the lowest versions that pyproject.toml allows
@@ -30,7 +31,7 @@ CORE = -m 'not localstack and not soak and not machine'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-serve build test-core test-lowest test-localstack storage-table bench soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -51,6 +52,9 @@ coverage: $(VENV)/.dev
 
 docs: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+docs-reference: $(VENV)/.dev
+	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m cli_reference
 
 docs-serve: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve

@@ -21,8 +21,8 @@ import sys
 from collections.abc import Sequence
 
 from assetstore import __version__
-from assetstore.cli import check, importmap, publish, releases, serve, url
-from assetstore.cli.options import StepAfterLive
+from assetstore.cli import check, completion, doctor, importmap, init, publish, releases, serve, url
+from assetstore.cli.options import StepAfterLive, paint
 from assetstore.errors import (
     AssetStoreError,
     BackendError,
@@ -35,13 +35,15 @@ from assetstore.errors import (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = parser().parse_args(argv)
+    top = parser()
+    completion.complete(top)
+    args = top.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
     except AssetStoreError as error:
-        print(f"assetstore: {error}", file=sys.stderr)
+        print(f"{paint('assetstore:', 'red', sys.stderr)} {error}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         return 130
@@ -68,6 +70,6 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="assetstore", description="Static assets on disk, in a bucket and behind a CDN.")
     top.add_argument("--version", action="version", version=f"assetstore {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, url, importmap, publish, releases, check):
+    for module in (init, serve, url, importmap, publish, releases, check, doctor, completion):
         module.add_parsers(commands)
     return top

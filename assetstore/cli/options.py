@@ -86,11 +86,43 @@ else:
     Commands = Any
 
 
+#: One example of each command, as its ``--help`` shows it.
+EXAMPLES = {
+    "init": "assetstore init --framework fastapi",
+    "doctor": "assetstore doctor --app shop:assets --url https://www.example.com",
+    "serve": "assetstore serve s3://my-bucket/shop --port 8000 --workers 2",
+    "url": "assetstore url assets styles/app.css --app shop:assets",
+    "importmap": "assetstore importmap --app shop:assets --check",
+    "publish": "assetstore publish --app shop:assets --to s3://my-bucket/shop --siblings br,gz --manifest assets.json",
+    "releases": "assetstore releases --to s3://my-bucket/shop --json",
+    "rollback": "assetstore rollback --to s3://my-bucket/shop previous",
+    "prune": "assetstore prune --to s3://my-bucket/shop --keep 5 --younger-than 30d",
+    "check": "assetstore check https://cdn.example.com/ --to s3://my-bucket/shop",
+    "completion": 'eval "$(assetstore completion bash)"',
+}
+
+_COLOURS = {"red": "31", "yellow": "33"}
+
+
+def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """*text* in *colour* on a terminal; as it is elsewhere, and where ``NO_COLOR`` is set (no-color.org)."""
+    stream = sys.stdout if stream is None else stream
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
 def add_command(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int], what: str
 ) -> argparse.ArgumentParser:
     """Add the command *name*. *run* does it, returns the exit code, and raises only ``AssetStoreError`` on purpose."""
-    parser = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.")
+    parser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[:1].upper()}{what[1:]}.",
+        epilog=f"example:\n  {EXAMPLES[name]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run)
     return parser
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 
 from assetstore.cli.options import Commands, add_command, add_storage_option, storage_options
-from assetstore.errors import SettingsError
+from assetstore.errors import ManifestError, SettingsError
+from assetstore.mounts.mount import Mount
 from assetstore.servers import DOORS, open_door
 from assetstore.servers.app import Tree
 from assetstore.servers.listen import Listen
@@ -78,13 +80,41 @@ def run(args: argparse.Namespace) -> int:
         index=args.index,
         storage_options=storage_options(args.storage_option),
     )
-    [mount] = tree.store().mounts  # wired here first, so that a bad value is one clear line
+    mount = _mount(tree)  # wired here first, so that a bad value is one clear line
     door = open_door(args.server)
     listen = Listen(args.host, args.port, args.uds, args.tls_cert, args.tls_key).checked()
     tree.to_environment()
     print(f"serving {mount.backend.label} at {listen.url}{mount.url.origin} (Ctrl-C ends it)", flush=True)
     door.run(listen, workers=args.workers, log=args.log)
     return 0
+
+
+#: What messages for callers from Python say, and what the command line has instead.
+_AS_OPTIONS = (
+    (r", or pass must_exist=False if a build makes it later", ""),
+    (r"give a list such as \['\.css', '\.js', ''\]", "a good value is .css,.js"),
+    (r"defaults=\{'file': ('[^']*')\} is not known; a good one is .*", r"--default-file=\1 is no file name; give index.html"),
+    (r"\ballowed_ext\b", "--allowed-ext"),
+    (r"\bstorage_options\b", "--storage-option"),
+    (r"\bcorrect manifest=", "correct --manifest"),
+    (r"\b(?P<name>fingerprint|references|manifest|index|url)=", r"--\g<name>="),
+)  # fmt: skip
+
+
+def _mount(tree: Tree) -> Mount:
+    """The one mount of *tree*.
+
+    Raises:
+        SettingsError, ManifestError: a value is malformed; the message names options of the command, not arguments of Python.
+    """
+    try:
+        [mount] = tree.store().mounts
+    except (SettingsError, ManifestError) as error:
+        said = str(error)
+        for argument, option in _AS_OPTIONS:
+            said = re.sub(argument, option, said)
+        raise type(error)(said) from error
+    return mount
 
 
 def extensions(given: Sequence[str]) -> tuple[str, ...]:

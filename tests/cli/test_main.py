@@ -1,8 +1,10 @@
-"""This module proves how a command starts and how an error leaves."""
+"""How a command starts, what its help shows, and how an error is printed."""
 
 from __future__ import annotations
 
+import io
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +13,57 @@ import pytest
 
 from assetstore import __version__
 from assetstore.cli.main import main, parser
+from assetstore.cli.options import EXAMPLES, paint
 
 PROJECT = Path(__file__).parents[1]
 
 
 def test_every_command_is_named_by_help() -> None:
     said = parser().format_help()
-    for name in ("serve", "url", "importmap", "publish", "releases", "rollback", "prune", "check"):
+    for name in EXAMPLES:
         assert re.search(rf"^    {name}\b", said, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_command_shows_an_example_that_it_understands(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"example:\n  {EXAMPLES[name]}" in capsys.readouterr().out
+    words = shlex.split(re.sub(r'eval "\$\((.*)\)"', r"\1", EXAMPLES[name]))
+    assert words[:2] == ["assetstore", name]
+    assert parser().parse_args(words[1:]).run
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--allowed-ext", "css"],
+            "--allowed-ext has 'css', which does not begin with a dot; a good value is .css,.js",
+        ),
+        (["--default-file", "../b"], "--default-file='../b' is no file name; give index.html"),
+        (["--manifest", "none.json"], "write it with 'assetstore publish --manifest PATH', or correct --manifest"),
+    ],
+)
+def test_a_message_names_options_and_no_arguments_of_python(
+    options: list[str], said: str, asset_tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(asset_tree), "--port", "0", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_colours_are_for_terminals_and_no_color_switches_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert paint("x", "red", io.StringIO()) == "x"
+    assert paint("x", "red", Terminal()) == "\x1b[31mx\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint("x", "red", Terminal()) == "x"
 
 
 def test_an_error_is_one_line_on_stderr_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +72,7 @@ def test_an_error_is_one_line_on_stderr_and_exit_code_2(capsys: pytest.CaptureFi
     assert out == ""
     assert err.startswith("assetstore: root '/no/such/place' does not exist")
     assert err.count("\n") == 1
+    assert "must_exist" not in err
 
 
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ PARTS: dict[str, set[str]] = {
     "testing": {"pytest", "boto3", "moto", "fsspec"},
     "servers": {"granian", "starlette", "uvicorn", "anyio"},
     "integrations": {"fastapi", "jinja2", "jx", "markupsafe", "starlette"},
-    "cli": set(),
+    "cli": {"argcomplete"},
     "__main__": set(),
 }
 ORDER = list(PARTS)

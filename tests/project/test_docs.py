@@ -88,6 +88,11 @@ def test_every_error_is_in_the_reference() -> None:
     assert set(table_of("reference/errors.md")) == public
 
 
+def test_every_extra_is_in_the_reference() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(table_of("reference/extras.md")) == set(project["optional-dependencies"])
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     import assetstore
 
