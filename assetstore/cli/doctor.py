@@ -29,7 +29,7 @@ from assetstore.mounts.mount import Mount
 from assetstore.names.fingerprint import ContentFingerprint, split
 from assetstore.names.published import ManifestResolver
 from assetstore.store import AssetStore
-from assetstore.templates.lint import inspect
+from assetstore.templates.lint import lint
 
 #: Files of one mount that are looked at, and how many are requested from a deploy.
 _MAX_FILES = 10_000
@@ -235,6 +235,6 @@ def _extras(mounts: Iterable[Mount]) -> Iterator[Advice]:
 
 
 def _pages(assets: AssetStore) -> Iterator[Advice]:
-    for finding in inspect(assets.pages.maps, assets.mounts):
+    for finding in lint(assets.pages.maps, assets.mounts):
         if finding.fault:
             yield Advice(Harm.BROKEN, "", str(finding), "correct the name, or add the file")

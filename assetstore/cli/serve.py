@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 _AS_OPTIONS = (
     (r", or pass must_exist=False if a build makes it later", ""),
     (r"give a list such as \['\.css', '\.js', ''\]", "a good value is .css,.js"),
-    (r"defaults=\{'file': ('[^']*')\} is not known; a good one is .*", r"--default-file=\1 is no file name; give index.html"),
+    (r"defaults=\{'file': ('[^']*')\} is not known; a good one is .*", r"--default-file=\1 is no file name; a good one is index.html"),
     (r"\ballowed_ext\b", "--allowed-ext"),
     (r"\bstorage_options\b", "--storage-option"),
     (r"\bcorrect manifest=", "correct --manifest"),

@@ -42,7 +42,7 @@ def test_every_command_shows_an_example_that_it_understands(name: str, capsys: p
             ["--allowed-ext", "css"],
             "--allowed-ext has 'css', which does not begin with a dot; a good value is .css,.js",
         ),
-        (["--default-file", "../b"], "--default-file='../b' is no file name; give index.html"),
+        (["--default-file", "../b"], "--default-file='../b' is no file name; a good one is index.html"),
         (["--manifest", "none.json"], "write it with 'assetstore publish --manifest PATH', or correct --manifest"),
     ],
 )
