@@ -49,7 +49,7 @@ routes = [*assets.routes, *assets.status_routes(), Route("/", home)]
 app = Starlette(routes=routes, lifespan=assets.lifespan)
 '''
 
-_TESTS = '''"""The page names its style sheet, and a browser may keep it for a year."""
+_TESTS = '''"""The page names the style sheet by its fingerprint, and that name answers."""
 
 import re
 
@@ -58,11 +58,11 @@ from starlette.testclient import TestClient
 from {name} import app
 
 
-def test_the_style_sheet_of_the_page_is_immutable() -> None:
+def test_the_page_names_its_style_sheet() -> None:
     with TestClient(app) as client:
-        found = re.search(r'href="([^"]+)"', client.get("/").text)
+        found = re.search(r'href="(.+-[0-9a-f]{{64}}\.css)"', client.get("/").text)
         assert found is not None
-        assert "immutable" in client.get(found[1]).headers["cache-control"]
+        assert client.get(found[1]).headers["content-type"] == "text/css; charset=utf-8"
 '''
 
 _SHEET = "body {{\n  font-family: system-ui, sans-serif;\n  color: teal;\n}}\n"
