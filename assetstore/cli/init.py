@@ -49,7 +49,7 @@ routes = [*assets.routes, *assets.status_routes(), Route("/", home)]
 app = Starlette(routes=routes, lifespan=assets.lifespan)
 '''
 
-_TESTS = '''"""The page names the style sheet by its fingerprint, and that name answers."""
+_TESTS = r'''"""The page names the style sheet by its fingerprint, and that name answers."""
 
 import re
 

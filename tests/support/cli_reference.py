@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
+from assetstore.cli import main
 from assetstore.cli.main import parser
 
 PAGE = Path(__file__).parents[2] / "docs/reference/cli.md"
 
 HEAD = """# Command line
 
-Exit codes: 0 done; 1 done, and the answer is no; 2 it could not be done, and one line on standard error says why;
-130 interrupted. Colours and a progress bar appear on a terminal alone; `NO_COLOR` switches colours off.
+Colours and a progress bar appear on a terminal alone; `NO_COLOR` switches colours off.
+
+| Exit code | Meaning |
+|---|---|
+{codes}
 """
 
 
 def page() -> str:
     """The page's text: each command with its help, 88 columns wide."""
     os.environ["COLUMNS"] = "90"
-    parts = [HEAD]
+    codes = re.findall(r"^(\d+) +(.+)$", main.__doc__ or "", re.M)
+    parts = [HEAD.format(codes="\n".join(f"| {code} | {meaning} |" for code, meaning in codes))]
     for name, command in commands().items():
         command.color = False  # type: ignore[attr-defined]  # from Python 3.14 on
         parts.append(f"## assetstore {name}\n\n```text\n{command.format_help().rstrip()}\n```\n")
