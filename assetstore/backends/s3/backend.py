@@ -139,7 +139,10 @@ class S3Backend:
                     raise SettingsError(wanted) from error
                 _log.info("%s is read by boto3 in threads: %s", self.label, error)
             else:
-                return S3Reader(self)
+                return S3Reader(self, self._threads())
+        return self._threads()
+
+    def _threads(self) -> Reader:
         # Not more threads than pooled connections: boto3 closes surplus connections after each use.
         return ThreadReader(self, max_threads=self.options.max_connections)
 
@@ -238,5 +241,5 @@ def open_url(url: str, storage_options: Mapping[str, Any]) -> S3Backend:
             f"root {url!r} names no access point; write s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/prefix"
         )
     backend = S3Backend(bucket, prefix, S3Options.parse(storage_options))
-    backend.client.get()
+    backend.client.check()
     return backend

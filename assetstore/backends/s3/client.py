@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
-from botocore import UNSIGNED
+from botocore import UNSIGNED, handlers
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.utils import is_valid_endpoint_url
 
 from assetstore.backends.s3.listing import EVENT, take_rows
 from assetstore.backends.s3.services import SERVICES, recognized
@@ -142,6 +145,8 @@ class Client:
         self.options = options
         self._lock = threading.Lock()
         self._made: tuple[boto3.Session, S3Client] | None = None
+        #: How many handlers botocore gave to every new client when ours was made; moto adds one.
+        self._handlers = 0
         self._renewed_at = -RENEWAL_PAUSE_SECONDS
 
     def get(self) -> S3Client:
@@ -151,6 +156,45 @@ class Client:
             SettingsError: the options name no region, profile or endpoint that exists.
         """
         return self._session_and_client()[1]
+
+    def check(self) -> None:
+        """Look over what would make every request fail, without a client, which takes a tenth of a second to make.
+
+        Raises:
+            SettingsError: there is no such profile, or the endpoint is no URL.
+        """
+        options = self.options
+        try:
+            if options.profile_name is not None:
+                boto3.Session(profile_name=options.profile_name)
+        except BotoCoreError as error:
+            raise SettingsError(f"the S3 client cannot be made: {error}; check storage_options and AWS_*") from error
+        endpoint = options.endpoint_url
+        if endpoint is not None and not (urlsplit(endpoint).netloc and is_valid_endpoint_url(endpoint)):
+            raise SettingsError(
+                f"the S3 client cannot be made: storage_options['endpoint_url'] is {endpoint!r}; "
+                "write it like https://s3.example.com"
+            )
+
+    @property
+    def is_made(self) -> bool:
+        """Whether :meth:`get` returns at once."""
+        return self._made is not None
+
+    def is_intercepted(self, bucket: str) -> bool:
+        """Whether requests to *bucket* are answered inside this process: by moto's ``mock_aws`` or botocore's ``Stubber``.
+
+        What is not sent by boto3 would go past those and to the real cloud. Takes 3 to 5 µs (measured); where a mock
+        is active, as long as it takes to answer one HEAD.
+        """
+        if self._made is not None and self._handlers != len(handlers.BUILTIN_HANDLERS):
+            self.close()  # moto was imported since: only clients made afterwards know it
+        client = self.get()
+        events: Any = client.meta.events
+        if "boto_stubber" in getattr(getattr(events, "_emitter", None), "_unique_id_handlers", ()):
+            return True
+        request = AWSRequest("HEAD", f"{client.meta.endpoint_url}/{bucket}").prepare()
+        return any(answer is not None for _, answer in events.emit("before-send.s3.HeadBucket", request=request))
 
     def renew(self, used: S3Client | None = None) -> bool:
         """Make a new client, so that credentials are looked up again; false if that was just done.
@@ -216,6 +260,7 @@ class Client:
 
     def _make(self) -> tuple[boto3.Session, S3Client]:
         options = self.options
+        self._handlers = len(handlers.BUILTIN_HANDLERS)
         try:
             session = boto3.Session(
                 aws_access_key_id=options.aws_access_key_id,
