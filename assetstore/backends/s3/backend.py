@@ -139,10 +139,11 @@ class S3Backend:
                     raise SettingsError(wanted) from error
                 _log.info("%s is read by boto3 in threads: %s", self.label, error)
             else:
-                return S3Reader(self, self._threads())
-        return self._threads()
+                return S3Reader(self, self.thread_reader())
+        return self.thread_reader()
 
-    def _threads(self) -> Reader:
+    def thread_reader(self) -> ThreadReader:
+        """Reads through boto3, in threads."""
         # Not more threads than pooled connections: boto3 closes surplus connections after each use.
         return ThreadReader(self, max_threads=self.options.max_connections)
 

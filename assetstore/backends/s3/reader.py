@@ -17,7 +17,7 @@ from anyio import to_thread
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.http.headers import stat_of
-from assetstore.backends.http.ranged import Body, Download, RangedFile, open_ranged, request_headers
+from assetstore.backends.http.ranged import Body, Download, open_ranged, request_headers
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.backends.s3.client import Place
 from assetstore.backends.s3.connection import FAULTS, S3Connections, S3Response

@@ -71,7 +71,7 @@ async def body(opened: AsyncOpenFile, start: int, stop: int) -> bytes:
 
 def test_a_small_body_that_came_is_at_hand_and_a_part_of_it_is_not(behind: tuple[S3Backend, FaultProxy]) -> None:
     async def scenario() -> None:
-        reader = S3Reader(behind[0])
+        reader = S3Reader(behind[0], behind[0].thread_reader())
         opened = await reader.open("a.bin", Span(100, 200))
         async with asyncio.timeout(10):
             assert opened.at_hand(100, 150) is None
@@ -104,7 +104,7 @@ def test_each_read_is_one_request(behind: tuple[S3Backend, FaultProxy]) -> None:
     backend, proxy = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         assert await read(reader) == BODY
         assert await read(reader, span=Span(5, 10)) == BODY[5:10]
         assert await read(reader, span=Span(-7)) == BODY[-7:]
@@ -119,7 +119,7 @@ def test_later_parts_are_pinned_to_the_version_whose_facts_were_told(behind: tup
     backend, proxy = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         opened = await reader.open("a.bin", Span(0, 10))
         await body(opened, 0, 10)
         await body(opened, 1000, 1010)
@@ -151,7 +151,7 @@ def test_each_fault_is_its_own(behind: tuple[S3Backend, FaultProxy], fault: Faul
     backend, proxy = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         proxy.use(fault)
         with pytest.raises(kind) as caught:
             await read(reader)
@@ -167,7 +167,7 @@ def test_refused_credentials_are_looked_up_afresh_once(behind: tuple[S3Backend, 
     backend, proxy = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         proxy.use(EXPIRED_TOKEN, times=1)
         assert await read(reader) == BODY
         await reader.aclose()
@@ -180,7 +180,7 @@ def test_a_bucket_that_moved_is_found_again(behind: tuple[S3Backend, FaultProxy]
     backend, proxy = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         proxy.use(ErrorAnswer(301, "PermanentRedirect"), times=1)
         assert await read(reader) == BODY
         await reader.aclose()
@@ -195,7 +195,7 @@ def test_an_object_replaced_between_two_parts_is_never_mixed(
     backend, proxy = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         opened = await reader.open("a.bin", Span(0, 10))
         await body(opened, 0, 10)
         moto_bucket.put({"pre/a.bin": b"x" * len(BODY)})
@@ -214,7 +214,7 @@ def test_an_object_replaced_in_mid_body_is_the_old_one_or_an_error(
     proxy.use(Meanwhile(lambda: moto_bucket.put({"pre/a.bin": b"x"}), after=1))
 
     async def scenario() -> bytes | None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         try:
             return await read(reader)
         except BackendError:
@@ -229,7 +229,7 @@ def test_a_reader_works_on_one_event_loop_after_another_and_leaves_nothing_open(
     behind: tuple[S3Backend, FaultProxy],
 ) -> None:
     backend, _ = behind
-    reader = S3Reader(backend)
+    reader = S3Reader(backend, backend.thread_reader())
     for _ in range(2):  # what the client keeps for itself
         asyncio.run(read(reader))
     gc.collect()
@@ -244,7 +244,7 @@ def test_a_reader_who_leaves_gives_the_connection_up(behind: tuple[S3Backend, Fa
     backend, _ = behind
 
     async def scenario() -> None:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         await read(reader)
         before = sockets()
         for _ in range(10):

@@ -49,7 +49,7 @@ def read(backend: S3Backend) -> bytes:
     """By aiohttp, over a presigned URL."""
 
     async def scenario() -> bytes:
-        reader = S3Reader(backend)
+        reader = S3Reader(backend, backend.thread_reader())
         try:
             file = await reader.open("a b+c.css")
             return b"".join([chunk async for chunk in file.chunks(0, file.stat.size)])
