@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from anyio import CancelScope, to_thread
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -25,7 +27,7 @@ from assetstore.http.sendfile import offload_of
 from assetstore.monitoring import Health, status_routes
 from assetstore.mounts import build as wiring
 from assetstore.mounts.mount import DELIVERY_BYTES, Mount, MountTable
-from assetstore.mounts.url_for import MissingAssets, Namer
+from assetstore.mounts.url_for import STRICT_SECONDS, MissingAssets, Namer
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice
 from assetstore.names.base import BackgroundResolver
 from assetstore.names.fingerprint import Fingerprinter
@@ -36,6 +38,11 @@ from assetstore.publish.targets import destinations
 from assetstore.settings import Settings
 from assetstore.templates.html import Markup
 from assetstore.templates.page import Page, Pages
+
+#: How long the start of an application waits for the names of remote mounts, in seconds.
+START_SECONDS = 1.0
+#: How long :meth:`AssetStore.lifespan` waits for the thread that prepares pages, in seconds.
+CLOSE_SECONDS = 5.0
 
 
 class AssetStore:
@@ -231,18 +238,59 @@ class AssetStore:
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:
-        """Pass as ``lifespan=`` to release connections at shutdown, and to have the import map whole from
-        the first page on. Not required.
+        """Pass as ``lifespan=`` to have names and the import map from the first page on, and to end every thread
+        and connection at shutdown. Not required.
+
+        The start waits up to :data:`START_SECONDS` for the names of remote mounts; a strict store
+        up to :data:`STRICT_SECONDS`.
         """
-        threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True).start()
-        for mount in self._mounts:
-            if isinstance(mount.resolver, BackgroundResolver):
-                mount.resolver.start()
+        await to_thread.run_sync(self._read_names, abandon_on_cancel=True)
+        prepare = threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True)
+        prepare.start()
         try:
             yield
         finally:
-            for mount in self._mounts:
-                await mount.reader.aclose()
+            with CancelScope(shield=True):
+                await self.aclose()
+                await to_thread.run_sync(prepare.join, CLOSE_SECONDS)
+
+    def _read_names(self) -> None:
+        """Wait for the first names of every remote mount, all at the same time."""
+        waiting = [mount.resolver for mount in self._mounts if isinstance(mount.resolver, BackgroundResolver)]
+        for resolver in waiting:
+            resolver.start()
+        deadline = time.monotonic() + (STRICT_SECONDS if self.settings.ASSETS_STRICT else START_SECONDS)
+        for resolver in waiting:
+            resolver.wait(max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """End every thread and connection of this store; using it again begins anew. Not for the event loop.
+
+        ``with AssetStore() as assets`` and the end of :meth:`lifespan` do so too.
+        """
+        self.pages.close()
+        self._dispatcher.close()
+        for mount in self._mounts:
+            mount.close()
+        self._forget_answers()
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from an event loop, with the connections that belong to that loop."""
+        for mount in self._mounts:
+            await mount.reader.aclose()
+        await to_thread.run_sync(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def health(self) -> Health:
         """Which mounts can answer, from what was last seen of their storage; asks no network.

@@ -87,6 +87,10 @@ class Variants:
         self._proofs = Siblings(backend, Digests() if digests is None else digests, resolver)
         self._proving = CapacityLimiter(MAX_PROVING)
 
+    def close(self) -> None:
+        """End the thread that compares siblings; the next use starts another."""
+        self._proofs.close()
+
     async def offer(self, stat: FileStat, logical: str) -> Offer:
         """In which codings the file can be had besides its plain bytes."""
         if stat.coding is not None:

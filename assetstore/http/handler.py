@@ -38,7 +38,7 @@ class AssetHandler:
         self._offload = None if offload is None else offload.for_mount(mount)
         self._policy = Policy.of_mount(mount)
         self._versions = versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
-        variants = Variants(
+        self._variants = variants = Variants(
             mount.backend, mount.reader, mount.resolver, mount.compress_bytes, versions.digests, mount.media_types
         )
         self._memory = Memory(0, plan_bytes=0) if memory is None else memory
@@ -48,6 +48,10 @@ class AssetHandler:
         self._complaints = Complaints(mount.backend.label)
         self._preflight = Answer(204, self._policy.preflight())
         self._wrong_method = plain(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
+
+    def close(self) -> None:
+        """End the thread that compares siblings; the next use starts another."""
+        self._variants.close()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         method = scope["method"]

@@ -120,7 +120,8 @@ class AssetDispatcher:
         self._memory = memory
         self._memory_bytes = memory_bytes
         self._offload = offload
-        self._handlers: dict[Mount, ASGIApp] = {}
+        self._handlers: dict[Mount, AssetHandler] = {}
+        self._applications: dict[Mount, ASGIApp] = {}
         #: Caches of mounts whose cached responses are not what is sent.
         self._own_memories: list[Memory] = []
 
@@ -135,10 +136,15 @@ class AssetDispatcher:
 
     def handler(self, mount: Mount) -> ASGIApp:
         """The ASGI application of *mount*, which gets the path as ``scope["path_params"]["file"]``."""
-        handler = self._handlers.get(mount)
-        if handler is None:
-            handler = self._handlers[mount] = self._made(mount)
-        return handler
+        application = self._applications.get(mount)
+        if application is None:
+            application = self._applications[mount] = self._made(mount)
+        return application
+
+    def close(self) -> None:
+        """End every thread of the handlers; the next request starts others."""
+        for handler in self._handlers.values():
+            handler.close()
 
     def _made(self, mount: Mount) -> ASGIApp:
         memory = self._memory
@@ -147,7 +153,8 @@ class AssetDispatcher:
             memory = Memory(self._memory_bytes)
             memory.start_over(by_host=self._memory.by_host)
             self._own_memories.append(memory)
-        handler = from_memory(memory, AssetHandler(mount, self._offload, memory))
+        own = self._handlers[mount] = AssetHandler(mount, self._offload, memory)
+        handler = from_memory(memory, own)
         if mount.delivery != "stream" and isinstance(mount.backend, Presigns):
             handler = Delivery(mount, mount.backend, handler)
         if mount.html or mount.fallback is not None:

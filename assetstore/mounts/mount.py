@@ -14,7 +14,7 @@ from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.assets.selection import DEFAULT as DEFAULT_SELECTION
 from assetstore.assets.selection import Selection
 from assetstore.backends.base import Backend
-from assetstore.backends.reader import Reader
+from assetstore.backends.reader import Closing, Reader
 from assetstore.backends.remote import Remote
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.mounts.urls import NO_HOST, Hosts, MountUrl
@@ -101,6 +101,16 @@ class Mount:
     def allows(self, path: str) -> bool:
         """Whether logical *path* may be served and published: by its extension, and by its name."""
         return (not self.allowed_ext or paths.extension(path) in self.allowed_ext) and self.selection.allows(path)
+
+    def close(self) -> None:
+        """End every thread and connection of this mount; the next use begins anew. Not for the event loop."""
+        self.resolver.close()
+        if self.remote is not None:
+            self.remote.reader.forget()
+        if self.fingerprinter is not None:
+            self.fingerprinter.close()
+        if isinstance(self.backend, Closing):
+            self.backend.close()
 
 
 def allowed_extensions(given: object) -> frozenset[str]:

@@ -14,11 +14,14 @@ from assetstore.errors import AssetNotFound, BackendError
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.urls import NO_HOST
 from assetstore.names.base import Asset, BackgroundResolver
+from assetstore.util.background import on_event_loop
 
 _log = logging.getLogger("assetstore")
 
 #: How many names are compared, so that one typo cannot make a page wait for a large tree.
 COMPARED = 500
+#: How long a strict ``url_for`` waits for the names of a remote mount, in seconds.
+STRICT_SECONDS = 10.0
 #: How many missing names are remembered as said.
 MAX_WARNINGS = 1_000
 
@@ -27,7 +30,7 @@ class MissingAssets:
     """Says that an asset is missing: an error where the store is strict, else one warning each."""
 
     def __init__(self, strict: bool) -> None:
-        self._strict = strict
+        self.strict = strict
         self._said: set[tuple[str, str]] = set()
 
     def report(self, mount: Mount, path: str) -> None:
@@ -39,10 +42,10 @@ class MissingAssets:
         if isinstance(mount.resolver, BackgroundResolver) and not mount.resolver.knows(path):
             return  # not known yet is not missing
         key = (mount.label, path)
-        if not self._strict and key in self._said:
+        if not self.strict and key in self._said:
             return
         error = AssetNotFound(path, f"mount {mount.label} ({mount.backend.label})", _hint(mount, path))
-        if self._strict:
+        if self.strict:
             raise error
         if len(self._said) < MAX_WARNINGS:
             self._said.add(key)
@@ -116,6 +119,8 @@ class Namer:
             return named.url
         mount = self.mounts.named(name)
         asset = mount.resolver.find(_clean(file, mount.hidden))
+        if asset is None and self._missing.strict:
+            asset = self._wait_for(mount, file)
         if asset is None or not mount.allows(file):
             self._missing.report(mount, file)
             asset = Asset(file)
@@ -124,6 +129,14 @@ class Namer:
         if same_origin:
             return mount.url.join_origin(asset.url_path, root_path)
         return mount.hosts.of(file, request) + mount.url.join(asset.url_path, root_path)
+
+    def _wait_for(self, mount: Mount, file: str) -> Asset | None:
+        """What *mount* has under that name, once its names are read: a strict store may wait, but for an event loop."""
+        resolver = mount.resolver
+        if not isinstance(resolver, BackgroundResolver) or resolver.knows(file) or on_event_loop():
+            return None
+        resolver.wait(STRICT_SECONDS, file)
+        return resolver.find(file)
 
     def _remember(self, name: str, file: str, named: _Named) -> str:
         if len(self._named) >= MAX_URLS:

@@ -95,6 +95,12 @@ class BackgroundResolver(Protocol):
     def knows(self, path: str) -> bool:
         """Whether ``find`` knows: before that, ``None`` does not mean missing."""
 
+    def wait(self, seconds: float, path: str | None = None) -> bool:
+        """Wait up to *seconds* until the names are read, or that of *path*; whether they are. Not for the event loop.
+
+        It ends early where storage fails.
+        """
+
     def refresh(self) -> None:
         """Read the names again.
 

@@ -6,11 +6,12 @@ For storage that has no listing, as HTTP has none, or too large a one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from random import SystemRandom
 
 from assetstore.backends.base import Backend
-from assetstore.errors import AssetNotFound
+from assetstore.errors import AssetNotFound, BackendError
 from assetstore.names.base import Asset, Stored
 from assetstore.names.fingerprint import Fingerprint, fingerprint_of
 from assetstore.util.background import DeferredCache
@@ -70,6 +71,14 @@ class LazyResolver:
         """Whether :meth:`find` knows: before that, ``None`` does not mean missing."""
         return self._found.known(path) is not None
 
+    def wait(self, seconds: float, path: str | None = None) -> bool:
+        """Look *path* up now, if it is not known; without one there is nothing to wait for. Not for the event loop."""
+        if path is None or self.knows(path):
+            return True
+        with suppress(BackendError):
+            self.look_up(path)
+        return self.knows(path)
+
     def start(self) -> None:
         """There is nothing to look up before a name is used."""
 
@@ -87,8 +96,9 @@ class LazyResolver:
         return None if found is None else found.asset
 
     def close(self) -> None:
-        """End the threads that look up and hash."""
+        """End the threads that look up and hash; known names are looked up again at their next use."""
         self._found.close()
+        self._found.expire()
         if self._fingerprint is not None:
             self._fingerprint.close()
 

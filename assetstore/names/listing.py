@@ -7,6 +7,7 @@ every *refresh_seconds*, and names are answered from what it has found.
 from __future__ import annotations
 
 import threading
+import time
 from array import array
 from collections.abc import Iterable, Iterator
 
@@ -146,6 +147,8 @@ def _md5(validator: str | None) -> bytes | None:
 
 #: How many names are kept ready, beside the listing.
 MAX_ASSETS = 20_000
+#: How often a wait for the first listing looks whether it has failed, in seconds.
+WAIT_STEP_SECONDS = 0.05
 
 
 class IndexResolver:
@@ -157,7 +160,10 @@ class IndexResolver:
         fingerprint: Fingerprint | None,
         *,
         refresh_seconds: float = 60.0,
+        wait_seconds: float = 0.0,
     ) -> None:
+        #: The least that :meth:`wait` waits.
+        self.wait_seconds = wait_seconds
         self._backend = backend
         self._fingerprint = fingerprint
         self._table = Table()
@@ -194,8 +200,10 @@ class IndexResolver:
         return None
 
     def close(self) -> None:
-        """End the threads that list and hash."""
+        """End the threads that list and hash, and forget the names: the next use lists anew."""
         self._refreshing.close()
+        self._full.clear()
+        self._table, self._assets = Table(), {}
         if self._fingerprint is not None:
             self._fingerprint.close()
 
@@ -207,10 +215,17 @@ class IndexResolver:
         """Begin listing, if that has not begun."""
         self._refreshing.start()
 
-    def wait_until_full(self, seconds: float) -> bool:
-        """Wait for the first listing, at most so long; whether it is whole. Not for the event loop."""
+    def wait(self, seconds: float, path: str | None = None) -> bool:
+        """Wait for the first listing, up to *seconds*; whether it is whole. Not for the event loop."""
         self._refreshing.start()
-        return self._full.wait(seconds)
+        began = time.monotonic()
+        deadline = began + max(seconds, self.wait_seconds)
+        while not self._full.wait(min(WAIT_STEP_SECONDS, max(0.0, deadline - time.monotonic()))):
+            last = self.contact
+            failed = last is not None and last.fault is not None and last.at >= began
+            if failed or time.monotonic() >= deadline:
+                return self._full.is_set()
+        return True
 
     def refresh(self) -> None:
         """List now, and return when the new names are there. Crosses the network.

@@ -72,6 +72,10 @@ class FollowedResolver(ManifestResolver):
         """A manifest is whole, or is none."""
         return True
 
+    def wait(self, seconds: float, path: str | None = None) -> bool:
+        """A manifest is whole from the start."""
+        return True
+
     def refresh(self) -> None:
         """Read the manifest if it is another one.
 

@@ -114,6 +114,12 @@ class ImportMaps:
         )
         self._logged: set[str] = set()
 
+    def close(self) -> None:
+        """End the threads; the next use starts others."""
+        self._maps.close()
+        self._listings.close()
+        self._graph.close()
+
     def get(self, request: object | None = None) -> ResolvedImportMap:
         """The map for the page of *request*. On an event loop it is at most a second old, or the first one, which
         is without most of a large graph until that is read.

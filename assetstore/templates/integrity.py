@@ -67,6 +67,10 @@ class Integrity:
             return asset.integrity if asset.fingerprint is not None else None
         return self._digests.get(_AssetVersion(asset.stat, asset.fingerprint, backend))
 
+    def close(self) -> None:
+        """End the thread; the next use starts another."""
+        self._digests.close()
+
     def settle(self) -> None:
         """Wait until every digest that was requested is computed."""
         self._digests.settle()

@@ -40,6 +40,10 @@ class PageNames:
         self._integrity = integrity
         self._book = Integrity()
 
+    def close(self) -> None:
+        """End the thread; the next use starts another."""
+        self._book.close()
+
     def mount(self, name: str | None) -> Mount:
         """The mount called *name*, or the default one.
 

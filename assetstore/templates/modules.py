@@ -76,6 +76,10 @@ class ModuleGraph:
         self._scans: DeferredCache[_ModuleVersion, tuple[Reference, ...]] = DeferredCache(_scan)
         self._logged: set[str] = set()
 
+    def close(self) -> None:
+        """End the thread; the next use starts another."""
+        self._scans.close()
+
     def references(self, module: Module) -> tuple[Reference, ...] | None:
         """What *module* refers to, in order; ``None`` where that is not known: missing, unread, or too large."""
         asset = module.asset

@@ -245,6 +245,12 @@ class Pages:
         """
         return self._versions.get("") or self._sum_of_names(INLINE_SECONDS) or ""
 
+    def close(self) -> None:
+        """End every thread; the next page starts others."""
+        self._maps.close()
+        self._versions.close()
+        self._names.close()
+
     def settle(self) -> None:
         """Compute whatever pages would otherwise do without on an event loop; for start-up, in a thread.
 

@@ -39,7 +39,7 @@ CLOSE_SECONDS = 5.0
 
 
 def on_event_loop() -> bool:
-    """Whether the caller runs on an event loop, which must not be blocked."""
+    """Whether the caller runs on an event loop of asyncio, which must not be blocked."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

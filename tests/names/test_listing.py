@@ -25,7 +25,7 @@ def remote() -> RemoteFiles:
 
 def test_names_come_from_one_listing_and_never_from_the_caller_s_thread(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint())
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     asset = resolver.find("a")
     assert asset is not None
     assert asset.stat == remote.facts("a")
@@ -45,16 +45,16 @@ def test_the_first_question_does_not_wait_and_knows_that_it_does_not_know(remote
     assert eventually(lambda: resolver.find("b")), "usable before it is full"
     assert resolver.find("c") is None
     assert not resolver.knows("c")
-    assert not resolver.wait_until_full(0.01)
+    assert not resolver.wait(0.01)
     remote.gate.set()
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     assert resolver.knows("c")
     assert resolver.find("c") is not None
 
 
 def test_what_is_published_is_seen_within_the_refresh_time(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint(), refresh_seconds=0.05)
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     before = resolver.find("a")
     remote.files = {"a": b"newer", "z": b"new"}
     assert eventually(lambda: resolver.find("z"))
@@ -64,7 +64,7 @@ def test_what_is_published_is_seen_within_the_refresh_time(remote: RemoteFiles) 
 
 def test_a_refresh_shows_new_names_at_once(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint())
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     remote.files["new"] = b"new"
     resolver.refresh()
     assert resolver.find("new") is not None
@@ -83,7 +83,7 @@ def test_two_listings_never_run_at_once(remote: RemoteFiles) -> None:
 
 def test_names_stay_while_the_storage_is_down_and_heal_afterwards(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, MtimeFingerprint(), refresh_seconds=0.02)
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     remote.down = True
     with pytest.raises(BackendUnavailable):
         resolver.refresh()
@@ -99,12 +99,12 @@ def test_a_bucket_that_is_down_at_start_is_listed_once_it_is_up(remote: RemoteFi
     assert resolver.find("a") is None
     assert not resolver.knows("a")
     remote.down = False
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
 
 
 def test_content_fingerprints_are_made_in_the_background(remote: RemoteFiles) -> None:
     resolver = IndexResolver(remote, ContentFingerprint())
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     plain = resolver.find("a")
     assert plain is not None
     assert eventually(lambda: (found := resolver.find("a")) and found.fingerprint)
@@ -119,14 +119,14 @@ def test_a_listing_out_of_order_is_put_in_order() -> None:
             yield from map(self.facts, sorted(self.files, reverse=True))
 
     resolver = IndexResolver(Unsorted(a=b"1", b=b"2", c=b"3"), None)
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     assert [resolver.find(path) is not None for path in "abc"] == [True] * 3
 
 
 def test_an_index_that_is_dropped_leaves_no_thread(remote: RemoteFiles) -> None:
     before = set(threading.enumerate())  # a store of another test may not be collected yet
     resolver = IndexResolver(remote, ContentFingerprint())
-    assert resolver.wait_until_full(5)
+    assert resolver.wait(5)
     resolver.find("a")
     del resolver
     gc.collect()

@@ -62,4 +62,4 @@ def remote(
     metadata_cache = MetadataCache(cache, immutable, clock=clock)
     blocks = Blocks(guarded, cache, limits, timeouts, disk)
     metadata = Metadata(guarded, metadata_cache, blocks, disk, cache, limits, counters)
-    return Remote(CachedReader(guarded, metadata_cache, metadata, blocks, disk, counters), guarded, counters)
+    return Remote(CachedReader(guarded, reader, metadata_cache, metadata, blocks, disk, counters), guarded, counters)

@@ -18,15 +18,28 @@ from assetstore.backends.remote.disk import NoDisk
 from assetstore.backends.remote.metadata import Metadata
 from assetstore.backends.remote.metadata_cache import HIT, MetadataCache
 from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
+from assetstore.util.background import on_event_loop
 
 
 class CachedReader:
-    """Cache in front of *inner*."""
+    """Cache in front of *inner*.
+
+    Guard and cache share requests between the tasks of asyncio. On another event loop (trio) *bare*, the reader of the
+    storage itself, is used without them.
+    """
 
     def __init__(
-        self, inner: Reader, cache: MetadataCache, metadata: Metadata, blocks: Blocks, disk: NoDisk, counters: Counters
+        self,
+        inner: Reader,
+        bare: Reader,
+        cache: MetadataCache,
+        metadata: Metadata,
+        blocks: Blocks,
+        disk: NoDisk,
+        counters: Counters,
     ) -> None:
         self._inner = inner
+        self._bare = bare
         self._cache = cache
         self._metadata = metadata
         self._blocks = blocks
@@ -34,10 +47,14 @@ class CachedReader:
         self._counters = counters
 
     async def stat(self, path: str) -> FileStat:
+        if not on_event_loop():
+            return await self._bare.stat(path)
         return self._counted(await self._metadata.current(path, None), HIT)
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         """As :meth:`Backend.open`; a version that is cached is opened even if it is no longer current."""
+        if not on_event_loop():
+            return await self._bare.open(path, span, validator=validator)
         stat = None if validator is None else self.held(path, validator)
         if stat is None:
             stat = await self._metadata.current(path, span)
@@ -62,6 +79,9 @@ class CachedReader:
 
     async def aclose(self) -> None:
         """End what is running; the cache stays."""
+        if not on_event_loop():
+            await self._bare.aclose()
+            return
         await self._metadata.aclose()
         await self._blocks.aclose()
         await self._disk.aclose()
