@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from asgi.tree import DATA, STYLE, plant, put
+from asgi.tree import DATA, MODIFIED_NS, STYLE, plant, put
 from asgi.wire import connect, exchange, parse, request_of, until
 from servers.processes import ASGI_SERVERS, Process, ProcessStarter
 
@@ -230,22 +230,35 @@ def big(served: Served) -> Iterator[Path]:
     file.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("change", ["grown", "replaced", "deleted"])
-def test_a_file_that_changes_while_it_is_sent_arrives_whole_and_not_a_byte_more(
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+def test_a_file_that_goes_while_it_is_sent_arrives_whole_and_not_a_byte_more(
     served: Served, big: Path, change: str
 ) -> None:
     wire, first = begin(served.port, b"/assets/big.bin")
     fill_buffers()
-    if change == "grown":
-        with big.open("ab") as file:
-            file.write(b"b" * 1_000_000)
-    elif change == "replaced":
+    if change == "replaced":
         put(served.root, "new.bin", pattern(b"b")).replace(big)
     else:
         big.unlink()
     reply = parse(finish(wire, first))
     assert (reply.status, reply.length, len(reply.body)) == (200, BIG, BIG)
     assert reply.body == pattern(b"a")
+
+
+@pytest.mark.parametrize("change", ["grown", "written over", "written over and its time set back"])
+def test_a_file_that_is_written_to_while_it_is_sent_breaks_the_connection(
+    served: Served, big: Path, change: str
+) -> None:
+    """What arrives whole is one state of the file."""
+    wire, first = begin(served.port, b"/assets/big.bin")
+    fill_buffers()
+    with big.open("ab" if change == "grown" else "r+b") as file:
+        file.write(b"b" * 1_000_000)
+    if change == "written over and its time set back":
+        os.utime(big, ns=(MODIFIED_NS, MODIFIED_NS))
+    reply = parse(finish(wire, first))
+    assert (reply.status, reply.length) == (200, BIG)
+    assert len(reply.body) < BIG, "the client can tell that something is missing"
 
 
 def test_a_file_that_shrinks_while_it_is_sent_breaks_the_connection_and_is_never_padded(

@@ -56,8 +56,8 @@ class LocalBackend:
         return _stat_of(path, self._root.stat(path))
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> LocalFile:
-        descriptor, facts, real = self._root.open(path)
-        opened = LocalFile(_stat_of(path, facts), descriptor, real)
+        descriptor, facts = self._root.open(path)
+        opened = LocalFile(_stat_of(path, facts), descriptor, self._root)
         if validator is not None:  # a directory has no validators, so this one is of another backend
             opened.close()
             raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
@@ -169,13 +169,27 @@ class LocalBackend:
 class LocalFile:
     """One opened file; an :class:`OpenFile` that also knows its descriptor and its real path."""
 
-    __slots__ = ("_descriptor", "real_path", "stat")
+    __slots__ = ("_descriptor", "_root", "stat")
 
-    def __init__(self, stat: FileStat, descriptor: int, real_path: str) -> None:
+    def __init__(self, stat: FileStat, descriptor: int, root: LocalRoot) -> None:
         self.stat = stat
-        #: Where the bytes really are, for servers that send files by themselves.
-        self.real_path = real_path
         self._descriptor = descriptor
+        self._root = root
+
+    @property
+    def real_path(self) -> str | None:
+        """A path without links that leads to the very file that is open, for servers that send files by themselves."""
+        return self._root.real_path(self.stat.path, self._descriptor)
+
+    def check(self) -> None:
+        """Raise :class:`VersionChanged` if the file was written to since it was opened."""
+        facts = os.fstat(self._descriptor)
+        if signature_of(facts) == self.stat.signature:
+            return
+        # A file that was replaced or deleted has another change time, and the bytes that it had.
+        written = (facts.st_size, facts.st_mtime_ns) != (self.stat.size, self.stat.mtime_ns)
+        if written or facts.st_nlink > 0:
+            raise VersionChanged(f"{self.stat.path!r} was written to while it was read", path=self.stat.path)
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         while start < stop:
@@ -187,8 +201,10 @@ class LocalFile:
                 raise BodyTruncated(
                     f"{self.stat.path!r} shrank to {start} bytes while it was read", path=self.stat.path
                 )
-            yield chunk
             start += len(chunk)
+            if start >= stop:  # what was read is of the version that was opened, or the last piece is not given
+                self.check()
+            yield chunk
 
     def fileno(self) -> int:
         return self._descriptor

@@ -20,6 +20,7 @@ from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
 from assetstore.backends.reader import MAX_THREADS, AsyncOpenFile, Mark, Reader, ThreadReader
+from assetstore.errors import AssetStoreError, VersionChanged
 
 #: For how long a file is held open, in seconds.
 HELD_SECONDS = 1.0
@@ -125,8 +126,15 @@ _NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 class DescriptorFile(OpenFile, Protocol):
     """An opened file of this machine."""
 
+    @property
+    def real_path(self) -> str | None:
+        """A path without links that leads to it; ``None`` if none does."""
+
     def fileno(self) -> int:
         """Its descriptor; negative once it is closed."""
+
+    def check(self) -> None:
+        """Raise :class:`VersionChanged` if anything about the file changed since it was opened."""
 
 
 class LocalFiles(Backend, Protocol):
@@ -169,7 +177,14 @@ class LocalReader:
         return self._mark(path)
 
     def path_of(self, path: str, mark: Mark) -> str | None:
-        return os.path.join(self._backend.label, path) if self._mark(path) == mark else None
+        try:
+            opened = self._backend.open(path)
+        except AssetStoreError:
+            return None
+        try:
+            return opened.real_path if opened.stat.signature == mark else None
+        finally:
+            opened.close()
 
     def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
         held = self._held.get(path)
@@ -215,26 +230,25 @@ class _LocalOpenFile:
     @property
     def real_path(self) -> str | None:
         """Where the bytes are on this machine's disk, if they are."""
-        return getattr(self._opened, "real_path", None)
+        return self._opened.real_path
 
     def path_to_it(self) -> str | None:
         """As :meth:`FileOnDisk.path_to_it`."""
-        path = self.real_path
-        if path is None:
-            return None
         try:
-            there, here = os.stat(path), os.fstat(self._opened.fileno())
-        except OSError:
+            self._opened.check()
+        except (VersionChanged, OSError):
             return None
-        return path if os.path.samestat(there, here) and there.st_size == self.stat.size else None
+        return self._opened.real_path
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         while start < stop:
             piece = self._read_cached(self._opened.fileno(), start, min(stop, start + PIECE_BYTES))
             if not piece:  # not in memory, or at the end of a file that became shorter
                 piece = await to_thread.run_sync(self._wait, start, stop, limiter=self._limiter)
-            yield piece
             start += len(piece)
+            if start >= stop:  # what was read is of the version that was opened, or the last piece is not given
+                self._opened.check()
+            yield piece
 
     def _wait(self, start: int, stop: int) -> bytes:
         return next(iter(self._opened.chunks(start, min(stop, start + PIECE_BYTES))))

@@ -1,16 +1,19 @@
-"""This module owns how a file beneath a directory is opened so that nothing outside it ever is.
+"""Opening a file beneath a directory so that nothing outside it ever is.
 
-Checking a path and then opening it leaves a gap in which a link can be swapped. So the file is
-opened first, and the *descriptor* is asked where it really is: on Linux the kernel answers through
-``/proc/self/fd`` for little more than the price of the open. Where the kernel has no such answer,
-the resolved path is opened again component by component, following no link at all.
+Checking a path and then opening it leaves a gap in which a link can be swapped. On Linux the kernel
+resolves the path and refuses what leaves the directory (``openat2(2)``, ``RESOLVE_BENEATH``, since
+Linux 5.6). It refuses absolute links too; those, and all links where the kernel has no such call, are
+resolved first, and the result is opened component by component, following no link at all.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import platform
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from operator import attrgetter
 
@@ -35,7 +38,55 @@ _QUIET = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, 
 # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
 _READ = os.O_RDONLY | _QUIET | getattr(os, "O_NONBLOCK", 0)
 # O_PATH finds a file without touching it: no read permission needed, no device woken.
-_LOOK = getattr(os, "O_PATH", 0) | _QUIET if hasattr(os, "O_PATH") else _READ
+# openat2 takes no other flag with it than these.
+_LOOK = os.O_PATH | os.O_CLOEXEC if hasattr(os, "O_PATH") else _READ
+
+# A directory to open files beneath; it need not be readable.
+_FOLDER = (_LOOK if hasattr(os, "O_PATH") else os.O_RDONLY | _QUIET) | _O_DIRECTORY
+# How often a path is resolved again while its folders are renamed.
+_TRIES = 4
+
+# linux/openat2.h: the same number on every architecture but Alpha.
+_OPENAT2_NUMBER, _RESOLVE_BENEATH = 437, 0x08
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def _find_openat2() -> Callable[..., int] | None:
+    """The system call, where there is one and a sandbox lets it through."""
+    if platform.system() != "Linux" or platform.machine() == "alpha":
+        return None
+    call: Callable[..., int] = ctypes.CDLL(None, use_errno=True).syscall
+    how = _OpenHow(_FOLDER, 0, _RESOLVE_BENEATH)
+    with suppress(OSError):
+        root = os.open(os.sep, _FOLDER)
+        try:
+            descriptor = call(_OPENAT2_NUMBER, root, b".", ctypes.byref(how), ctypes.sizeof(how))
+            if descriptor >= 0:
+                os.close(descriptor)
+                return call
+        finally:
+            os.close(root)
+    return None
+
+
+_OPENAT2 = _find_openat2()
+
+
+def _openat2(folder: int, path: str, flags: int) -> int:
+    how = _OpenHow(flags, 0, _RESOLVE_BENEATH)
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise ValueError("embedded null byte")
+    assert _OPENAT2 is not None
+    descriptor = _OPENAT2(_OPENAT2_NUMBER, folder, name, ctypes.byref(how), ctypes.sizeof(how))
+    if descriptor < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return descriptor
+
 
 _MISSING = {
     errno.ENOENT,
@@ -74,10 +125,10 @@ class LocalRoot:
         self._real = ""
         self._prefix = ""
         self._resolve()
-        self._open = self._open_and_ask if _kernel_tells_where() else self._open_by_components
+        self._open = self._open_by_components if _OPENAT2 is None else self._open_beneath
 
-    def open(self, path: str) -> tuple[int, os.stat_result, str]:
-        """A descriptor for reading the regular file *path*, its facts, and where it really is.
+    def open(self, path: str) -> tuple[int, os.stat_result]:
+        """A descriptor for reading the regular file *path*, and its facts.
 
         Raises:
             AssetNotFound, BackendForbidden, BackendUnavailable
@@ -86,7 +137,7 @@ class LocalRoot:
 
     def stat(self, path: str) -> os.stat_result:
         """The facts of the regular file *path*; raises as :meth:`open`."""
-        descriptor, facts, _ = self._opened(path, _LOOK)
+        descriptor, facts = self._opened(path, _LOOK)
         os.close(descriptor)
         return facts
 
@@ -112,13 +163,9 @@ class LocalRoot:
             return hash(self.mark(path))
 
     def open_marked(self, path: str, mark: Mark) -> int | None:
-        """A descriptor of the very file that was marked; ``None`` if *path* leads to another by now.
-
-        The mark names the file itself, whatever leads to it: one that was found inside the directory
-        need not be asked again where it is.
-        """
+        """A descriptor of the very file that was marked; ``None`` if *path* leads to another by now, or outside."""
         try:
-            descriptor = os.open(f"{self.directory}/{path}", _READ)
+            descriptor = self._open(path, _READ)
         except (OSError, ValueError):
             return None
         facts = os.fstat(descriptor)
@@ -144,13 +191,25 @@ class LocalRoot:
         """Whether *real*, a path without links, lies beneath the directory."""
         return real.startswith(self._prefix)
 
-    def _opened(self, path: str, flags: int) -> tuple[int, os.stat_result, str]:
+    def real_path(self, path: str, descriptor: int) -> str | None:
+        """A path without links that leads to the file *path* which is open as *descriptor*; ``None`` if none does."""
+        try:
+            real = os.readlink(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            real = os.path.realpath(os.path.join(self.directory, path))
+        try:
+            there, here = os.stat(real, follow_symlinks=False), os.fstat(descriptor)
+        except (OSError, ValueError):
+            return None
+        return real if os.path.samestat(there, here) else None
+
+    def _opened(self, path: str, flags: int) -> tuple[int, os.stat_result]:
         try:
             paths.clean(path, hidden=True)
         except UnsafePath:
             raise AssetNotFound(path, self.directory) from None
         try:
-            descriptor, real = self._open(path, flags)
+            descriptor = self._open(path, flags)
         except OSError as error:
             raise translate(error, path, self.directory) from error
         except ValueError:  # a name the system cannot spell
@@ -159,37 +218,39 @@ class LocalRoot:
         if not stat.S_ISREG(facts.st_mode):
             os.close(descriptor)
             raise AssetNotFound(path, self.directory)
-        return descriptor, facts, real
+        return descriptor, facts
 
-    def _open_and_ask(self, path: str, flags: int) -> tuple[int, str]:
-        descriptor = os.open(f"{self.directory}/{path}", flags)
+    def _open_beneath(self, path: str, flags: int) -> int:
+        """Open *path* with the kernel's help. The directory is opened anew each time: it may be a link that moves."""
+        here = os.open(self.directory, _FOLDER)
         try:
-            real = os.readlink(f"/proc/self/fd/{descriptor}")
-            if not self.holds(real):
-                # The directory may itself be a link that a deploy has just moved.
-                self._resolve()
-                if not self.holds(real):
-                    raise FileNotFoundError(errno.ENOENT, "outside the root", path)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor, real
+            for _ in range(_TRIES):
+                try:
+                    return _openat2(here, path, flags)
+                except OSError as error:
+                    if error.errno == errno.EXDEV:  # it leads outside, or an absolute link is on its way
+                        break
+                    if error.errno != errno.EAGAIN:  # something was renamed while the kernel resolved ".."
+                        raise
+        finally:
+            os.close(here)
+        return self._open_by_components(path, flags)
 
-    def _open_by_components(self, path: str, flags: int) -> tuple[int, str]:
+    def _open_by_components(self, path: str, flags: int) -> int:
         self._resolve()
         real = os.path.realpath(os.path.join(self._real, *path.split("/")), strict=True)
         if not self.holds(real):
             raise FileNotFoundError(errno.ENOENT, "outside the root", path)
         if os.open not in os.supports_dir_fd:  # Windows: links need a privilege there
-            return os.open(real, flags), real
+            return os.open(real, flags)
         *folders, name = os.path.relpath(real, self._real).split(os.sep)
-        here = os.open(self._real, os.O_RDONLY | _QUIET | _O_DIRECTORY)
+        here = os.open(self._real, _FOLDER)
         try:
             for folder in folders:
-                deeper = os.open(folder, os.O_RDONLY | _QUIET | _O_DIRECTORY | _O_NOFOLLOW, dir_fd=here)
+                deeper = os.open(folder, _FOLDER | _O_NOFOLLOW, dir_fd=here)
                 os.close(here)
                 here = deeper
-            return os.open(name, flags | _O_NOFOLLOW, dir_fd=here), real
+            return os.open(name, flags | _O_NOFOLLOW, dir_fd=here)
         finally:
             os.close(here)
 
@@ -201,16 +262,6 @@ class LocalRoot:
 def signature_of(facts: os.stat_result) -> FileSignature:
     """The signature of the file that *facts* are of."""
     return FileSignature(*_facts_of(facts))
-
-
-def _kernel_tells_where() -> bool:
-    with suppress(OSError):
-        descriptor = os.open(os.sep, os.O_RDONLY | _QUIET)
-        try:
-            return os.readlink(f"/proc/self/fd/{descriptor}") == os.sep
-        finally:
-            os.close(descriptor)
-    return False
 
 
 def require_directory(directory: str, *, must_exist: bool) -> None:

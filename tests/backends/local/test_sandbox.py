@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from assetstore.backends.local import sandbox
 from assetstore.backends.local.sandbox import LocalRoot
 from assetstore.errors import AssetNotFound
 
@@ -20,8 +22,41 @@ def by_kernel(directory: Path) -> LocalRoot:
 
 def by_components(directory: Path) -> LocalRoot:
     root = LocalRoot(str(directory))
-    root._open = root._open_by_components  # type: ignore[method-assign]
+    root._open = root._open_by_components
     return root
+
+
+def test_the_kernel_opens_where_it_can() -> None:
+    ours = tuple(map(int, platform.release().split(".")[:2])) if platform.system() == "Linux" else (0, 0)
+    assert sandbox._OPENAT2 is not None or ours < (5, 6)
+
+
+@pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
+def test_a_link_inside_may_be_absolute_and_the_root_itself_a_link_that_moves(tree: Path, absolute: bool) -> None:
+    target = tree / "root" / "inside" / "x.txt"
+    (tree / "root" / "link.txt").symlink_to(target if absolute else "inside/x.txt")
+    (tree / "root" / "up").symlink_to("inside/../inside")
+    (tree / "current").symlink_to(tree / "root")
+    root = LocalRoot(str(tree / "current"))
+    for path in ("link.txt", "up/x.txt"):
+        descriptor, _ = root.open(path)
+        assert (os.read(descriptor, 9), root.real_path(path, descriptor)) == (b"good", str(target))
+        os.close(descriptor)
+    (tree / "next").symlink_to(tree / "outside")
+    os.replace(tree / "next", tree / "current")
+    descriptor, _ = root.open("x.txt")
+    assert os.read(descriptor, 9) == b"evil"  # which is inside by now
+    os.close(descriptor)
+
+
+def test_a_path_that_leads_to_another_file_by_now_is_none(tree: Path) -> None:
+    root = LocalRoot(str(tree / "root"))
+    descriptor, _ = root.open("inside/x.txt")
+    (tree / "root" / "inside" / "x.txt").unlink()
+    assert root.real_path("inside/x.txt", descriptor) is None
+    (tree / "root" / "inside" / "x.txt").write_text("newer")
+    assert root.real_path("inside/x.txt", descriptor) is None
+    os.close(descriptor)
 
 
 WAYS = pytest.mark.parametrize("way", [by_kernel, by_components])
@@ -41,9 +76,9 @@ def test_both_ways_agree_on_what_is_inside(tree: Path, way: Callable[[Path], Loc
     (tree / "root" / "alias").symlink_to("inside")
     (tree / "root" / "escape").symlink_to("../outside")
     (tree / "root" / "loop").symlink_to("loop")
-    descriptor, facts, real = root.open("alias/x.txt")
+    descriptor, facts = root.open("alias/x.txt")
     assert (os.read(descriptor, 9), facts.st_size) == (b"good", 4)
-    assert real == str(tree / "root" / "inside" / "x.txt")
+    assert root.real_path("alias/x.txt", descriptor) == str(tree / "root" / "inside" / "x.txt")
     os.close(descriptor)
     for path in ("escape/x.txt", "loop", "inside", "missing", "inside/x.txt/y"):
         with pytest.raises(AssetNotFound):
@@ -78,7 +113,7 @@ def test_a_link_swapped_between_check_and_open_gains_nothing(
         while tries < 3000 or (not seen and time.monotonic() < until):
             tries += 1
             try:
-                descriptor, _, _ = root.open(path)
+                descriptor, _ = root.open(path)
             except AssetNotFound:
                 continue
             seen.add(os.read(descriptor, 9))
