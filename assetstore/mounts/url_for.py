@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from assetstore.assets import paths
+from assetstore.backends.base import FileStat
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.urls import NO_HOST
-from assetstore.names.base import Asset, BackgroundResolver
+from assetstore.names.base import Asset, BackgroundResolver, LocalResolver
+from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.util.background import on_event_loop
 
 _log = logging.getLogger("assetstore")
@@ -62,7 +64,12 @@ def _hint(mount: Mount, path: str) -> str:
 def nearest(mount: Mount, path: str) -> list[str]:
     """Up to three names that *mount* has and that look like *path*, best first."""
     try:
-        names = [asset.path for asset in islice(mount.resolver.all(), COMPARED)]
+        # A rewritten tree is rewritten where it is listed; its names are those of the files.
+        rewritten = mount.backend if isinstance(mount.resolver, LocalResolver) else None
+        listed: Iterator[FileStat | Asset] = (
+            rewritten.inner.walk() if isinstance(rewritten, RewrittenBackend) else mount.resolver.all()
+        )
+        names = [each.path for each in islice(listed, COMPARED)]
     except (AssetNotFound, BackendError):
         return []
     same_name = [name for name in names if name.rpartition("/")[2] == path.rpartition("/")[2]]

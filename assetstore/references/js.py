@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
+from time import sleep
 
 from assetstore.assets.paths import extension
-from assetstore.references.reference import MAX_REFERENCES, Positions, Reference, run
+from assetstore.references.reference import MAX_REFERENCES, TURNS, Positions, Reference, run
 
 #: Larger modules are not read. Minified code is read at 5 to 10 MB a second.
 MAX_BYTES = 8 * 1024 * 1024
@@ -115,7 +116,11 @@ def _references(data: bytes) -> Iterator[tuple[str, str, int]]:
     # How much is read of regular expressions that do not end: without a limit that were quadratic.
     budget = 8 * len(data)
     end = pos
-    while end < len(data):
+    for turn in count():
+        if end >= len(data):
+            return
+        if turn % TURNS == 0:
+            sleep(0)  # others may have the interpreter lock
         token = _TOKEN.match(data, end)
         assert token is not None  # it matches anything
         start, stop = token.span(1)

@@ -23,6 +23,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 #: What the URL standard strips from both ends, and what it removes anywhere (url.spec.whatwg.org, "URL parsing").
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
+#: After how many tokens a scanner lets other threads have the interpreter lock: an event loop that stats a file would
+#: otherwise wait for it up to 5 ms, for each file (``sys.getswitchinterval``).
+TURNS = 100
 
 
 @dataclass(frozen=True, slots=True)

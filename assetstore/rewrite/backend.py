@@ -187,9 +187,12 @@ class RewrittenBackend:
     def _stat_on_loop(self, path: str) -> FileStat:
         """As :meth:`stat`, on an event loop: what is known, or the file as it lies until it is rewritten."""
         made, fresh_until = self._made.get(path, (None, 0.0))
+        if made is not None and time.monotonic() < fresh_until:
+            return made.stat
+        if made is not None and made.still_holds(self._stat_of):
+            self._made.put(path, (made, time.monotonic() + self._recheck_seconds))
+            return made.stat
         stat = self._inner.stat(path)
-        if made is not None and (time.monotonic() < fresh_until or made.still_holds(self._stat_of)):
-            return stat if made.unchanged else made.stat
         if stat.size <= INLINE_BYTES and self._lock.acquire(blocking=False):
             began = time.monotonic()
             try:
