@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from assetstore.assets.compression import BUDGET_BYTES
 from assetstore.assets.immutable import ImmutableChoice
+from assetstore.backends import Root
 from assetstore.backends.base import Backend
 from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
@@ -73,7 +74,7 @@ class AssetStore:
         self,
         url: str,
         *,
-        root: str | PathLike[str] | Backend,
+        root: Root,
         name: str | None = None,
         allowed_ext: Iterable[str] = (),
         public: bool = True,

@@ -87,7 +87,7 @@ def _bucket(endpoint_url: str) -> WritableBackend:
 
     name = f"assetstore-testing-{uuid.uuid4().hex[:12]}"
     credentials = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
-    options = S3Options.parse({"endpoint_url": endpoint_url, "addressing_style": "path", **credentials})
+    options = S3Options.of({"endpoint_url": endpoint_url, "addressing_style": "path", **credentials})
     backend = S3Backend(name, options=options)
     backend.call("", lambda client: client.create_bucket(Bucket=name))
     return backend

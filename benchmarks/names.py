@@ -92,7 +92,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _by_us(url: str) -> None:
     options = {"endpoint_url": url, "region": "us-east-1", "key": "bench", "secret": "bench"}
-    backend = S3Backend("b", "assets", S3Options.parse(options))
+    backend = S3Backend("b", "assets", S3Options.of(options))
     IndexResolver(backend, None).refresh()
     backend.client.close()
 

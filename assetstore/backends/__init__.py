@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+from fsspec import AbstractFileSystem
 
 from assetstore.backends.base import Backend
 from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.options import without_secrets
 from assetstore.errors import SettingsError
+
+_log = logging.getLogger("assetstore")
 
 # Two letters at least, so that C:\assets stays a path.
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)(?:://|::)")
 
 
-def _filesystem(url: str, options: Mapping[str, Any]) -> Backend:
+def _filesystem(url: str, options: Mapping[str, Any], *, must_exist: bool) -> Backend:
     from assetstore.backends.fsspec.backend import open_url
 
-    return open_url(url, options)
+    return open_url(url, options, must_exist=must_exist)
 
 
 def _s3(url: str, options: Mapping[str, Any]) -> Backend:
@@ -68,16 +74,21 @@ OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {
 }
 
 
-def open_backend(
-    root: str | os.PathLike[str] | Backend,
-    storage_options: Mapping[str, Any] | None = None,
-    *,
-    must_exist: bool = True,
-) -> Backend:
+#: What a mount can be made of. A filesystem is one of fsspec's; with a path, what is beneath it.
+Root: TypeAlias = "str | os.PathLike[str] | Backend | AbstractFileSystem | tuple[AbstractFileSystem, str]"
+
+
+def open_backend(root: Root, storage_options: Mapping[str, Any] | None = None, *, must_exist: bool = True) -> Backend:
     """The backend that *root* names.
 
-    *root* is a directory, an fsspec URL, or a backend, which is returned as it is. *storage_options*
-    go to what a URL names. With *must_exist* false, a directory may be made later.
+    Args:
+        root: a directory, an fsspec URL, a ``UPath``, an fsspec filesystem, a pair of a filesystem and
+            a path in it, or a backend, which is returned as it is.
+        storage_options: for what a URL names. ``{"backend": "fsspec"}`` reads a scheme that has a
+            backend of its own (``s3``, ``gs``, ``az``, ``http``) through fsspec's filesystem instead,
+            which gets the other options as they are.
+        must_exist: whether a missing directory is an error now; a missing folder of an fsspec
+            filesystem is one when it is listed.
 
     Raises:
         SettingsError: the root is missing or malformed, its scheme is unknown, or its library is not installed.
@@ -86,14 +97,62 @@ def open_backend(
         if storage_options:
             raise SettingsError(f"storage_options go with a URL; {root!r} is already opened")
         return root
+    if (opened := _filesystem_and_path(root)) is not None:
+        if storage_options:
+            raise SettingsError("storage_options go with a URL; the filesystem is already opened")
+        from assetstore.backends.fsspec.backend import backend_of
+
+        return backend_of(*opened, must_exist=must_exist)
+    if _is_upath(root):
+        return _of_upath(root, storage_options, must_exist)
     if not isinstance(root, str | os.PathLike):
-        raise SettingsError(f"root must be a directory, a URL or a backend, not {root!r}")
+        raise SettingsError(
+            f"root must be a directory, a URL, an fsspec filesystem or a backend, not {type(root).__name__}"
+        )
     spelled = os.fspath(root)
     if not spelled:
         raise SettingsError("root is empty; give a directory ('assets') or a URL ('s3://bucket/prefix')")
     match = _SCHEME.match(spelled)
+    options = dict(storage_options or {})
     if match is None or match[1].lower() == "file":
-        if storage_options:
+        if options:
             raise SettingsError(f"root {spelled!r} is a directory, which takes no storage_options")
         return LocalBackend(spelled.removeprefix("file://"), must_exist=must_exist)
-    return OPENERS.get(match[1].lower(), _filesystem)(spelled, storage_options or {})
+    through = options.pop("backend", "native")
+    if through not in {"native", "fsspec"}:
+        raise SettingsError(f"storage_options['backend'] is {through!r}; give 'native' or 'fsspec'")
+    scheme = match[1].lower()
+    if scheme in OPENERS and through == "native":
+        if scheme not in {"az", "abfs", "abfss"} and "@" in spelled.partition("://")[2].partition("/")[0]:
+            raise SettingsError(
+                f"root {without_secrets(spelled)!r} has credentials in its URL, where logs would show them; "
+                "give them as storage_options"
+            )
+        return OPENERS[scheme](spelled, options)
+    return _filesystem(spelled, options, must_exist=must_exist)
+
+
+def _filesystem_and_path(root: object) -> tuple[Any, str] | None:
+    """The filesystem that *root* is, and the path in it; ``None`` if it is something else."""
+    filesystem, path = root if isinstance(root, tuple) and len(root) == 2 else (root, "")
+    if isinstance(path, str) and hasattr(filesystem, "_strip_protocol") and hasattr(filesystem, "find"):
+        return filesystem, path
+    return None
+
+
+def _is_upath(root: object) -> bool:
+    return hasattr(root, "fs") and hasattr(root, "storage_options") and hasattr(root, "protocol")
+
+
+def _of_upath(root: Any, storage_options: Mapping[str, Any] | None, must_exist: bool) -> Backend:
+    """A ``UPath``: its URL with its options, natively where a native backend knows them; else its filesystem."""
+    if storage_options:
+        raise SettingsError("storage_options go with a URL; a UPath has its own")
+    if root.protocol in OPENERS:
+        try:
+            return open_backend(str(root), dict(root.storage_options), must_exist=must_exist)
+        except SettingsError:
+            _log.info("%s is read through its own filesystem: its options are fsspec's", root.protocol)
+    from assetstore.backends.fsspec.backend import backend_of
+
+    return backend_of(root.fs, root.path, must_exist=must_exist)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
+
+from fsspec.config import conf
 
 from assetstore.errors import SettingsError
 
 Options = TypeVar("Options")
 
+#: User and password of a URL. An Azure URL has its container there, without a colon.
+_USER = re.compile(r"(?<=://)([^/@:]*):[^/]*@")
 
-def parse(cls: type[Options], options: Mapping[str, Any], aliases: Mapping[str, str], service: str) -> Options:
+
+def parse(
+    cls: type[Options],
+    options: Mapping[str, Any],
+    aliases: Mapping[str, str],
+    service: str,
+    schemes: Iterable[str] = (),
+) -> Options:
     """*options* as an instance of the dataclass *cls*.
 
     Args:
+        schemes: whose defaults in ``fsspec.config`` (files in ``~/.config/fsspec``, ``FSSPEC_*``) fill
+            what is not given, as far as *cls* has such fields.
         aliases: other names of its fields, as fsspec's own filesystems spell them.
         service: what a message calls the storage: ``S3``.
 
@@ -33,7 +47,15 @@ def parse(cls: type[Options], options: Mapping[str, Any], aliases: Mapping[str, 
         if default is not MISSING and type(default) in {int, float} and not (_is_number(value) and value > 0):
             raise SettingsError(f"storage_options[{name!r}] is {value!r}; it must be a number above zero")
         given[real] = value
+    for name, value in ((name, value) for scheme in schemes for name, value in conf.get(scheme, {}).items()):
+        if (real := aliases.get(name, name)) in known:
+            given.setdefault(real, value)
     return cls(**given)
+
+
+def without_secrets(url: str) -> str:
+    """*url* as messages may show it: without password and query, in each part of a chained one."""
+    return "::".join(_USER.sub(r"\1@", part.partition("?")[0]) for part in url.split("::"))
 
 
 def _is_number(value: object) -> bool:

@@ -17,7 +17,7 @@ from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, MaxAge, cors_origins, shared_policy
 from assetstore.assets.immutable import ImmutableChoice, ImmutableNames
 from assetstore.assets.media_types import MediaTypes
-from assetstore.backends import OPENERS, open_backend
+from assetstore.backends import OPENERS, Root, open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import reader_of
 from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
@@ -38,7 +38,7 @@ class MountOptions:
     """What a user gave to :meth:`AssetStore.static <assetstore.store.AssetStore.static>`, unchecked."""
 
     url: str
-    root: str | PathLike[str] | Backend
+    root: Root
     name: str | None
     allowed_ext: Iterable[str]
     public: bool
@@ -136,7 +136,13 @@ def _hosts(choice: HostChoice | None, url: MountUrl) -> Hosts:
 
 def _storage_options(given: MountOptions) -> Mapping[str, Any] | None:
     """What the backend is opened with; our own ones hold their sockets to the mount's limits."""
-    if given.limits is None or not isinstance(given.root, str) or scheme(given.root) not in OPENERS:
+    through = (given.storage_options or {}).get("backend")
+    if (
+        given.limits is None
+        or not isinstance(given.root, str)
+        or scheme(given.root) not in OPENERS
+        or through == "fsspec"
+    ):
         return given.storage_options
     return {
         "connect_timeout_seconds": given.limits.connect_seconds,

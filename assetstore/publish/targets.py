@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from assetstore.backends import open_backend
-from assetstore.backends.base import Backend, WritableBackend
+from assetstore.backends import Root, open_backend
+from assetstore.backends.base import WritableBackend
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount, MountTable
 
@@ -20,9 +20,7 @@ PLACEHOLDER = "{mount}"
 PATIENCE: Mapping[str, Any] = {"connect_timeout_seconds": 10.0, "read_timeout_seconds": 90.0, "attempts": 5}
 
 
-def open_target(
-    to: str | os.PathLike[str] | Backend, storage_options: Mapping[str, Any] | None = None
-) -> WritableBackend:
+def open_target(to: Root, storage_options: Mapping[str, Any] | None = None) -> WritableBackend:
     """The target that *to* names; a directory need not exist yet.
 
     Raises:
@@ -43,7 +41,7 @@ def open_target(
 def destinations(
     mounts: MountTable,
     names: Iterable[str],
-    to: str | os.PathLike[str] | Backend,
+    to: Root,
     storage_options: Mapping[str, Any] | None = None,
 ) -> list[tuple[Mount, WritableBackend]]:
     """Each mount that is to be published, with its target; all mounts where no *names* are given.
@@ -55,7 +53,7 @@ def destinations(
     chosen = [mounts.named(name) for name in names] or list(mounts)
     if not chosen:
         raise SettingsError("there is no mount to publish; add one with assets.static(...)")
-    spelled = to if isinstance(to, Backend) else os.fspath(to)
+    spelled = os.fspath(to) if isinstance(to, str | os.PathLike) else to
     if isinstance(spelled, str) and PLACEHOLDER in spelled:
         return [(mount, open_target(_named(spelled, mount), storage_options)) for mount in chosen]
     if len(chosen) > 1:

@@ -16,7 +16,7 @@ PARTS: dict[str, set[str]] = {
     "errors": set(),
     "util": set(),
     "assets": {"brotli", "zstandard"},
-    "backends": {"anyio"},
+    "backends": {"anyio", "fsspec"},
     "backends/local": {"anyio"},
     "backends/fsspec": {"fsspec"},
     "backends/http": {"urllib3"},

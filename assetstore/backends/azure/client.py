@@ -55,7 +55,7 @@ class AzureOptions:
         Raises:
             SettingsError: an option is unknown or has an impossible value.
         """
-        return parse(cls, options, _ALIASES, "Azure Blob Storage")
+        return parse(cls, options, _ALIASES, "Azure Blob Storage", ("az", "abfs", "abfss"))
 
 
 class AzureClient:

@@ -1,26 +1,35 @@
-"""This module owns any fsspec filesystem as a backend; nothing of fsspec leaves it."""
+"""Any fsspec filesystem as a backend; nothing of fsspec leaves it."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.cached import CachingFileSystem
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions, copy_bytes
+from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span, WriteOptions, copy_bytes
 from assetstore.backends.fsspec.errors import translate
 from assetstore.backends.fsspec.info import mtime_ns, spelled, validator_in
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.options import without_secrets
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
+    BackendTimeout,
+    BackendUnavailable,
     BodyTruncated,
     PublishConflict,
     SettingsError,
@@ -28,8 +37,24 @@ from assetstore.errors import (
     VersionChanged,
 )
 
+T = TypeVar("T")
+
+_log = logging.getLogger("assetstore")
+
 #: Bytes read at a time. Large, because on most filesystems each read is a request.
 CHUNK_BYTES = 1024 * 1024
+#: Seconds for listing one folder, and for a listing that the filesystem makes in one call.
+FOLDER_SECONDS, LISTING_SECONDS = 30.0, 300.0
+
+#: What to install for a scheme of fsspec's whose library is missing.
+_EXTRAS = {"s3": "assetstore[s3fs]", "s3a": "assetstore[s3fs]"}
+#: Filesystems of files and folders that can be written to. Object stores are not among them: fsspec
+#: has no common way to store Cache-Control with an object.
+_TREES = frozenset({"sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs", "webdav", "dav", "ftp", "dir"})
+#: Filesystems of this process or machine.
+_HERE = frozenset({"memory", "zip", "tar", "libarchive", "file", "local", "data"})
+#: Filesystems whose first folder is a bucket, and whose other folders are only parts of names.
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "obs", "tos", "hf"})
 
 
 class FilesystemFile:
@@ -55,42 +80,44 @@ class FilesystemFile:
         self._file.close()
 
 
-#: What to install for a scheme of fsspec's whose library is missing.
-_EXTRAS = {"s3": "assetstore[s3fs]", "s3a": "assetstore[s3fs]"}
-
-
-#: Filesystems of files and folders that can be written to. Object stores are not among them: a
-#: filesystem has no way to store Cache-Control that all of them understand.
-_TREES = frozenset({"file", "local", "sftp", "ssh", "dir", "hdfs"})
-
-
 class FilesystemBackend:
-    """A folder of an fsspec filesystem; read-only."""
+    """A folder of an fsspec filesystem; read-only.
 
-    def __init__(self, filesystem: Any, root: str = "", *, label: str = "") -> None:
-        """Serve what stands beneath *root* of *filesystem*, an ``AbstractFileSystem``.
+    Args:
+        filesystem: an ``AbstractFileSystem``, not asynchronous.
+        root: the folder in it.
+        label: for messages.
+        must_exist: whether a listing fails where the folder is missing, instead of being empty.
+        hidden: words that no message may contain.
+    """
 
-        Raises:
-            SettingsError: it is a caching wrapper (they pair new times with old bytes) or asynchronous.
-        """
-        _refuse_wrappers(filesystem)
+    def __init__(
+        self,
+        filesystem: Any,
+        root: str = "",
+        *,
+        label: str = "",
+        must_exist: bool = True,
+        hidden: tuple[str, ...] = (),
+    ) -> None:
+        if getattr(filesystem, "asynchronous", False):
+            raise SettingsError(
+                "root is a filesystem made with asynchronous=True; leave that out, it is read in threads"
+            )
         self._fs = filesystem
         self._root = filesystem._strip_protocol(root).rstrip("/")
-        self._label = label or f"{_protocol(filesystem)}://{self._root.lstrip('/')}"
+        self._protocol = _protocol(filesystem)
+        self._must_exist = must_exist
+        self._hidden = hidden
+        self._hung: threading.Thread | None = None
+        self.label = label or f"{self._protocol}://{self._root.lstrip('/')}"
+        self.remote = self._protocol not in _HERE
         with suppress(AttributeError):
-            # fsspec's listings never expire unless told to, and then answer for files long gone.
+            # By default fsspec's listings never expire, and list files that are gone.
             filesystem.dircache.use_listings_cache = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r})"
-
-    @property
-    def label(self) -> str:
-        return self._label
-
-    @property
-    def remote(self) -> bool:
-        return _protocol(self._fs) not in {"memory", "zip", "tar", "libarchive", "file", "local", "data"}
 
     def stat(self, path: str) -> FileStat:
         with self._errors(path):
@@ -112,10 +139,8 @@ class FilesystemBackend:
         return opened
 
     def walk(self) -> Iterator[FileStat]:
-        with self._errors(""):
-            found: Mapping[str, Any] = self._fs.find(self._root, detail=True)
         prefix = f"{self._root}/" if self._root else ""
-        for key, info in found.items():
+        for key, info in self._listed():
             path = key.removeprefix(prefix) if prefix else key.lstrip("/")
             if key.startswith(prefix) and paths.is_clean(path) and info.get("type") == "file":
                 try:
@@ -124,6 +149,74 @@ class FilesystemBackend:
                 except AssetNotFound:  # gone since the listing
                     continue
                 yield stat
+
+    def _listed(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Key and info of everything beneath the root.
+
+        Raises:
+            BackendUnavailable: the root is missing and must exist.
+            BackendTimeout: the filesystem did not answer.
+        """
+        by_folder = self.remote and not hasattr(self._fs, "_find") and type(self._fs).find is AbstractFileSystem.find
+        if by_folder:
+            yield from self._listed_by_folder()
+            return
+        found: Mapping[str, Any] = self._within(LISTING_SECONDS, lambda: self._fs.find(self._root, detail=True))
+        if not found:
+            self._require_root()
+        yield from found.items()
+
+    def _listed_by_folder(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        waiting = [self._root]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                rows = self._within(FOLDER_SECONDS, lambda folder=folder: self._fs.ls(folder, detail=True))  # type: ignore[misc]
+            except AssetNotFound:
+                if folder == self._root:
+                    self._require_root()
+                continue  # gone since its parent was listed
+            for info in rows:
+                key = str(info["name"]).rstrip("/")
+                if info.get("type") == "directory" and key != folder:
+                    waiting.append(key)
+                elif info.get("type") == "file":
+                    yield key, info
+
+    def _require_root(self) -> None:
+        """Fail where nothing is listed because the folder, or the bucket, is missing."""
+        root = self._root.partition("/")[0] if self._protocol in _BUCKETS else self._root
+        if not self._must_exist or not root or isinstance(self._fs, MemoryFileSystem):
+            return
+        if not self._within(FOLDER_SECONDS, lambda: self._fs.exists(root)):
+            raise BackendUnavailable(f"{self.label} cannot be listed: there is no {root!r}")
+
+    def _within(self, seconds: float, work: Callable[[], T]) -> T:
+        """The result of *work*, in a thread that is left behind if it takes longer than *seconds*."""
+        if not self.remote:
+            with self._errors(""):
+                return work()
+        if self._hung is not None and self._hung.is_alive():
+            raise BackendTimeout(f"{self.label} has not answered an earlier listing yet")
+        results: list[T] = []
+        errors: list[Exception] = []
+
+        def run() -> None:
+            try:
+                results.append(work())
+            except Exception as error:
+                errors.append(error)
+
+        thread = self._hung = threading.Thread(target=run, name="assetstore-listing", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if thread.is_alive():
+            raise BackendTimeout(f"{self.label} did not answer a listing within {seconds:g} s")
+        self._hung = None
+        with self._errors(""):
+            if errors:
+                raise errors[0]
+        return results[0]
 
     def _stat_of(self, path: str, info: Mapping[str, Any]) -> FileStat:
         if info.get("type") not in {"file", None} or info.get("size") is None:
@@ -148,55 +241,84 @@ class FilesystemBackend:
         except AssetStoreError:
             raise
         except Exception as error:  # a filesystem may raise anything at all
-            raise translate(error, path, self.label) from error
+            ours = translate(error, path, self.label)
+            said = str(ours)
+            if not any(word in said for word in self._hidden):
+                raise ours from error
+            for word in self._hidden:
+                said = said.replace(word, "***")
+            raise type(ours)(path, self.label) if isinstance(ours, AssetNotFound) else type(ours)(said) from None
 
 
-def open_url(url: str, storage_options: Mapping[str, Any]) -> FilesystemBackend:
+def backend_of(
+    filesystem: Any, path: str, *, label: str = "", must_exist: bool = True, hidden: tuple[str, ...] = ()
+) -> Backend:
+    """The backend over *path* of *filesystem*.
+
+    A ``DirFileSystem`` is its folder. A caching filesystem is what it caches: it pairs new times with
+    old bytes, and the mount has a cache of its own.
+
+    Raises:
+        SettingsError: it is asynchronous, or the whole of this machine's disk.
+    """
+    while isinstance(filesystem, DirFileSystem | CachingFileSystem):
+        if isinstance(filesystem, DirFileSystem):
+            path = filesystem._join(path)
+        filesystem = filesystem.fs
+    if isinstance(filesystem, LocalFileSystem):
+        if not path:
+            raise SettingsError(
+                "root is the filesystem of this machine; give a directory in it: (filesystem, '/srv/assets')"
+            )
+        return LocalBackend(filesystem._strip_protocol(path), must_exist=must_exist)
+    if isinstance(filesystem, MemoryFileSystem):
+        return MemoryBackend(filesystem, path, label=label)
+    kind = TreeBackend if _protocol(filesystem) in _TREES else FilesystemBackend
+    return kind(filesystem, path, label=label, must_exist=must_exist, hidden=hidden)
+
+
+def open_url(url: str, storage_options: Mapping[str, Any], *, must_exist: bool = True) -> Backend:
     """The backend over the filesystem that an fsspec *url* names; *storage_options* go to it as they are.
 
     Raises:
         SettingsError: no filesystem has that scheme, its library is missing, or it refuses the options.
     """
     scheme = url.partition("://")[0]
+    shown = without_secrets(url)
+    hidden = _secret_words(url, storage_options)
     try:
         filesystem, root = url_to_fs(url, **{"skip_instance_cache": True, **storage_options})
     except ImportError as error:
         wanted = _EXTRAS.get(scheme.rpartition("::")[2])
         advice = f"run: pip install {wanted!r}" if wanted else str(error)
-        raise SettingsError(f"root {url!r} needs a library that is not installed; {advice}") from error
-    except ValueError as error:
-        if scheme.partition("::")[0] not in fsspec.available_protocols():
-            raise SettingsError(
-                f"root {url!r} has the unknown scheme {scheme!r}; give a directory, s3://bucket/prefix, "
-                f"https://host/path, or another scheme of fsspec, such as memory:// or gs://"
-            ) from error
-        raise SettingsError(f"root {url!r} cannot be opened: {error}") from error
-    except TypeError as error:
-        raise SettingsError(f"root {url!r} refuses its storage_options: {error}") from error
+        raise SettingsError(f"root {shown!r} needs a library that is not installed; {advice}") from error
     except Exception as error:  # a filesystem may raise anything at all
-        raise SettingsError(f"root {url!r} cannot be opened: {error}") from error
-    if isinstance(filesystem, MemoryFileSystem):
-        return MemoryBackend(filesystem, root, label=url)
-    kind = TreeBackend if _protocol(filesystem) in _TREES else FilesystemBackend
-    return kind(filesystem, root, label=url)
+        if isinstance(error, ValueError) and scheme.partition("::")[0] not in fsspec.available_protocols():
+            raise SettingsError(
+                f"root {shown!r} has the unknown scheme {scheme!r}; give a directory, s3://bucket/prefix, "
+                f"https://host/path, or another scheme of fsspec, such as memory:// or sftp://"
+            ) from None
+        said, cause = str(error), error
+        for word in hidden:
+            if word in said:
+                said, cause = said.replace(word, "***"), None  # type: ignore[assignment]
+        what = "refuses its storage_options" if isinstance(error, TypeError) else "cannot be opened"
+        raise SettingsError(f"root {shown!r} {what}: {said}") from cause
+    return backend_of(filesystem, root, label=shown, must_exist=must_exist, hidden=hidden)
+
+
+def _secret_words(url: str, storage_options: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is secret in a URL and its options, so that no message repeats what a filesystem said of it."""
+    words = [part.rpartition("@")[0].partition(":")[2] for part in url.replace("://", "/").split("/") if "@" in part]
+    for name, value in storage_options.items():
+        if isinstance(value, str) and any(word in name.lower() for word in ("pass", "secret", "token", "key", "sas")):
+            words.append(value)
+    return tuple(word for word in words if len(word) >= 3)
 
 
 def _protocol(filesystem: Any) -> str:
     protocol = filesystem.protocol
     return str(protocol if isinstance(protocol, str) else protocol[0])
-
-
-def _refuse_wrappers(filesystem: Any) -> None:
-    inner = filesystem
-    while inner is not None:
-        if isinstance(inner, CachingFileSystem):
-            raise SettingsError(
-                f"root uses fsspec's {_protocol(inner)!r}, which pairs new times with old bytes; name the filesystem "
-                "beneath it and let the mount's own cache do the rest"
-            )
-        inner = getattr(inner, "fs", None)
-    if getattr(filesystem, "asynchronous", False):
-        raise SettingsError("root is a filesystem made with asynchronous=True; leave that out, it is read in threads")
 
 
 class MemoryBackend(FilesystemBackend):
@@ -223,13 +345,15 @@ class MemoryBackend(FilesystemBackend):
 
 
 class TreeBackend(FilesystemBackend):
-    """Files and folders elsewhere, such as over SFTP; writable. They keep no headers.
+    """Files and folders on another machine, such as over SFTP; writable.
 
-    Files arrive under a temporary name and are renamed, so nobody reads half a file. Two writers
-    that create one name at once are not kept apart, as few of these filesystems could.
+    Files are written under a temporary name and renamed, so that no reader sees half a file. Two
+    writers that create one name at the same time are not told apart, as few of these filesystems can.
+    Headers are not stored: what serves the files has to send them.
     """
 
     conditional_creates = conditional_replaces = False
+    _said = False
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         """As :meth:`WritableBackend.write`, without headers."""
@@ -237,6 +361,9 @@ class TreeBackend(FilesystemBackend):
         if options.if_validator is not None:
             wanted = options.if_validator
             raise PublishConflict(f"{path!r} in {self.label} is not version {wanted!r}: files have no validators")
+        if not self._said:
+            self._said = True
+            _log.warning("%s stores no headers; what serves its files has to send Cache-Control", self.label)
         folder, _, name = key.rpartition("/")
         temporary = f"{folder}/.{name[:100]}.{secrets.token_hex(8)}.part"
         try:
@@ -248,7 +375,7 @@ class TreeBackend(FilesystemBackend):
                     copy_bytes(source, file.write, path, options.sha256)
                 self._fs.mv(temporary, key)
         except BaseException:
-            with suppress(Exception):  # what went wrong first is what must be told
+            with suppress(Exception):  # the first error is the one to raise
                 self._fs.rm_file(temporary)
             raise
         return self.stat(path)

@@ -53,7 +53,7 @@ class GCSOptions:
         Raises:
             SettingsError: an option is unknown or has an impossible value.
         """
-        return parse(cls, options, _ALIASES, "Google Cloud Storage")
+        return parse(cls, options, _ALIASES, "Google Cloud Storage", ("gs", "gcs"))
 
     def credentials(self) -> Credentials:
         """The credentials that these options name.

@@ -241,6 +241,6 @@ def open_url(url: str, storage_options: Mapping[str, Any]) -> S3Backend:
         raise SettingsError(
             f"root {url!r} names no access point; write s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/prefix"
         )
-    backend = S3Backend(bucket, prefix, S3Options.parse(storage_options))
+    backend = S3Backend(bucket, prefix, S3Options.of(storage_options))
     backend.client.check()
     return backend

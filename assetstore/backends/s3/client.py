@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.utils import is_valid_endpoint_url
 
+from assetstore.backends.options import parse
 from assetstore.backends.s3.listing import EVENT, take_rows
 from assetstore.backends.s3.services import SERVICES, recognized
 from assetstore.backends.s3.sigv4 import Credentials
@@ -87,25 +88,19 @@ class S3Options:
         return {"RequestPayer": "requester"} if self.requester_pays else {}
 
     @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> Self:
+    def of(cls, options: Mapping[str, Any]) -> Self:
         """The options by our names or those of s3fs.
 
         Raises:
             SettingsError: an option is unknown or has an impossible value.
         """
-        known = {each.name for each in fields(cls)}
-        given: dict[str, Any] = {_ALIASES.get(name, name): value for name, value in options.items()}
-        if unknown := sorted(set(given) - known):
-            names = ", ".join(sorted(known))
-            raise SettingsError(f"storage_options of S3 know no {unknown[0]!r}; they are: {names}")
-        parsed = cls(**given)._for_service()
+        nested = dict(options.get("client_kwargs", {}))  # where s3fs has endpoint, region and verify
+        given = {**{name: value for name, value in options.items() if name != "client_kwargs"}, **nested}
+        parsed = parse(cls, given, _ALIASES, "S3", ("s3", "s3a"))._for_service()
         if parsed.addressing_style not in {"auto", "virtual", "path"}:
             raise SettingsError(f"addressing_style is {parsed.addressing_style!r}; give 'auto', 'virtual' or 'path'")
         if parsed.reader not in {"auto", "aiohttp", "threads"}:
             raise SettingsError(f"storage_options['reader'] is {parsed.reader!r}; give 'auto', 'aiohttp' or 'threads'")
-        for name in ("max_connections", "connect_timeout_seconds", "read_timeout_seconds", "attempts"):
-            if not getattr(parsed, name) > 0:
-                raise SettingsError(f"storage_options[{name!r}] is {getattr(parsed, name)!r}; it must be above zero")
         if (parsed.aws_access_key_id is None) != (parsed.aws_secret_access_key is None):
             raise SettingsError(
                 "storage_options give half a credential; aws_access_key_id and aws_secret_access_key go together"

@@ -135,7 +135,7 @@ def test_a_malformed_root_or_option_is_told_at_wiring(url: str, options: dict[st
 
 
 def test_secrets_are_in_no_representation() -> None:
-    options = S3Options.parse({"key": "AKIA", "secret": "very-secret", "token": "very-session"})
+    options = S3Options.of({"key": "AKIA", "secret": "very-secret", "token": "very-session"})
     assert "very" not in repr(options)
 
 

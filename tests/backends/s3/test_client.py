@@ -18,13 +18,13 @@ KEYS = {"key": "AKIDEXAMPLE", "secret": "not-so-secret", "region": "eu-west-1"}
 
 @pytest.fixture
 def client() -> Client:
-    return Client(S3Options.parse(KEYS))
+    return Client(S3Options.of(KEYS))
 
 
 class TestOptions:
     def test_the_names_of_s3fs_are_known(self) -> None:
         given = {**KEYS, "token": "t", "profile": "p", "anon": True}
-        assert S3Options.parse(given) == S3Options(
+        assert S3Options.of(given) == S3Options(
             aws_access_key_id="AKIDEXAMPLE",
             aws_secret_access_key="not-so-secret",
             aws_session_token="t",
@@ -37,7 +37,7 @@ class TestOptions:
     @pytest.mark.parametrize("value", [0, -1])
     def test_what_is_counted_is_above_zero(self, name: str, value: int) -> None:
         with pytest.raises(SettingsError, match=name):
-            S3Options.parse({name: value})
+            S3Options.of({name: value})
 
     @pytest.mark.parametrize(
         ("options", "said"),
@@ -51,7 +51,7 @@ class TestOptions:
     )
     def test_what_is_wrong_is_said_with_what_is_right(self, options: dict[str, Any], said: str) -> None:
         with pytest.raises(SettingsError, match=said):
-            S3Options.parse(options)
+            S3Options.of(options)
 
 
 class TestClient:
@@ -67,17 +67,17 @@ class TestClient:
 
     def test_it_keeps_to_the_mount_s_limits(self) -> None:
         options = {"max_connections": 7, "connect_timeout_seconds": 1.5, "read_timeout_seconds": 2.5, "attempts": 2}
-        config = Client(S3Options.parse({**KEYS, **options})).get().meta.config
+        config = Client(S3Options.of({**KEYS, **options})).get().meta.config
         assert (config.max_pool_connections, config.connect_timeout, config.read_timeout) == (7, 1.5, 2.5)  # type: ignore[attr-defined]
         assert config.retries["total_max_attempts"] == 2  # type: ignore[attr-defined]
 
     def test_a_server_of_one_s_own_needs_no_region(self) -> None:
-        client = Client(S3Options.parse({"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}))
+        client = Client(S3Options.of({"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"}))
         assert client.get().meta.region_name == "us-east-1"
 
     def test_what_cannot_be_made_is_a_setting_to_mend(self) -> None:
         with pytest.raises(SettingsError, match=r"cannot be made: .*nobody.*; check storage_options"):
-            Client(S3Options.parse({"profile": "nobody"})).get()
+            Client(S3Options.of({"profile": "nobody"})).get()
 
     def test_a_closed_one_can_be_used_again(self, client: Client) -> None:
         before = client.get()
@@ -94,10 +94,10 @@ class TestCredentials:
         assert client.credentials_expire_at() is None
 
     def test_a_public_bucket_has_none(self) -> None:
-        assert Client(S3Options.parse({"anon": True, **KEYS})).credentials() is None
+        assert Client(S3Options.of({"anon": True, **KEYS})).credentials() is None
 
     def test_where_none_are_found_there_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        client = Client(S3Options.parse({"region": "eu-west-1"}))
+        client = Client(S3Options.of({"region": "eu-west-1"}))
         monkeypatch.setattr(client._session_and_client()[0], "get_credentials", lambda: None)
         assert client.credentials() is None
         assert client.credentials_expire_at() is None

@@ -16,7 +16,7 @@ class CountingClient(Client):
     """A client whose signatures are counted, with credentials that end when a test says."""
 
     def __init__(self, expires: float | None = None) -> None:
-        super().__init__(S3Options.parse({"key": "k", "secret": "s", "region": "eu-west-1"}))
+        super().__init__(S3Options.of({"key": "k", "secret": "s", "region": "eu-west-1"}))
         self.signed: list[tuple[str, str]] = []
         self.expires = expires
 
@@ -98,6 +98,6 @@ def test_forgetting_signs_anew(clock: Clock) -> None:
 
 
 def test_a_public_bucket_needs_no_signature(clock: Clock) -> None:
-    client = Client(S3Options.parse({"anon": True, "region": "eu-west-1"}))
+    client = Client(S3Options.of({"anon": True, "region": "eu-west-1"}))
     assert "?" not in Presigner(client, "bucket", now=clock).url("GET", "a.css")
     client.close()

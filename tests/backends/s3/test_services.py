@@ -95,11 +95,11 @@ def test_urls_are_those_of_the_service_and_signed_for_its_region(
 )
 def test_what_a_service_needs_is_said_at_wiring(options: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        S3Options.parse({**KEYS, **options})
+        S3Options.of({**KEYS, **options})
 
 
 def test_what_is_given_wins() -> None:
-    given = S3Options.parse({**KEYS, "service": "tigris", "region": "fra", "addressing_style": "path"})
+    given = S3Options.of({**KEYS, "service": "tigris", "region": "fra", "addressing_style": "path"})
     assert (given.region_name, given.addressing_style) == ("fra", "path")
 
 
