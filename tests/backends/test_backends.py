@@ -46,7 +46,6 @@ def test_a_tree_built_later_is_a_switch(tmp_path: Path) -> None:
         (None, "root must be a directory"),
         (3, "root must be a directory"),
         ("nosuch://bucket", "unknown scheme 'nosuch'"),
-        ("simplecache::memory://x", "old bytes"),
     ],
 )
 def test_a_malformed_root_says_what_is_wrong(root: object, said: str) -> None:

@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import fsspec
@@ -51,6 +51,8 @@ _EXTRAS = {"s3": "assetstore[s3fs]", "s3a": "assetstore[s3fs]"}
 #: Filesystems of files and folders that can be written to. Object stores are not among them: fsspec
 #: has no common way to store Cache-Control with an object.
 _TREES = frozenset({"sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs", "webdav", "dav", "ftp", "dir"})
+#: Filesystems whose client may not be used by two threads at once: paramiko's and ftplib's.
+_NOT_SHARED = frozenset({"sftp", "ssh", "ftp"})
 #: Filesystems of this process or machine.
 _HERE = frozenset({"memory", "zip", "tar", "libarchive", "file", "local", "data"})
 #: Filesystems whose first folder is a bucket, and whose other folders are only parts of names.
@@ -77,7 +79,8 @@ class FilesystemFile:
             start += len(chunk)
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(AssetStoreError), self._errors(self.stat.path):  # a connection that is gone is closed
+            self._file.close()
 
 
 class FilesystemBackend:
@@ -110,6 +113,8 @@ class FilesystemBackend:
         self._must_exist = must_exist
         self._hidden = hidden
         self._hung: threading.Thread | None = None
+        #: One call at a time, where the client drops the answers of other threads' requests.
+        self._lock: AbstractContextManager[Any] = threading.RLock() if self._protocol in _NOT_SHARED else nullcontext()
         self.label = label or f"{self._protocol}://{self._root.lstrip('/')}"
         self.remote = self._protocol not in _HERE
         with suppress(AttributeError):
@@ -130,7 +135,8 @@ class FilesystemBackend:
             try:
                 facts = self._stat_of(path, getattr(file, "details", None) or self._fs.info(self._key(path)))
             except BaseException:
-                file.close()
+                with suppress(Exception):
+                    file.close()
                 raise
         opened = FilesystemFile(self._errors, facts, file)
         if validator is not None and validator != facts.validator:
@@ -203,7 +209,8 @@ class FilesystemBackend:
 
         def run() -> None:
             try:
-                results.append(work())
+                with self._lock:
+                    results.append(work())
             except Exception as error:
                 errors.append(error)
 
@@ -237,7 +244,8 @@ class FilesystemBackend:
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
         try:
-            yield
+            with self._lock:
+                yield
         except AssetStoreError:
             raise
         except Exception as error:  # a filesystem may raise anything at all
