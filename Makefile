@@ -27,7 +27,7 @@ SOAK_SECONDS ?= 120
 PARALLEL = -n $(WORKERS) --dist loadgroup
 # A variable, since a comma would part the arguments of a call.
 PACKAGE = -c requirements/dev.txt -e '.[all,s3fs]'
-CORE = -m 'not localstack and not soak and not machine'
+CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -65,11 +65,11 @@ build: $(VENV)/.dev
 	@$(VENV)/bin/python -m twine check --strict dist/*
 
 test-core: $(VENV)/.dev
-	@$(VENV)/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
+	@CI= $(VENV)/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
 
 test-lowest: .venv-lowest/bin/python
 	@.venv-lowest/bin/python -m uv pip install -q --python .venv-lowest --resolution lowest-direct -e '.[all,s3fs]' --group dev
-	@.venv-lowest/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
+	@CI= .venv-lowest/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
 
 test-localstack: $(VENV)/.dev
 	@localstack/run --install
