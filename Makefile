@@ -2,7 +2,7 @@
 #
 #   make demo               a small site with assets on disk, in a bucket and on a CDN
 #   make test               every test; what a missing program would have proved is skipped and named
-#   make lint               ruff and mypy
+#   make lint               ruff, mypy, and actionlint for the workflows
 #   make coverage           every test, and which lines and branches none of them reaches
 #   make docs               the documentation site into site/; a dead link or an undocumented name is an error
 #   make docs-serve         the same at http://127.0.0.1:8000, rebuilt when a page is saved
@@ -46,6 +46,7 @@ lint: $(VENV)/.dev
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/actionlint .github/workflows/*.yml
 
 coverage: $(VENV)/.dev
 	@$(VENV)/bin/python -m pytest $(PARALLEL) --cov --cov-report=term-missing $(ARGS)
