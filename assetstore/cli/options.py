@@ -20,7 +20,7 @@ from assetstore.http.routes import AssetNames
 from assetstore.mounts.mount import MountTable
 from assetstore.names.manifest import Manifest
 from assetstore.publish.invalidate import Invalidation, changed_names
-from assetstore.publish.progress import JsonLines, Lines, Progress
+from assetstore.publish.progress import JsonLines, Lines, Progress, Silent
 from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 
@@ -162,6 +162,7 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", required=True, metavar="TARGET", help="s3://bucket/prefix, a directory, an fsspec URL")
     add_storage_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
 
 def target_of(args: argparse.Namespace) -> WritableBackend:
@@ -253,8 +254,10 @@ def check_live_options(args: argparse.Namespace) -> None:
             raise SettingsError(f"{given!r} is no URL; a good one is 'https://cdn.example.com/'")
 
 
-def progress_on(stream: TextIO, *, as_json: bool = False) -> Progress:
-    """A bar on a terminal, where its library is installed; else plain lines, or lines of JSON."""
+def progress_on(stream: TextIO, *, as_json: bool = False, quiet: bool = False) -> Progress:
+    """A bar on a terminal, where its library is installed; else plain lines, or lines of JSON; nothing if *quiet*."""
+    if quiet:
+        return Silent()
     if as_json:
         return JsonLines(stream)
     if stream.isatty():

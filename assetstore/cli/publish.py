@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             note=args.note,
             leave_out=() if shipped is None else _below(mount, shipped),
             workers=args.workers,
-            progress=Silent() if args.dry_run else progress_on(sys.stderr, as_json=args.json),
+            progress=Silent() if args.dry_run else progress_on(sys.stderr, as_json=args.json, quiet=args.quiet),
         )
         results.append(_result_json(done, mount, target, dry_run=args.dry_run))
         if not args.json:

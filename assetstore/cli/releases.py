@@ -103,7 +103,7 @@ def prune(args: argparse.Namespace) -> int:
         print_table(((each.reason, bytes_text(each.size), each.path) for each in found.deletes), frozenset({1}))
     check_limit(found, args.max_deletes)
     if args.yes:
-        apply(found, target, progress=progress_on(sys.stderr, as_json=args.json))
+        apply(found, target, progress=progress_on(sys.stderr, as_json=args.json, quiet=args.quiet))
     if not args.json:
         print(_summary(found, done=args.yes))
     return PENDING if found.changes and not args.yes else 0

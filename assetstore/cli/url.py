@@ -7,7 +7,7 @@ import sys
 import time
 
 from assetstore.assets import paths
-from assetstore.cli.options import Commands, add_app_option, add_command, load, mounts_in
+from assetstore.cli.options import Commands, add_app_option, add_command, load, mounts_in, print_json
 from assetstore.errors import BackendTimeout
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import BackgroundResolver
@@ -22,12 +22,15 @@ def add_parsers(commands: Commands) -> None:
     parser.add_argument("name", metavar="NAME", help="the mount's name, as 'assets'")
     parser.add_argument("file", metavar="FILE", help="the asset's path below the mount's root, as 'css/app.css'")
     add_app_option(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
 
 
 def run(args: argparse.Namespace) -> int:
     app = load(args.app)
-    print(url_of(app, args.name, args.file))
-    if mounts_in(app).named(args.name).resolver.find(args.file) is None:
+    url = url_of(app, args.name, args.file)
+    found = mounts_in(app).named(args.name).resolver.find(args.file) is not None
+    print_json({"url": url, "found": found}) if args.json else print(url)
+    if not found:
         print(f"assetstore: {args.name!r} has no file {args.file!r}, so its URL has no fingerprint", file=sys.stderr)
         return 1
     return 0

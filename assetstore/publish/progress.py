@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 #: Plain lines come at most this often, so that a log of a large publish stays short.
 LINE_SECONDS = 5.0
@@ -106,9 +105,11 @@ def bytes_text(size: float) -> str:
 
 
 class Bar:
-    """A bar for each stage, on a line of its own."""
+    """A bar for each stage, on a line of its own; needs rich (extra ``publish``), which nothing else imports."""
 
     def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
         self._console = Console(file=stream)
         self._rich = self._fresh()
         self._task = self._rich.add_task("", visible=False, size="")
@@ -128,6 +129,9 @@ class Bar:
         self._rich.stop()
 
     def _fresh(self) -> RichProgress:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
         columns += [TextColumn("{task.fields[size]}"), TimeElapsedColumn(), TimeRemainingColumn()]
         return RichProgress(*columns, console=self._console)

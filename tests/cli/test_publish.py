@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,9 @@ def test_what_cannot_be_published_is_one_clear_line(site: str, command: Any, wor
     assert told.code == 2
     assert says in told.err
     assert len(told.err.splitlines()) == 1
+
+
+def test_quiet_says_nothing_of_progress(site: str, command: Callable[..., Any], tmp_path: Path) -> None:
+    told = command("publish", "--app", f"{site}:assets", "--to", tmp_path / "quiet", "--quiet")
+    assert (told.code, told.err) == (0, "")
+    assert "is live in" in told.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -126,3 +126,11 @@ def test_a_bucket_that_cannot_be_reached_is_one_clear_line(
     assert out == ""
     assert err.startswith("assetstore: ")
     assert "Traceback" not in err
+
+
+def test_json_says_whether_the_file_is_there(site: str, command: Callable[..., Any]) -> None:
+    there = command("url", "assets", "css/app.css", "--app", f"{site}:assets", "--json")
+    assert (there.code, there.json["found"]) == (0, True)
+    assert there.json["url"].startswith("/assets/css/app-")
+    gone = command("url", "assets", "gone.css", "--app", f"{site}:assets", "--json")
+    assert (gone.code, gone.json) == (1, {"url": "/assets/gone.css", "found": False})
