@@ -28,9 +28,8 @@ _DIGITS = 64
 
 def add(path: str, fingerprint: str) -> str:
     """The fingerprinted path: *fingerprint* between the name and the last extension."""
-    folder, name = posixpath.split(path)
-    stem, ext = posixpath.splitext(name)
-    return posixpath.join(folder, f"{stem}-{fingerprint}{ext}")
+    stem, ext = posixpath.splitext(path)  # which looks no further than the last slash
+    return f"{stem}-{fingerprint}{ext}"
 
 
 def split(path: str) -> tuple[str, str | None]:

@@ -74,7 +74,9 @@ class Entry:
 
     def immutable(self, stored: StoredObject) -> bool:
         """Whether the name of *stored* has the fingerprint in it, so that its bytes never change."""
-        return self.fingerprint is not None and stored.path.startswith(self.fingerprinted_path)
+        if self.fingerprint is None or self.fingerprint not in stored.path:
+            return False
+        return stored.path.startswith(self.fingerprinted_path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ def version_text(stat: FileStat) -> str | None:
     if stat.validator is not None:
         return stat.validator
     if stat.signature is not None:
-        return blake2b(repr(tuple(stat.signature[1:])).encode(), digest_size=9).hexdigest()
+        _, inode, size, mtime_ns, ctime_ns = stat.signature
+        return blake2b(b"%d %d %d %d" % (inode, size, mtime_ns, ctime_ns), digest_size=9).hexdigest()
     return None if stat.mtime_ns is None else str(stat.mtime_ns)
 
 
@@ -138,10 +139,15 @@ class Inventory:
         """One listing of the target, beside the release record as it was read before."""
         return cls(backend, {stat.path: stat for stat in backend.walk()}, state, Journal(backend))
 
-    def present(self, wanted: Sequence[tuple[Entry, StoredObject]], pool: WorkerPool) -> dict[str, PresentObject]:
-        """What the target has under the names of *wanted*, by name; no entry for a name that is free."""
+    def present(
+        self, wanted: Sequence[tuple[Entry, StoredObject]], pool: WorkerPool
+    ) -> dict[str, PresentObject | StoredObject]:
+        """What the target has under the names of *wanted*, by name; no entry for a name that is free.
+
+        The recorded object itself where the target has the version that the release record names.
+        """
         known = {} if self.state is None else {each.path: each for each in self.state.current.objects()}
-        present: dict[str, PresentObject] = {}
+        present: dict[str, PresentObject | StoredObject] = {}
         unknown: list[tuple[Entry, StoredObject, StoredObject | None]] = []
         for entry, each in wanted:
             listed = self.listing.get(each.path)
@@ -149,9 +155,7 @@ class Inventory:
                 continue
             recorded = known.get(each.path)
             if recorded is not None and is_as_recorded(recorded, listed):
-                present[each.path] = PresentObject(
-                    recorded.size, recorded.sha256, recorded.headers, recorded.validator, recorded.sha256 == each.sha256
-                )
+                present[each.path] = recorded
             else:
                 unknown.append((entry, each, recorded))
         for (_, each, _), found in pool.run(unknown, lambda job: self.identify(*job)):

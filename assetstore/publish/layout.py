@@ -100,6 +100,22 @@ class Layout:
         """Cache-Control of the objects under plain names."""
         return headers.cache_control(immutable=False, public=self.public, shared=self.shared)
 
+    def still_holds(self, known: Entry) -> bool:
+        """Whether an entry of an earlier release has the very objects and headers that this layout gives it now.
+
+        False also where that cannot be told without encoding the asset again.
+        """
+        codings = {each.coding for each in known.stored} - {None}
+        if codings != set(self.codings_for(known.path, known.size)) or known.content_type != media_types.of(known.path):
+            return False
+        extra = self.rules.of(known.path)
+        if known.headers != tuple(sorted(extra.items())):
+            return False
+        return all(
+            each.headers == digest_of(self._headers(known, _stage_of(known, each), each.coding))
+            for each in known.stored
+        )
+
     def complete(self, entry: Entry, renditions: Mapping[str, Rendition]) -> Entry:
         """*entry* with every object that it needs in the target, and the headers that rules add to them."""
         extra = tuple(sorted(self.rules.of(entry.path).items()))
@@ -121,6 +137,10 @@ class Layout:
         shared = "" if immutable else self.shared
         cache_control = headers.cache_control(immutable=immutable, public=self.public, shared=shared)
         return WriteOptions(entry.content_type, cache_control, coding, self.rules.of(entry.path))
+
+
+def _stage_of(entry: Entry, stored: StoredObject) -> Stage:
+    return Stage.FINGERPRINTED if entry.immutable(stored) else Stage.PLAIN
 
 
 def digest_of(options: WriteOptions) -> str:

@@ -79,7 +79,8 @@ class Plan:
             return True
         before = self.state.current.entries
         return before.keys() != self.entries.keys() or any(
-            _identity(before[path]) != _identity(entry) for path, entry in self.entries.items()
+            before[path] is not entry and _identity(before[path]) != _identity(entry)
+            for path, entry in self.entries.items()
         )
 
     @property
@@ -118,15 +119,18 @@ def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, fo
     return Plan(tuple(rows), {each.path: each for each in entries}, inventory.state, inventory.retained(set(names)))
 
 
-def _row(entry: Entry, wanted: StoredObject, present: PresentObject | None, force: bool) -> Row:
+def _row(entry: Entry, wanted: StoredObject, present: PresentObject | StoredObject | None, force: bool) -> Row:
     if present is None:
         return Row(wanted, entry, Reason.MISSING)
-    if not present.right:
+    right = present.sha256 == wanted.sha256 if isinstance(present, StoredObject) else present.right
+    if not right:
         return Row(wanted, entry, Reason.CHANGED)
     if force:
         return Row(wanted, entry, Reason.FORCED)
     if present.headers != wanted.headers:
         return Row(wanted, entry, Reason.HEADER_DRIFT)
+    if isinstance(present, StoredObject):
+        return Row(present, entry, Reason.SAME)
     same = replace(wanted, sha256=present.sha256, size=present.size, validator=present.validator)
     return Row(same, entry, Reason.SAME)
 
@@ -147,7 +151,8 @@ def refuse_impossible_names(names: Sequence[str], target: WritableBackend) -> No
     long = [
         path
         for path in names
-        if len(path.encode()) > whole or (segment and max(len(each.encode()) for each in path.split("/")) > segment)
+        if (length := len(path.encode())) > whole
+        or (0 < segment < length and max(len(each.encode()) for each in path.split("/")) > segment)
     ]
     if long:
         limit = f"{segment} bytes for one name" if segment else f"{whole} bytes for a whole path"
@@ -172,7 +177,7 @@ def _refuse_clashes(rows: Sequence[Row], inventory: Inventory) -> None:
     They are where the fingerprint is the digest of the asset's bytes, or where a kept release records
     that this fingerprint is the one of these bytes: then another tool has overwritten the object.
     """
-    clashes = [row for row in rows if row.stage is Stage.FINGERPRINTED and row.reason is Reason.CHANGED]
+    clashes = [row for row in rows if row.reason is Reason.CHANGED and row.stage is Stage.FINGERPRINTED]
     clashes = [row for row in clashes if row.entry.fingerprint != row.entry.sha256]
     kept = _kept_entries(inventory) if clashes else ()
     names = [row.stored.path for row in clashes if not _is_recorded(row.entry, kept)]

@@ -63,26 +63,31 @@ def scan(
     backend = source or source_of(mount, fingerprinter)
     before: Mapping[str, Entry] = {} if previous is None else previous.entries
 
-    def look(stat: FileStat) -> Entry:
+    def unchanged(stat: FileStat) -> Entry | None:
+        """The entry of *previous*, where the file is the version that it was made of and needs the same objects."""
         known = before.get(stat.path)
-        source = source_version(stat)
+        if known is None or force or not known.source or known.source != source_version(stat):
+            return None
+        named = fingerprint_of(replace(stat, sha256=known.sha256), fingerprinter, backend, soon=False)
+        return known if named == known.fingerprint and layout.still_holds(known) else None
+
+    def read(stat: FileStat) -> Entry:
+        known = before.get(stat.path)
         try:
-            if known is not None and source and known.source == source and not force:
-                entry = replace(
-                    known,
-                    fingerprint=fingerprint_of(replace(stat, sha256=known.sha256), fingerprinter, backend, soon=False),
-                )
-            else:
-                entry = _read(backend, stat, fingerprinter)
-                if known is not None and (known.fingerprint, known.sha256) == (entry.fingerprint, entry.sha256):
-                    entry = replace(entry, mtime_ns=known.mtime_ns)
+            entry = _read(backend, stat, fingerprinter)
+            if known is not None and (known.fingerprint, known.sha256) == (entry.fingerprint, entry.sha256):
+                entry = replace(entry, mtime_ns=known.mtime_ns)
             smaller = encoded_sizes(backend, entry, None if force else known, layout)
         except AssetNotFound:
             raise PublishError(f"{stat.path!r} is gone from {backend.label} meanwhile; run it again") from None
         return layout.complete(entry, smaller)
 
-    for _, entry in pool.run([stat for stat in sources(mount, backend) if stat.path not in leave_out], look):
-        yield entry
+    wanted = [stat for stat in sources(mount, backend) if stat.path not in leave_out]
+    entries = {stat.path: unchanged(stat) for stat in wanted}
+    changed = [stat for stat in wanted if entries[stat.path] is None]
+    for stat, entry in pool.run(changed, read):
+        entries[stat.path] = entry
+    yield from (entry for entry in entries.values() if entry is not None)
 
 
 def published_names(fingerprinter: Fingerprint | None, previous: Manifest | None) -> Fingerprint | None:
@@ -165,7 +170,8 @@ def source_version(stat: FileStat) -> str:
     """A digest of the version of a source file; empty where nothing but time and size tells, which is not enough."""
     if stat.fingerprint is not None or (stat.signature is None and stat.validator is None):
         return ""
-    return blake2b(repr(stat.version).encode(), digest_size=9).hexdigest()
+    version = b"%d %d %d %d %d" % stat.signature if stat.signature is not None else repr(stat.version).encode()
+    return blake2b(version, digest_size=9).hexdigest()
 
 
 def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None) -> Entry:
