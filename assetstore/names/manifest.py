@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -158,8 +158,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def load(data: bytes, where: str) -> Manifest:
-    """Read a manifest; *where* names it in messages.
+def load(data: bytes | Iterable[bytes], where: str) -> Manifest:
+    """Read a manifest from its bytes, or from chunks of them; *where* names it in messages.
 
     Raises:
         ManifestError: it is no manifest of ours, or of a newer format.
@@ -167,12 +167,12 @@ def load(data: bytes, where: str) -> Manifest:
     return from_document(document(data, where), where)
 
 
-def document(data: bytes, where: str) -> dict[str, Any]:
+def document(data: bytes | Iterable[bytes], where: str) -> dict[str, Any]:
     """The JSON object of a manifest, its kind and format checked; raises as :func:`load`."""
     advice = "give the file that 'assetstore publish' wrote"
     try:
         # Entries become values while they are parsed: as dictionaries they would take four times the memory.
-        found = json.loads(data, object_hook=_entry_or_object)
+        found = _by_lines([data] if isinstance(data, bytes) else data)
     except RecursionError:
         raise ManifestError(f"{where} is nested without end, so no manifest; {advice}") from None
     except ValueError as error:
@@ -188,6 +188,50 @@ def document(data: bytes, where: str) -> dict[str, Any]:
             "or publish with the version that runs here"
         )
     return found
+
+
+def _by_lines(chunks: Iterable[bytes]) -> Any:
+    """The JSON value of a whole document, which is read line by line where it is written as :func:`lines` does.
+
+    So the text of a large manifest is never held as a whole.
+    """
+    lines = _split(chunks)
+    head: list[bytes] = []
+    for line in lines:
+        head.append(line)
+        if line == b'"entries":{\n':
+            break
+    else:
+        return json.loads(b"".join(head), object_hook=_entry_or_object)
+    entries: dict[str, Any] = {}
+    decoder = json.JSONDecoder(object_hook=_entry_or_object)
+    for line in lines:
+        if line == b"}}\n":
+            rest = b"".join(lines).strip()
+            found = json.loads(b"".join(head) + b"}}", object_hook=_entry_or_object)
+            if rest or not isinstance(found, dict):
+                raise ValueError("there is more behind its end")
+            return {**found, "entries": entries}
+        text = line.decode().strip().removesuffix(",").removeprefix(",")
+        path, end = decoder.raw_decode(text)
+        if not isinstance(path, str) or text[end : end + 1] != ":":
+            raise ValueError(f"{text[:80]!r} is no entry")
+        entries[path], end = decoder.raw_decode(text, end + 1)
+        if text[end:]:
+            raise ValueError(f"{text[end : end + 80]!r} stands behind an entry")
+    raise ValueError("its end is missing")
+
+
+def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of *chunks*, each with its end."""
+    rest = b""
+    for chunk in chunks:
+        first, *more = (rest + chunk).splitlines(keepends=True) if b"\n" in chunk else [rest + chunk]
+        found = [first, *more]
+        rest = b"" if found[-1].endswith(b"\n") else found.pop()
+        yield from found
+    if rest:
+        yield rest
 
 
 def from_document(found: Mapping[str, Any], where: str) -> Manifest:

@@ -17,7 +17,7 @@ from assetstore.errors import AssetNotFound, PublishConflict
 from assetstore.names.manifest import Entry, StoredObject, instant
 from assetstore.publish.layout import LARGEST_ENCODED_BYTES
 from assetstore.publish.pool import WorkerPool
-from assetstore.publish.releases import HIDDEN, ReleaseState
+from assetstore.publish.releases import HIDDEN, ReleaseState, digest_of_bytes
 
 JOURNAL = HIDDEN + "journal.json"
 
@@ -85,14 +85,7 @@ def stored_sha256(target: WritableBackend, path: str) -> str:
     recorded = target.stat(path).sha256
     if recorded is not None:
         return recorded
-    digest = hashlib.sha256()
-    opened = target.open(path)
-    try:
-        for chunk in opened.chunks(0, opened.stat.size):
-            digest.update(chunk)
-    finally:
-        opened.close()
-    return digest.hexdigest()
+    return digest_of_bytes(target, path)
 
 
 def require_same_bytes(target: WritableBackend, wanted: StoredObject) -> FileStat:

@@ -12,9 +12,10 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from assetstore.backends.base import (
     BytesFile,
     FileStat,
     LearnsConditions,
+    OpenFile,
     WritableBackend,
     WriteOptions,
     read_bytes,
@@ -90,6 +92,56 @@ class ReleaseState:
         return before[-1] if before else None
 
 
+class SpooledFile:
+    """A text of many lines in a temporary file, as what will be written; an :class:`OpenFile`.
+
+    The manifest of 50,000 assets has 50 MB.
+    """
+
+    def __init__(self, path: str, lines: Iterable[bytes]) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        digest, size = hashlib.sha256(), 0
+        for line in lines:
+            digest.update(line)
+            size += self._file.write(line)
+        self.stat = FileStat(path, size)
+        self.sha256 = digest.hexdigest()
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """As :meth:`OpenFile.chunks`."""
+        while start < stop:
+            self._file.seek(start)
+            chunk = self._file.read(min(256 * 1024, stop - start))
+            start += len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        """Delete the temporary file."""
+        self._file.close()
+
+    def __enter__(self) -> SpooledFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def digest_of_bytes(target: WritableBackend, path: str) -> str:
+    """SHA-256 of the bytes of the object *path*, read anew.
+
+    Raises:
+        AssetNotFound, BackendError: as ``open``.
+    """
+    digest = hashlib.sha256()
+    opened = target.open(path)
+    try:
+        for chunk in opened.chunks(0, opened.stat.size):
+            digest.update(chunk)
+    finally:
+        opened.close()
+    return digest.hexdigest()
+
+
 class Releases:
     """Reads and writes the release record of one target."""
 
@@ -107,8 +159,7 @@ class Releases:
         except AssetNotFound:
             return None
         try:
-            data = b"".join(opened.chunks(0, opened.stat.size))
-            state = _from_bytes(data, opened.stat, f"{CURRENT} in {self._target.label}")
+            state = _read_state(opened, f"{CURRENT} in {self._target.label}")
         finally:
             opened.close()
         apply_conditions(self._target, state.conditions)
@@ -133,10 +184,13 @@ class Releases:
         """
         path = manifest_path(release)
         try:
-            data = read_bytes(self._target, path)
+            opened = self._target.open(path)
         except AssetNotFound:
             raise ManifestError(f"{path} is missing in {self._target.label}; that release cannot be used") from None
-        return manifests.load(data, f"{path} in {self._target.label}")
+        try:
+            return manifests.load(opened.chunks(0, opened.stat.size), f"{path} in {self._target.label}")
+        finally:
+            opened.close()
 
     def save(self, manifest: Manifest) -> None:
         """Write the manifest of a new release, under a name that no other publisher may take.
@@ -144,14 +198,14 @@ class Releases:
         Raises:
             PublishConflict: another release of that id exists.
         """
-        data = manifests.dump(manifest)
         path = manifest_path(manifest.release)
-        try:
-            self._target.write(path, BytesFile.of(path, data), _NEW_JSON)
-        except PublishConflict:
-            # Written by an earlier run that was killed after it, or by this one, whose response was lost.
-            if read_bytes(self._target, path) != data:
-                raise
+        with SpooledFile(path, manifests.lines(manifest)) as source:
+            try:
+                self._target.write(path, source, replace(_NEW_JSON, sha256=source.sha256))
+            except PublishConflict:
+                # Written by an earlier run that was killed after it, or by this one, whose response was lost.
+                if digest_of_bytes(self._target, path) != source.sha256:
+                    raise
 
     def forget(self, release: str) -> None:
         """Delete the manifest of a release that is not kept."""
@@ -165,38 +219,39 @@ class Releases:
         Raises:
             PublishConflict: another publisher changed it; nothing was changed here.
         """
-        data = _to_bytes(replace(state, conditions=conditions_of(self._target) or state.conditions))
-        try:
-            if in_one_step(self._target, seen):
-                self._write_if(seen, data)
-            elif lock is not None:
-                self._move_locked(lock, seen, data)
-            else:
-                with Lock(self._target) as own:
-                    self._move_locked(own, seen, data)
-        except (PublishConflict, BackendError) as error:
-            # The response may have been lost, and a retry then meets our own version: read back.
-            with suppress(AssetStoreError):
-                if read_bytes(self._target, CURRENT) == data:
-                    return
-            if not isinstance(error, PublishConflict):
-                raise
-            raise PublishConflict(
-                f"somebody else changed the live release in {self._target.label} meanwhile ({error}); "
-                "run the same command again to start from what is there now"
-            ) from error
+        state = replace(state, conditions=conditions_of(self._target) or state.conditions)
+        with SpooledFile(CURRENT, _lines(state)) as source:
+            try:
+                if in_one_step(self._target, seen):
+                    self._write_if(seen, source)
+                elif lock is not None:
+                    self._move_locked(lock, seen, source)
+                else:
+                    with Lock(self._target) as own:
+                        self._move_locked(own, seen, source)
+            except (PublishConflict, BackendError) as error:
+                # The response may have been lost, and a retry then meets our own version: read back.
+                with suppress(AssetStoreError):
+                    if digest_of_bytes(self._target, CURRENT) == source.sha256:
+                        return
+                if not isinstance(error, PublishConflict):
+                    raise
+                raise PublishConflict(
+                    f"somebody else changed the live release in {self._target.label} meanwhile ({error}); "
+                    "run the same command again to start from what is there now"
+                ) from error
 
-    def _move_locked(self, lock: Lock, seen: ReleaseState | None, data: bytes) -> None:
+    def _move_locked(self, lock: Lock, seen: ReleaseState | None, source: SpooledFile) -> None:
         now = self.read()
         if (None if now is None else now.sha256) != (None if seen is None else seen.sha256):
             raise PublishConflict(f"{CURRENT} is not what it was")
         lock.require()
-        self._write_if(now, data)
+        self._write_if(now, source)
 
-    def _write_if(self, seen: ReleaseState | None, data: bytes) -> None:
+    def _write_if(self, seen: ReleaseState | None, source: SpooledFile) -> None:
         validator = None if seen is None or seen.stat is None else seen.stat.validator
-        options = replace(_JSON, create_only=seen is None, if_validator=validator)
-        self._target.write(CURRENT, BytesFile.of(CURRENT, data), options)
+        options = replace(_JSON, create_only=seen is None, if_validator=validator, sha256=source.sha256)
+        self._target.write(CURRENT, source, options)
 
 
 def in_one_step(target: WritableBackend, seen: ReleaseState | None) -> bool:
@@ -461,7 +516,7 @@ def _is_gone(lock: bytes) -> bool:
 # --- the stored form
 
 
-def _to_bytes(state: ReleaseState) -> bytes:
+def _lines(state: ReleaseState) -> Iterator[bytes]:
     more: dict[str, Any] = {
         "releases": [
             [each.id, each.published_at.isoformat(), each.note, each.files, each.size] for each in state.releases
@@ -471,11 +526,18 @@ def _to_bytes(state: ReleaseState) -> bytes:
     }
     if (found := state.conditions) is not None:
         more["conditions"] = [found.store, found.creates, found.replaces]
-    return manifests.dump(state.current, more)
+    return manifests.lines(state.current, more)
 
 
-def _from_bytes(data: bytes, stat: FileStat, where: str) -> ReleaseState:
-    found = manifests.document(data, where)
+def _read_state(opened: OpenFile, where: str) -> ReleaseState:
+    digest = hashlib.sha256()
+
+    def chunks() -> Iterator[bytes]:
+        for chunk in opened.chunks(0, opened.stat.size):
+            digest.update(chunk)
+            yield chunk
+
+    found = manifests.document(chunks(), where)
     try:
         releases = tuple(_read_summary(*each) for each in found["releases"])
         pending = frozenset(map(str, found["pending_deletes"]))
@@ -484,7 +546,7 @@ def _from_bytes(data: bytes, stat: FileStat, where: str) -> ReleaseState:
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{where} is damaged ({error!r}); restore it from one of the manifests beside it") from None
     current = manifests.from_document(found, where)
-    return ReleaseState(current, releases, pending, history, conditions, stat, hashlib.sha256(data).hexdigest())
+    return ReleaseState(current, releases, pending, history, conditions, opened.stat, digest.hexdigest())
 
 
 def _read_summary(release: str, published_at: str, note: str, files: int, size: int) -> ReleaseSummary:

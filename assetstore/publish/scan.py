@@ -201,7 +201,7 @@ def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None) -
         path=stat.path,
         fingerprint=fingerprint_of(version, fingerprinter, backend, soon=False),
         size=version.size,
-        sha256=sha256.hexdigest(),
+        sha256=version.sha256 or "",
         integrity=f"sha384-{base64.b64encode(sha384.digest()).decode()}",
         content_type=sys.intern(media_types.of(stat.path)),
         mtime_ns=version.mtime_ns,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -44,6 +46,15 @@ def manifests(draw: st.DrawFn) -> Manifest:
         {each.path: each for each in found},
         draw(st.frozensets(paths)),
     )
+
+
+MANIFEST = Manifest(
+    "r1",
+    datetime(2026, 1, 2, tzinfo=UTC),
+    "assets",
+    {f"{n}.css": Entry(f"{n}.css", "ab" * 32, n, "cd" * 32, "sha384-x", "text/css", n) for n in range(3)},
+    frozenset({"old.css"}),
+)
 
 
 @given(manifests())
@@ -151,3 +162,30 @@ def test_any_other_json_is_refused_and_never_breaks_the_reader(value: object) ->
         from_document(document(json.dumps(value).encode(), "m.json"), "m.json")
     with pytest.raises(ManifestError):
         load(changed(entries={"a.css": value}), "m.json")
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4))
+def test_any_bytes_in_any_chunks_are_a_manifest_or_a_clear_error(data: bytes, cuts: list[int]) -> None:
+    stops = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
+    with contextlib.suppress(ManifestError):
+        load((data[start:stop] for start, stop in itertools.pairwise(stops)), "somewhere")
+
+
+@given(st.integers(1, 400))
+def test_a_manifest_read_in_chunks_is_the_one_that_was_written(size: int) -> None:
+    data = dump(MANIFEST)
+    chunks = (data[start : start + size] for start in range(0, len(data), size))
+    assert load(chunks, "somewhere") == load(data, "somewhere") == MANIFEST
+
+
+@pytest.mark.parametrize("end", [b"", b"}", b"}}", b"}}\nmore\n", b"}}\n}}\n"])
+def test_a_manifest_that_is_cut_off_or_goes_on_is_refused(end: bytes) -> None:
+    data = dump(MANIFEST)
+    assert data.endswith(b"\n}}\n")
+    with pytest.raises(ManifestError):
+        load([data[: -len(b"}}\n")] + end], "somewhere")
+
+
+def test_a_manifest_that_another_tool_has_laid_out_anew_is_read() -> None:
+    again = json.dumps(json.loads(dump(MANIFEST)), indent=2).encode()
+    assert load(again, "somewhere") == MANIFEST

@@ -35,6 +35,8 @@ T = TypeVar("T")
 #: How often a conditional write that runs into another one (409) is sent.
 CONFLICT_ATTEMPTS = 6
 
+#: Up to this size an object is written in one request if there is a condition.
+CONDITIONAL_BYTES = 128 * 1024 * 1024
 #: S3 takes no more parts than this.
 MAX_PARTS = 10_000
 
@@ -92,7 +94,8 @@ class Upload:
             try:
                 return self._send(source) if not self._condition else self._send_if(source)
             except PublishConflict as error:
-                if error.__cause__ is None or attempt == CONFLICT_ATTEMPTS:
+                from_server = error.__cause__ is not None or getattr(error, "status", 0) == 409
+                if not from_server or attempt == CONFLICT_ATTEMPTS:
                     raise
                 time.sleep(backoff_seconds(attempt, 0.2, 3.2, least=0.5))
         raise AssertionError("the last attempt returns or raises")
@@ -125,7 +128,8 @@ class Upload:
             self._place.conditional_replaces = can
 
     def _send(self, source: OpenFile) -> str:
-        small = source.stat.size <= PART_BYTES
+        # Whether a server honours a condition is known of PutObject only, so the release record goes in one.
+        small = source.stat.size <= (CONDITIONAL_BYTES if self._condition else PART_BYTES)
         return self._put(source) if small else self._put_in_parts(source)
 
     def _look_first(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +42,9 @@ class MisbehavingS3:
     def __init__(self, upstream: S3Server) -> None:
         self.faults: set[str] = set()
         self.random = random.Random(7)
+        #: May answer a request at once: status, headers, body.
+        self.before: Callable[[str, str, dict[str, str]], tuple[int, dict[str, str], bytes] | None] | None = None
+        self._lose: str | None = None
         #: Method, path and headers of every request.
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self._port = urlsplit(upstream.endpoint_url).port or 0
@@ -92,6 +96,10 @@ class MisbehavingS3:
         self._server.server_close()
         self._thread.join()
 
+    def lose_next(self, name: str) -> None:
+        """Carry out the next PUT of *name*, and lose its response."""
+        self._lose = name
+
     def _sometimes(self, fault: str, share: float) -> bool:
         with self._lock:
             return fault in self.faults and self.random.random() < share
@@ -101,6 +109,8 @@ class MisbehavingS3:
     ) -> tuple[int, dict[str, str], bytes, bool]:
         """Status, headers and body of the response, and whether it is lost on its way."""
         self.requests.append((method, path, dict(headers)))
+        if self.before is not None and (answer := self.before(method, path, headers)) is not None:
+            return (*answer, False)
         conditional = [name for name in ("if-match", "if-none-match") if method == "PUT" and name in headers]
         checksums = [name for name in headers if name.startswith(("x-amz-checksum-", "x-amz-sdk-checksum"))]
         if "refuses checksums" in self.faults and method in {"PUT", "POST"} and checksums:
@@ -113,6 +123,8 @@ class MisbehavingS3:
             return (*error(500, "InternalError", "We encountered an internal error."), False)
         if conditional and self._sometimes("conflicts", 0.5):
             return (*error(409, "ConditionalRequestConflict", "A conflicting operation is running."), False)
+        if "slow switch" in self.faults and method == "PUT" and path.split("?")[0].endswith("current.json"):
+            time.sleep(0.8)
         if "ignores conditions" in self.faults:
             for name in conditional:
                 del headers[name]
@@ -125,6 +137,8 @@ class MisbehavingS3:
         finally:
             upstream.close()
         lost = method == "PUT" and self._sometimes("loses responses", 0.2)
+        if self._lose is not None and method == "PUT" and self._lose in path:
+            self._lose, lost = None, True
         if "forgets in listings" in self.faults and method == "GET" and "list-type=2" in path:
             first = data.find(b"<Contents>")
             last = data.find(b"</Contents>", first) + len(b"</Contents>")

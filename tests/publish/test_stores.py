@@ -1,0 +1,234 @@
+"""What object stores differ in: checksums, conditions, credentials that end, responses that are lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assetstore.backends.base import read_bytes
+from assetstore.backends.s3.backend import S3Backend
+from assetstore.errors import AssetStoreError, PublishConflict
+from assetstore.mounts.mount import Mount
+from assetstore.publish import publish, releases
+from assetstore.publish.releases import CURRENT, LOCK, Releases
+from assetstore.publish.targets import open_target
+from assetstore.store import AssetStore
+from servers.misbehaving import MisbehavingS3, error
+
+Open = Callable[..., S3Backend]
+
+
+@pytest.fixture
+def store(misbehaving_s3: MisbehavingS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[MisbehavingS3]:
+    monkeypatch.setattr(releases, "SETTLE_SECONDS", 0.15)
+    misbehaving_s3.faults = set()
+    misbehaving_s3.requests.clear()
+    yield misbehaving_s3
+    misbehaving_s3.faults = set()
+    misbehaving_s3.before = None
+
+
+@pytest.fixture
+def bucket(store: MisbehavingS3, moto_server: Any) -> Iterator[str]:
+    client = moto_server.client()
+    name = f"stores-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    yield name
+    client.close()
+
+
+@pytest.fixture
+def opened(store: MisbehavingS3, bucket: str) -> Iterator[Open]:
+    """Opens the target as a new process does."""
+    made: list[S3Backend] = []
+
+    def open_(**options: Any) -> S3Backend:
+        given = {
+            "endpoint_url": store.endpoint_url,
+            "aws_access_key_id": "testing",
+            "aws_secret_access_key": "testing",
+            "region_name": "us-east-1",
+            "addressing_style": "path",
+            **options,
+        }
+        target = open_target(f"s3://{bucket}/site", {name: value for name, value in given.items() if value is not None})
+        assert isinstance(target, S3Backend)
+        made.append(target)
+        return target
+
+    yield open_
+    for each in made:
+        each.client.close()
+
+
+def puts(store: MisbehavingS3, name: str = "") -> list[dict[str, str]]:
+    return [headers for method, path, headers in store.requests if method == "PUT" and name in path]
+
+
+def mount_of(root: Path) -> Mount:
+    return AssetStore({}).static("/assets/", root=root, name="assets", fingerprint="content")
+
+
+def test_a_store_that_refuses_checksums_gets_content_md5_from_then_on(
+    store: MisbehavingS3, opened: Open, asset_tree: Path
+) -> None:
+    store.faults = {"refuses checksums"}
+    assert publish(mount_of(asset_tree), opened()).new == 18
+    with_checksum = [headers for headers in puts(store) if "x-amz-checksum-sha256" in headers]
+    assert len(with_checksum) == 1
+    assert all("content-md5" in headers for headers in puts(store)[1:])
+
+
+def test_a_large_object_goes_to_a_store_that_refuses_checksums(
+    store: MisbehavingS3, opened: Open, asset_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assetstore.backends.s3.upload.PART_BYTES", 5 * 1024 * 1024)
+    (asset_tree / "film.bin").write_bytes(b"x" * (6 * 1024 * 1024))
+    store.faults = {"refuses checksums"}
+    target = opened()
+    publish(mount_of(asset_tree), target)
+    assert len(read_bytes(target, "film.bin")) == 6 * 1024 * 1024
+
+
+def test_conditions_that_are_accepted_and_ignored_are_found_out_by_a_write_that_must_fail(
+    store: MisbehavingS3, opened: Open, asset_tree: Path
+) -> None:
+    store.faults = {"ignores conditions"}
+    target = opened()
+    publish(mount_of(asset_tree), target)
+    assert (target.conditional_creates, target.conditional_replaces) == (False, False)
+    assert puts(store, LOCK)
+
+
+def test_conditions_are_proven_once_and_no_later_process_takes_the_lock_for_want_of_proof(
+    store: MisbehavingS3, opened: Open, asset_tree: Path
+) -> None:
+    publish(mount_of(asset_tree), opened())
+    probes = [headers for headers in puts(store, "journal.json") if {"if-match", "if-none-match"} & set(headers)]
+    assert len(probes) == 2
+    for content in ("second", "third"):
+        store.requests.clear()
+        (asset_tree / "robots.txt").write_text(content)
+        publish(mount_of(asset_tree), opened())
+        assert len(puts(store, "journal.json")) == 1
+        assert not puts(store, LOCK)
+        assert "if-match" in puts(store, CURRENT)[0]
+
+
+def test_proof_of_another_store_is_no_proof(store: MisbehavingS3, opened: Open, asset_tree: Path) -> None:
+    publish(mount_of(asset_tree), opened())
+    store.faults = {"ignores conditions"}
+    elsewhere = opened(endpoint_url=store.endpoint_url.replace("127.0.0.1", "localhost"))
+    (asset_tree / "robots.txt").write_text("second")
+    publish(mount_of(asset_tree), elsewhere)
+    assert (elsewhere.conditional_creates, elsewhere.conditional_replaces) == (False, False)
+
+
+@pytest.mark.parametrize("fault", ["", "ignores conditions", "has no conditions"])
+def test_of_two_publishers_at_once_exactly_one_is_told_that_it_won(
+    store: MisbehavingS3, opened: Open, asset_tree: Path, tmp_path: Path, fault: str
+) -> None:
+    store.faults = {fault} - {""}
+    publish(mount_of(asset_tree), opened())
+    store.faults |= {"slow switch"}
+    told: dict[int, str] = {}
+
+    def run(number: int) -> None:
+        root = tmp_path / f"build{number}"
+        root.mkdir()
+        (root / "app.css").write_text(f"build {number}")
+        try:
+            told[number] = publish(mount_of(root), opened()).manifest.release
+        except PublishConflict:
+            told[number] = ""
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join()
+    store.faults -= {"slow switch"}
+    state = Releases(opened()).require()
+    assert {release for release in told.values() if release} <= {each.id for each in state.releases}
+    assert state.current.release in told.values()
+    [winner] = [number for number, release in told.items() if release == state.current.release]
+    assert read_bytes(opened(), "app.css").decode() == f"build {winner}"
+
+
+def test_a_switch_whose_response_is_lost_is_live_and_said_to_be(
+    store: MisbehavingS3, opened: Open, asset_tree: Path
+) -> None:
+    publish(mount_of(asset_tree), opened())
+    (asset_tree / "robots.txt").write_text("second")
+    store.lose_next(CURRENT)
+    done = publish(mount_of(asset_tree), opened())
+    assert done.released
+    state = Releases(opened()).require()
+    assert (state.current.release, len(state.releases)) == (done.manifest.release, 2)
+
+
+def test_a_conditional_write_that_runs_into_another_is_tried_again(
+    store: MisbehavingS3, opened: Open, asset_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assetstore.backends.s3.upload.backoff_seconds", lambda *_, **__: 0.0)
+    answers = iter([error(409, "ConditionalRequestConflict", "running")] * 3)
+    store.before = lambda method, path, headers: next(answers, None) if CURRENT in path and method == "PUT" else None
+    assert publish(mount_of(asset_tree), opened()).released
+    assert len(puts(store, CURRENT)) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+def test_credentials_that_are_rotated_while_it_runs_are_taken_up_by_every_worker(
+    store: MisbehavingS3, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def rotate(number: int) -> None:
+        file.write_text(f"[default]\naws_access_key_id=KEY{number}\naws_secret_access_key=s\naws_session_token=t\n")
+
+    rotate(1)
+    root = tmp_path / "root"
+    root.mkdir()
+    for number in range(40):
+        (root / f"f{number}.txt").write_text(str(number))
+    lock, seen = threading.Lock(), [0]
+
+    def expire(method: str, path: str, headers: dict[str, str]) -> Any:
+        with lock:
+            seen[0] += method == "PUT" and "/f" in path
+            if seen[0] == 15:
+                rotate(2)
+            if seen[0] >= 15 and "KEY1/" in headers.get("authorization", ""):
+                return error(400, "ExpiredToken", "The provided token has expired.")
+        return None
+
+    store.before = expire
+    target = opened(aws_access_key_id=None, aws_secret_access_key=None)
+    assert publish(mount_of(root), target, workers=workers).new == 80
+
+
+def test_a_bucket_whose_requester_pays_is_read_and_written(
+    store: MisbehavingS3, opened: Open, asset_tree: Path
+) -> None:
+    def refuse(method: str, path: str, headers: dict[str, str]) -> Any:
+        paid = headers.get("x-amz-request-payer") == "requester" or "x-amz-request-payer=requester" in path.lower()
+        return None if paid or method == "DELETE" else error(403, "AccessDenied", "Access Denied")
+
+    store.before = refuse
+    with pytest.raises(AssetStoreError):
+        publish(mount_of(asset_tree), opened())
+    assert publish(mount_of(asset_tree), opened(requester_pays=True)).new == 18
+
+
+def test_publishing_waits_longer_than_serving(opened: Open) -> None:
+    options = opened().options
+    assert (options.read_timeout_seconds, options.attempts) == (90.0, 5)
+    assert opened(read_timeout_seconds=7).options.read_timeout_seconds == 7
