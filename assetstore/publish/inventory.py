@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
+from typing import NamedTuple
 
 from assetstore.assets.compression import decompress
-from assetstore.backends.base import BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import Backend, BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
 from assetstore.names.manifest import Entry, StoredObject, instant
 from assetstore.publish.layout import LARGEST_ENCODED_BYTES
@@ -117,20 +118,37 @@ class PresentObject:
     right: bool
 
 
+class ListedObject(NamedTuple):
+    """What a listing reports of one object: of 100,000 there are many, so no more than is needed."""
+
+    size: int
+    #: As :func:`version_text`.
+    version: str | None
+
+
+def listing_of(target: Backend) -> dict[str, ListedObject]:
+    """Every object of *target* that is not hidden, by name.
+
+    Raises:
+        BackendError: storage failed.
+    """
+    return {stat.path: ListedObject(stat.size, version_text(stat)) for stat in target.walk()}
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """A target as it was found."""
 
     backend: WritableBackend
     #: Every object below the target that is not hidden, by name.
-    listing: Mapping[str, FileStat]
+    listing: Mapping[str, ListedObject]
     state: ReleaseState | None
     journal: Journal
 
     @classmethod
     def of(cls, backend: WritableBackend, state: ReleaseState | None) -> Inventory:
         """One listing of the target, beside the release record as it was read before."""
-        return cls(backend, {stat.path: stat for stat in backend.walk()}, state, Journal(backend))
+        return cls(backend, listing_of(backend), state, Journal(backend))
 
     def present(
         self, wanted: Sequence[tuple[Entry, StoredObject]], pool: WorkerPool
@@ -179,7 +197,7 @@ class Inventory:
         if intended != sha256:
             # A directory keeps no headers, so what the record says of the same bytes holds for them.
             headers = UNKNOWN_HEADERS if self.backend.remote or not right else (recorded or wanted).headers
-        return PresentObject(listed.size, sha256, headers, version_text(listed), right)
+        return PresentObject(listed.size, sha256, headers, listed.version, right)
 
     def retained(self, own: set[str]) -> frozenset[str]:
         """The fingerprinted paths of earlier releases that the target still has, without *own*."""
@@ -194,9 +212,9 @@ class Inventory:
         return frozenset(path for path in self.journal.intents if path in self.listing and path not in known)
 
 
-def is_as_recorded(known: StoredObject, listed: FileStat) -> bool:
+def is_as_recorded(known: StoredObject, listed: ListedObject) -> bool:
     """Whether the listing shows the version of an object that the release record names."""
-    return known.size == listed.size and known.validator is not None and known.validator == version_text(listed)
+    return known.size == listed.size and known.validator is not None and known.validator == listed.version
 
 
 def _decodes_to(data: bytes, coding: str, entry: Entry) -> bool:

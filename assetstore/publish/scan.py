@@ -20,7 +20,7 @@ from hashlib import blake2b
 from assetstore.assets import compression as compress
 from assetstore.assets import media_types
 from assetstore.backends.base import Backend, FileStat
-from assetstore.errors import AssetNotFound, PublishConflict, PublishError
+from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, PublishError, VersionChanged
 from assetstore.mounts.mount import Mount
 from assetstore.names.fingerprint import Fingerprint, MtimeFingerprint, fingerprint_of
 from assetstore.names.manifest import Entry, Manifest
@@ -187,6 +187,8 @@ def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None) -
                 if module is not None:
                     module += chunk
             version = replace(opened.stat, sha256=sha256.hexdigest())
+        except (VersionChanged, BodyTruncated):
+            continue
         finally:
             opened.close()
         if opened.stat.signature is None or backend.stat(stat.path).version == opened.stat.version:

@@ -11,18 +11,28 @@ Nothing is deleted. A failure stops before the next stage, so pages that are out
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import groupby
 
 from assetstore.backends.base import Backend, FileStat, WritableBackend, WriteOptions
-from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, PublishError
+from assetstore.errors import (
+    AssetNotFound,
+    AssetStoreError,
+    BodyTruncated,
+    PublishConflict,
+    PublishError,
+    VersionChanged,
+)
 from assetstore.names.manifest import Entry, Manifest, StoredObject, lines
 from assetstore.publish.inventory import (
     JOURNAL,
     Inventory,
+    ListedObject,
     is_as_recorded,
     require_same_bytes,
     stored_sha256,
@@ -130,13 +140,16 @@ class Upload:
 
     def _manifest(self, validators: dict[str, str | None]) -> Manifest:
         entries: dict[str, Entry] = {}
-        rows: dict[str, list[StoredObject]] = {}
-        for row in self.plan.rows:
-            validator = validators.get(row.stored.path, row.stored.validator)
-            same = validator == row.stored.validator
-            rows.setdefault(row.entry.path, []).append(row.stored if same else replace(row.stored, validator=validator))
-        for path, entry in self.plan.entries.items():
-            entries[path] = replace(entry, stored=tuple(rows[path]))
+        for path, rows in groupby(self.plan.rows, lambda row: row.entry.path):
+            stored = [
+                row.stored
+                if validators.get(row.stored.path, row.stored.validator) == row.stored.validator
+                else replace(row.stored, validator=validators[row.stored.path])
+                for row in rows
+            ]
+            entry = self.plan.entries[path]
+            same = len(stored) == len(entry.stored) and all(map(operator.is_, stored, entry.stored))
+            entries[path] = entry if same else replace(entry, stored=tuple(stored))
         at = next_time(self.plan.state, self.now)
         cache_control = self.layout.plain_cache_control
         manifest = Manifest("", at, self.mount, entries, self.plan.retained, cache_control)
@@ -217,23 +230,32 @@ def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: Worke
         PublishError: a file has no twin, or the twin is gone or damaged.
         BackendError: the target failed.
     """
-    listing = {stat.path: stat for stat in target.walk()}
-    jobs: list[tuple[Entry, StoredObject]] = []
-    for entry in manifest.entries.values():
-        for stored in entry.stored:
-            found = listing.get(stored.path)
-            if not entry.immutable(stored) and (found is None or not is_as_recorded(stored, found)):
-                jobs.append((entry, stored))
+    plain = {
+        stored.path: (entry, stored)
+        for entry in manifest.entries.values()
+        for stored in entry.stored
+        if not entry.immutable(stored)
+    }
+    # Only what differs is kept of the listing: there may be 100,000 objects.
+    differing: dict[str, ListedObject] = {}
+    for stat in target.walk():
+        if (found := plain.get(stat.path)) is not None:
+            listed = ListedObject(stat.size, version_text(stat))
+            if is_as_recorded(found[1], listed):
+                del plain[stat.path]
+            else:
+                differing[stat.path] = listed
+    jobs = list(plain.values())
     if not jobs:
         return manifest, 0
 
     def restore(job: tuple[Entry, StoredObject]) -> tuple[StoredObject, bool]:
         entry, stored = job
-        found = listing.get(stored.path)
-        if found is not None and found.size == stored.size:
+        listed = differing.get(stored.path)
+        if listed is not None and listed.size == stored.size:
             with suppress(AssetNotFound):
                 if stored_sha256(target, stored.path) == stored.sha256:
-                    return replace(stored, validator=version_text(found)), False
+                    return replace(stored, validator=listed.version), False
         return replace(stored, validator=version_text(_copy_twin(manifest, entry, stored, target))), True
 
     changed: dict[str, StoredObject] = {}
@@ -302,7 +324,7 @@ def _stopped(
     what: str, error: AssetStoreError, progress: str, outcome: str = "the live release is unchanged"
 ) -> PublishError:
     advice = "run the same command again: what arrived is not sent again"
-    if isinstance(error, AssetNotFound | BodyTruncated):
+    if isinstance(error, AssetNotFound | BodyTruncated | VersionChanged):
         advice = "let the build finish, then run the same command again"
     kind = PublishConflict if isinstance(error, PublishConflict) else PublishError
     return kind(f"stopped at {what} ({progress}): {error}; {outcome}; {advice}")

@@ -11,7 +11,7 @@ import pytest
 from assetstore.backends.base import FileStat
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import Entry, Manifest, StoredObject
-from assetstore.publish.inventory import Inventory, Journal
+from assetstore.publish.inventory import Inventory, Journal, ListedObject
 from assetstore.publish.layout import Stage
 from assetstore.publish.plan import Plan, Reason, make
 from assetstore.publish.pool import WorkerPool
@@ -72,7 +72,7 @@ def plan(
     state = None
     if live is not None:
         state = ReleaseState(Manifest("r1", AT, None, {"a.css": entry(live, sha256=before)}), (), pending_deletes)
-    listing = {} if found is None else {found.path: found}
+    listing = {} if found is None else {found.path: ListedObject(found.size, found.validator)}
     target = Inventory(backend or Stored(), listing, state, journal or Announced())  # type: ignore[arg-type]
     return make([entry(wanted, sha256=wanted.sha256)], target, WorkerPool(1), force=force)
 
@@ -167,7 +167,7 @@ def test_what_a_prune_is_deleting_is_not_relied_on() -> None:
 def test_assets_that_come_and_go_are_changes_too(live: dict[str, Entry], changes: bool) -> None:
     state = ReleaseState(Manifest("r1", AT, None, live), ())
     journal = Announced(a=(OLD, "h1"))
-    target = Inventory(Stored(), {PLAIN: listed()}, state, journal)  # type: ignore[arg-type]
+    target = Inventory(Stored(), {PLAIN: ListedObject(10, "v1")}, state, journal)  # type: ignore[arg-type]
     assert make([entry(stored())], target, WorkerPool(1)).changes is changes
 
 
