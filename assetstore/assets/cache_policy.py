@@ -31,6 +31,13 @@ RESERVED = frozenset(
     """.split()
 )
 
+#: The options that say what some of them are.
+_INSTEAD = {
+    "content-type": "media_types={'.ext': 'type/subtype'}",
+    "cache-control": "max_age=, shared_cache= or immutable=",
+    "access-control-allow-origin": "cors=",
+}
+
 
 def cache_control(*, immutable: bool, public: bool, shared: str = "", max_age_seconds: int = 0) -> str:
     """The Cache-Control value of an asset (RFC 9111 section 5.2.2, RFC 8246).
@@ -165,7 +172,11 @@ def _name(name: str, pattern: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise SettingsError(f"{name!r} (for {pattern!r}) is no header name; write it as 'Content-Security-Policy'")
     if name.lower() in RESERVED:
-        raise SettingsError(f"the header {name} (for {pattern!r}) is set from the file itself and cannot be given")
+        instead = _INSTEAD.get(name.lower())
+        raise SettingsError(
+            f"the header {name} (for {pattern!r}) is set from the file itself and cannot be given"
+            + (f"; use {instead} of static()" if instead else "")
+        )
     return name
 
 

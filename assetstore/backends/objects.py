@@ -71,10 +71,10 @@ class KeyPrefix:
             raise AssetNotFound(path, self.label, f"with its prefix it is longer than {self._max_key_bytes} bytes")
         return key
 
-    def path(self, key: str) -> str | None:
-        """The logical path of *key*; ``None`` for what is no asset, such as hidden names and folders' markers."""
+    def path(self, key: str, hidden: frozenset[str] = paths.WELL_KNOWN) -> str | None:
+        """The logical path of *key*; ``None`` for what is no asset, such as folders' markers and other *hidden* names."""
         path = key.removeprefix(self.prefix)
-        return path if key.startswith(self.prefix) and paths.is_clean(path) else None
+        return path if key.startswith(self.prefix) and paths.is_clean(path, hidden=hidden) else None
 
     def cannot_store(self, header: str) -> None:
         """Log once that the storage has no field for *header*, so that something else has to send it."""

@@ -201,7 +201,7 @@ def _claim_at_root(mount: Mount, file: str) -> Claim | None:
     if fingerprints.split(file)[1] is not None:
         return Claim(mount, "/", file)
     path = file or mount.defaults.get("file", "")
-    if not paths.is_clean(path):
+    if not paths.is_clean(path, hidden=mount.hidden):
         return None
     if mount.resolver.find(path) is not None:
         return Claim(mount, "/", file)

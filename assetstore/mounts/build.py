@@ -88,7 +88,10 @@ def wire(given: MountOptions) -> Mount:
     if made_of is not None and (html or immutable):
         made_of = copy(made_of)  # it may be an object of the user's, for several mounts
         made_of.leaves_out = lambda path: immutable.holds(path) or (html and media_types.bare(path) == "text/html")
+    hidden = paths.hidden_names(given.hidden)
     stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
+    if hidden != paths.WELL_KNOWN and hasattr(stored, "dot_names"):
+        stored.dot_names = hidden
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
     allowed = allowed_extensions(given.allowed_ext)
     backend = rewritten(
@@ -119,7 +122,7 @@ def wire(given: MountOptions) -> Mount:
         max_age=MaxAge(given.max_age),
         immutable=immutable,
         cors=cors_origins(given.cors) if public else frozenset(),
-        hidden=paths.hidden_names(given.hidden),
+        hidden=hidden,
         html=html,
         fallback=_fallback(given.fallback),
         delivery=_delivery(given.delivery, backend),

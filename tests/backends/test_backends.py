@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from assetstore.backends import open_backend
@@ -101,3 +102,19 @@ def test_a_bucket_is_opened_without_the_network_and_its_url_is_its_label() -> No
 def test_an_http_origin_needs_urllib3_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "boto3", "botocore", "aiohttp")
     assert open_backend("https://cdn.example.com/static").label == "https://cdn.example.com/static"
+
+
+def test_a_listing_has_the_hidden_names_that_were_named(tmp_path: Path) -> None:
+    for name in (".well-known/security.txt", ".foo/a.txt", ".bar/a.txt", "a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    fsspec.filesystem("memory").put(f"{tmp_path}/", "/hidden-names/", recursive=True)
+    try:
+        for root in (str(tmp_path), "memory://hidden-names"):
+            for names in (frozenset({".well-known"}), frozenset({".well-known", ".foo"})):
+                backend = open_backend(root)
+                backend.dot_names = names
+                listed = {stat.path for stat in backend.walk()}
+                assert listed == {"a.txt", ".well-known/security.txt", *([".foo/a.txt"] if ".foo" in names else [])}
+    finally:
+        fsspec.filesystem("memory").rm("/hidden-names", recursive=True)

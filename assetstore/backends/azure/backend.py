@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
 
+from assetstore.assets import paths
 from assetstore.backends.azure.client import AzureClient, AzureOptions
 from assetstore.backends.azure.errors import translate
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
@@ -46,6 +47,8 @@ class AzureBackend:
     """
 
     remote = True
+    #: Names with a leading dot that :meth:`walk` lists.
+    dot_names: frozenset[str] = paths.WELL_KNOWN
     #: Both are one step on the server (``If-None-Match``, ``If-Match``).
     conditional_creates = True
     conditional_replaces = True
@@ -91,7 +94,7 @@ class AzureBackend:
         while True:
             page, token = self._call("", page_at)
             for blob in page:
-                if (path := self._keys.path(blob.name)) is not None and not _is_folder(blob):
+                if (path := self._keys.path(blob.name, self.dot_names)) is not None and not _is_folder(blob):
                     yield self._stat_of(path, blob)
             if not token:
                 return

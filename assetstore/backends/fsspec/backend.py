@@ -94,6 +94,9 @@ class FilesystemBackend:
         hidden: words that no message may contain.
     """
 
+    #: Names with a leading dot that :meth:`walk` lists.
+    dot_names: frozenset[str] = paths.WELL_KNOWN
+
     def __init__(
         self,
         filesystem: Any,
@@ -148,7 +151,7 @@ class FilesystemBackend:
         prefix = f"{self._root}/" if self._root else ""
         for key, info in self._listed():
             path = key.removeprefix(prefix) if prefix else key.lstrip("/")
-            if key.startswith(prefix) and paths.is_clean(path) and info.get("type") == "file":
+            if key.startswith(prefix) and paths.is_clean(path, hidden=self.dot_names) and info.get("type") == "file":
                 try:
                     with self._errors(path):
                         stat = self._stat_of(path, info)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from google.cloud.storage import Blob, Bucket
 
+from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
 from assetstore.backends.gcs.client import GCSClient, GCSOptions
 from assetstore.backends.gcs.errors import translate
@@ -44,6 +45,8 @@ class GCSBackend:
     """
 
     remote = True
+    #: Names with a leading dot that :meth:`walk` lists.
+    dot_names: frozenset[str] = paths.WELL_KNOWN
     #: Both are one step on the server (``ifGenerationMatch``).
     conditional_creates = True
     conditional_replaces = True
@@ -74,7 +77,7 @@ class GCSBackend:
     def walk(self) -> Iterator[FileStat]:
         for page in self._pages(""):
             for blob in page:
-                if (path := self._keys.path(blob.name)) is not None:
+                if (path := self._keys.path(blob.name, self.dot_names)) is not None:
                     yield self._stat_of(path, blob)
 
     def reader(self) -> Reader:

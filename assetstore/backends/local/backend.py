@@ -36,6 +36,8 @@ class LocalBackend:
     """A directory; writable, and nothing outside of it is reachable."""
 
     remote = False
+    #: Names with a leading dot that :meth:`walk` lists.
+    dot_names: frozenset[str] = paths.WELL_KNOWN
 
     def __init__(self, directory: str | os.PathLike[str], *, must_exist: bool = True) -> None:
         directory = os.path.expanduser(os.fspath(directory))
@@ -93,7 +95,7 @@ class LocalBackend:
             raise translate(error, folder or ".", self.label) from error
         for entry in entries:
             path = folder + entry.name
-            if not paths.is_clean(path):
+            if not paths.is_clean(path, hidden=self.dot_names):
                 continue
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 real = os.path.realpath(entry.path)

@@ -45,6 +45,8 @@ class S3Backend:
     """
 
     remote = True
+    #: Names with a leading dot that :meth:`walk` lists.
+    dot_names: frozenset[str] = paths.WELL_KNOWN
 
     def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
         self.bucket = bucket
@@ -118,7 +120,7 @@ class S3Backend:
         while True:
             page = self.call("", lambda s3: s3.list_objects_v2(**arguments))
             for stat in stats(page, self.prefix):
-                if paths.is_clean(stat.path):
+                if paths.is_clean(stat.path, hidden=self.dot_names):
                     yield stat
             if not page.get("IsTruncated"):
                 return
