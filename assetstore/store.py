@@ -102,6 +102,7 @@ class AssetStore:
         fallback: str | None = None,
         delivery: Literal["stream", "redirect", "proxy"] = "stream",
         delivery_bytes: int = DELIVERY_BYTES,
+        follow_symlinks: bool = False,
     ) -> Mount:
         """Mount the files under *root* at *url* (guide section 3).
 
@@ -143,6 +144,8 @@ class AssetStore:
                 (``"stream"``), the storage (``"redirect"``: 307 to a presigned URL), or the proxy in front
                 (``"proxy"``: ``X-Accel-Redirect``, see ``examples/proxies``).
             delivery_bytes: from how many bytes on files of a public mount go that way; in a private one all do.
+            follow_symlinks: whether links in a directory may lead out of it, as package managers and Bazel make
+                them; each still has to lead to a regular file.
             fallback: the page of a single-page application (``"index.html"``), for navigations to unknown paths.
 
         Raises:
@@ -179,6 +182,7 @@ class AssetStore:
             fallback=fallback,
             delivery=delivery,
             delivery_bytes=delivery_bytes,
+            follow_symlinks=follow_symlinks,
         )
         mount = wiring.wire(given)
         self._mounts.add(mount)

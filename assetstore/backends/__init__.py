@@ -78,7 +78,13 @@ OPENERS: dict[str, Callable[[str, Mapping[str, Any]], Backend]] = {
 Root: TypeAlias = "str | os.PathLike[str] | Backend | AbstractFileSystem | tuple[AbstractFileSystem, str]"
 
 
-def open_backend(root: Root, storage_options: Mapping[str, Any] | None = None, *, must_exist: bool = True) -> Backend:
+def open_backend(
+    root: Root,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    must_exist: bool = True,
+    follow_symlinks: bool = False,
+) -> Backend:
     """The backend that *root* names.
 
     Args:
@@ -89,6 +95,7 @@ def open_backend(root: Root, storage_options: Mapping[str, Any] | None = None, *
             which gets the other options as they are.
         must_exist: whether a missing directory is an error now; a missing folder of an fsspec
             filesystem is one when it is listed.
+        follow_symlinks: whether links in a directory may lead out of it.
 
     Raises:
         SettingsError: the root is missing or malformed, its scheme is unknown, or its library is not installed.
@@ -117,7 +124,8 @@ def open_backend(root: Root, storage_options: Mapping[str, Any] | None = None, *
     if match is None or match[1].lower() == "file":
         if options:
             raise SettingsError(f"root {spelled!r} is a directory, which takes no storage_options")
-        return LocalBackend(spelled.removeprefix("file://"), must_exist=must_exist)
+        directory = spelled.removeprefix("file://")
+        return LocalBackend(directory, must_exist=must_exist, follow_symlinks=follow_symlinks)
     through = options.pop("backend", "native")
     if through not in {"native", "fsspec"}:
         raise SettingsError(f"storage_options['backend'] is {through!r}; give 'native' or 'fsspec'")

@@ -66,6 +66,7 @@ class MountOptions:
     fallback: str | None = None
     delivery: Literal["stream", "redirect", "proxy"] = "stream"
     delivery_bytes: int = DELIVERY_BYTES
+    follow_symlinks: bool = False
 
 
 def wire(given: MountOptions) -> Mount:
@@ -89,7 +90,12 @@ def wire(given: MountOptions) -> Mount:
         made_of = copy(made_of)  # it may be an object of the user's, for several mounts
         made_of.leaves_out = lambda path: immutable.holds(path) or (html and media_types.bare(path) == "text/html")
     hidden = paths.hidden_names(given.hidden)
-    stored = open_backend(given.root, _storage_options(given), must_exist=given.must_exist)
+    stored = open_backend(
+        given.root,
+        _storage_options(given),
+        must_exist=given.must_exist,
+        follow_symlinks=_flag("follow_symlinks", given.follow_symlinks),
+    )
     if hidden != paths.WELL_KNOWN and hasattr(stored, "dot_names"):
         stored.dot_names = hidden
     url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)

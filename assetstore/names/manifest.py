@@ -290,7 +290,7 @@ def _entries(found: object) -> Mapping[str, Entry]:
     if not isinstance(found, dict):
         raise ValueError(f"{found!r} is no table of entries")
     for path, entry in found.items():
-        if not isinstance(entry, Entry) or entry.path != paths.clean(path):
+        if not isinstance(entry, Entry) or entry.path != paths.clean(path, hidden=True):
             raise ValueError(f"{path!r} is no entry")
     return found
 

@@ -18,7 +18,6 @@ import pytest
 
 from servers.programs import PROJECT, give_up
 
-LINKS = "a link that leads out of the root is refused, whatever the option"
 INSIDES = "it looks at StaticFiles' own attributes or replaces its methods"
 MISSING_ROOT = "a root that is missing is refused at wiring; with must_exist=False its files are 404s, not errors"
 NOT_RAISED = "a missing file is a 404 with Cache-Control: no-store, not an exception that an application may answer"
@@ -33,8 +32,6 @@ EXCEPTIONS = {
     "test_staticfiles_html_only_files": NOT_RAISED,
     "test_staticfiles_cache_invalidation_for_deleted_file_html_mode": "a deleted file is noticed within a second, not at once",
     "test_staticfiles_with_invalid_dir_permissions_returns_401": "what cannot be read is a 404 and a line in the log: no login would help",
-    "test_staticfiles_follows_symlinks": LINKS,
-    "test_staticfiles_follows_symlink_directories": LINKS,
 }
 
 

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from asgi.tree import put
+from asgi.tree import MODIFIED_NS, put
 from asgi.wire import WireReply, exchange, request_of
+from assetstore import AssetStore
 from servers.processes import Process, ProcessStarter
 from servers.proxies import open_folder
 from waiting import eventually
@@ -163,3 +164,33 @@ def test_a_file_that_cannot_be_read_is_a_404_and_a_line_in_the_log(start_process
         reply = get(served, "secret.css")
         assert (reply.status, reply.headers["cache-control"]) == (404, "no-store")
         assert "no permission to read 'secret.css'" in served.output
+
+
+def test_links_out_of_the_root_are_followed_where_the_mount_says_so(serve: Serve, tmp_path: Path) -> None:
+    root, elsewhere = tmp_path, tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    put(elsewhere, "a.css", b"a{}")
+    put(elsewhere, "folder/b.css", b"b{}")
+    put(root, "c.css", b"c{}")
+    (root / "a.css").symlink_to(elsewhere / "a.css")
+    (root / "folder").symlink_to(elsewhere / "folder")
+    (root / "loop").symlink_to(root)
+    (root / "gone.css").symlink_to(elsewhere / "gone.css")
+    (root / "null.css").symlink_to("/dev/null")
+    os.mkfifo(elsewhere / "fifo")
+    (root / "fifo.css").symlink_to(elsewhere / "fifo")
+    os.utime(elsewhere / "a.css", ns=(MODIFIED_NS, MODIFIED_NS))
+
+    closed, opened = serve(), serve(follow_symlinks=True)
+    assert [get(closed, file).status for file in ("a.css", "folder/b.css", "c.css")] == [404, 404, 200]
+    assert get(opened, "a.css").body == b"a{}"
+    assert get(opened, "folder/b.css").body == b"b{}"
+    url = url_of(opened, "a.css")
+    assert url != "/assets/a.css"
+    assert exchange(opened.port, request_of(url.encode())).headers["cache-control"] == IMMUTABLE
+    assert [get(opened, file).status for file in ("gone.css", "null.css", "fifo.css", "folder")] == [404] * 4
+    for spelling in ("../secret", "folder/../../x", ".env", "a.css/x"):
+        assert get(opened, spelling).status == 404
+
+    store = AssetStore({})
+    mount = store.static("/", root=root, follow_symlinks=True)
+    assert {stat.path for stat in mount.backend.walk()} == {"a.css", "c.css", "folder/b.css"}

@@ -25,7 +25,7 @@ _log = logging.getLogger("assetstore")
 LOGGED_NAMES = 20
 _OUTSIDE = (
     "a link to outside of the root; copy what it names into the root (cp -RL, rsync -L), or give the folder that it "
-    "leads to a mount of its own"
+    "leads to a mount of its own, or pass follow_symlinks=True"
 )
 
 #: Bytes read at a time.
@@ -39,10 +39,12 @@ class LocalBackend:
     #: Names with a leading dot that :meth:`walk` lists.
     dot_names: frozenset[str] = paths.WELL_KNOWN
 
-    def __init__(self, directory: str | os.PathLike[str], *, must_exist: bool = True) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], *, must_exist: bool = True, follow_symlinks: bool = False
+    ) -> None:
         directory = os.path.expanduser(os.fspath(directory))
         require_directory(directory, must_exist=must_exist)
-        self._root = LocalRoot(directory)
+        self._root = LocalRoot(directory, follow_symlinks=follow_symlinks)
         self._left_out: set[str] = set()
         #: As :meth:`Marking.glance`.
         self.glance = self._root.glance
@@ -99,7 +101,7 @@ class LocalBackend:
                 continue
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 real = os.path.realpath(entry.path)
-                if not self._root.holds(real):
+                if not self._root.serves(real):
                     self._warn_left_out(path, _OUTSIDE)
                 elif real not in above:  # a link to a folder above would never end
                     yield from self._walk(path + "/", (*above, real))
@@ -107,7 +109,7 @@ class LocalBackend:
             try:
                 yield self.stat(path)
             except AssetStoreError:  # deleted since it was listed, a device, or a link to outside
-                if entry.is_symlink() and not self._root.holds(os.path.realpath(entry.path)):
+                if entry.is_symlink() and not self._root.serves(os.path.realpath(entry.path)):
                     self._warn_left_out(path, _OUTSIDE)
 
     def _warn_left_out(self, path: str, why: str) -> None:

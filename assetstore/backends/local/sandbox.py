@@ -120,12 +120,15 @@ def translate(error: OSError, path: str, label: str) -> AssetStoreError:
 class LocalRoot:
     """A directory, and the only way to the files beneath it."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, follow_symlinks: bool = False) -> None:
         self.directory = os.path.abspath(directory)
         self._real = ""
         self._prefix = ""
         self._resolve()
         self._open = self._open_by_components if _OPENAT2 is None else self._open_beneath
+        self._follow_symlinks = follow_symlinks
+        if follow_symlinks:
+            self._open = self._open_anywhere
 
     def open(self, path: str) -> tuple[int, os.stat_result]:
         """A descriptor for reading the regular file *path*, and its facts.
@@ -187,6 +190,10 @@ class LocalRoot:
             raise UnsafePath(f"{path!r} leads outside {self.directory}; remove the link on its way")
         return os.path.join(parent, os.path.basename(path))
 
+    def serves(self, real: str) -> bool:
+        """Whether *real*, a path without links, may be read: any where links may leave the directory."""
+        return self._follow_symlinks or self.holds(real)
+
     def holds(self, real: str) -> bool:
         """Whether *real*, a path without links, lies beneath the directory."""
         return real.startswith(self._prefix)
@@ -235,6 +242,9 @@ class LocalRoot:
         finally:
             os.close(here)
         return self._open_by_components(path, flags)
+
+    def _open_anywhere(self, path: str, flags: int) -> int:
+        return os.open(f"{self.directory}/{path}", flags)
 
     def _open_by_components(self, path: str, flags: int) -> int:
         self._resolve()

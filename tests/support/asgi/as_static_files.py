@@ -36,7 +36,9 @@ class StaticFiles:
         root = PurePath(str(directory)) if directory is not None else _directory_of(packages[0])
         store = AssetStore({})
         try:
-            self._mount = store.static("/", root=root, name="assets", must_exist=check_dir, html=html)
+            self._mount = store.static(
+                "/", root=root, name="assets", must_exist=check_dir, html=html, follow_symlinks=follow_symlink
+            )
         except SettingsError as error:
             raise RuntimeError(f"{error} (it does not exist)") from error
         self._application = store["assets"]
