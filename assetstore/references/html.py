@@ -42,6 +42,8 @@ _LINK_TYPES = frozenset(
 #: Elements whose content is text up to their end tag.
 _RAW_TEXT = frozenset({b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes"})
 _NOWHERE = Position(0, 0)
+#: What a URL holds that a template engine has yet to make.
+_TEMPLATE_MARKS = ("{{", "{%", "<%", "${")
 
 
 def scan(data: bytes, *, xml: bool = False) -> list[Located]:
@@ -135,7 +137,8 @@ class Scanner:
         self._append(Located(Reference(kind.decode(), url, _NOWHERE), start, stop, _spell), found)
 
     def _append(self, located: Located, found: list[Located]) -> None:
-        if not (self._moved and is_relative(located.reference.url)):
+        url = located.reference.url
+        if not (self._moved and is_relative(url)) and not any(mark in url for mark in _TEMPLATE_MARKS):
             found.append(located)
 
     def _collect_content(

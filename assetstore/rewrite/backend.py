@@ -270,9 +270,9 @@ class RewrittenBackend:
 
         def fingerprint_of(other: str) -> str | None:
             found = made_of.get(other) if self._serves(other) else None
-            return None if found is None else found.fingerprint or self._fingerprinter.of(found, self._inner)
+            return None if found is None else self._fingerprinter.of(found, self._inner)
 
-        output = graph.rewrite(sources, fingerprint_of)[path]
+        output = graph.rewrite(sources, fingerprint_of, self._fingerprinter.leaves_out)[path]
         times = [each.mtime_ns for each in made_of.values() if each and each.mtime_ns is not None]
         digest = hashlib.sha256(output.data).hexdigest()
         served = FileStat(path, len(output.data), max(times, default=None), digest, digest, output.fingerprint)

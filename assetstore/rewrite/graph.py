@@ -110,17 +110,22 @@ class Output:
     fingerprint: str
 
 
-def rewrite(sources: Mapping[str, Source], fingerprint_of: Callable[[str], str | None]) -> dict[str, Output]:
+def rewrite(
+    sources: Mapping[str, Source],
+    fingerprint_of: Callable[[str], str | None],
+    leaves_out: Callable[[str], bool] = lambda path: False,
+) -> dict[str, Output]:
     """Every one of *sources* as it is served.
 
     *fingerprint_of* names every other file that they refer to; ``None`` leaves the reference as
-    it is written. A file whose name carries a fingerprint already is left alone.
+    it is written. A file whose name carries a fingerprint already is left alone, and so is one that
+    *leaves_out* says has none.
     """
     made: dict[str, Output] = {}
 
     def name_of(path: str) -> str | None:
         if path in sources:
-            return made[path].fingerprint if path in made else None
+            return made[path].fingerprint if path in made and not leaves_out(path) else None
         return None if fingerprints.split(path)[1] else fingerprint_of(path)
 
     for circle in _circles(sources):

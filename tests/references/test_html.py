@@ -44,6 +44,7 @@ def urls(page: str) -> list[tuple[str, str]]:
         ("<p style='a: url(b.png)'><p style='a: url(&quot;b.png&quot;)'>", [("url", "b.png")]),
         ("1 < 2 <img src=a.png>", [("src", "a.png")]),
         ("<img src=a.png", []),
+        ("<img src='{{ base }}/a.png'><img src=\"{% static 'b.png' %}\"><img src='<%= c %>'><img src=d.png>", [("src", "d.png")]),
         ("<noscript><img src=a.png></noscript>", [("src", "a.png")]),
         ("<base href=/x/><img src=a.png><img src=/b.png>", [("src", "/b.png")]),
         ('<script type=importmap>{"imports": {"a": "./a.js", "b": ["c"]}, "x": {"d": "e"}}</script>', [("importmap", "./a.js")]),

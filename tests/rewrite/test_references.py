@@ -203,3 +203,25 @@ def test_many_small_files_hold_an_event_loop_for_no_long(tmp_path: Path) -> None
     at_once = [fingerprint for fingerprint in asyncio.run(page()) if fingerprint is not None]
     assert len(at_once) < 100, "what takes longer than 5 ms is left to the background"
     assert eventually(lambda: None not in asyncio.run(page()))
+
+
+def test_pages_and_names_that_a_bundler_hashed_keep_their_names(tmp_path: Path) -> None:
+    files = {
+        "index.html": "<link rel=stylesheet href=/assets/main-AbCd1234.css><link rel=icon href=/icon.svg>",
+        "assets/main-AbCd1234.css": "a{b:url(dot-AbCd5678.svg)} c{d:url(../icon.svg)}",
+        "assets/dot-AbCd5678.svg": "<svg/>",
+        "icon.svg": "<svg/>",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assets = AssetStore()
+    mount = assets.static(
+        "/", root=tmp_path, name="assets", fingerprint="content", html=True, immutable="vite", references="strict"
+    )
+    icon = assets.url_for("assets", file="icon.svg")
+    assert assets.url_for("assets", file="index.html") == "/index.html"
+    assert assets.url_for("assets", file="assets/main-AbCd1234.css") == "/assets/main-AbCd1234.css"
+    assert read_bytes(mount.backend, "index.html").decode() == files["index.html"].replace("/icon.svg", icon)
+    sheet = read_bytes(mount.backend, "assets/main-AbCd1234.css").decode()
+    assert sheet == files["assets/main-AbCd1234.css"].replace("../icon.svg", f"..{icon}")
