@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from assetstore.assets.paths import extension
-from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFile, Span, Version
+from assetstore.backends.base import WHOLE, Backend, BytesFile, Closing, FileStat, OpenFile, Span, Version
 from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.fingerprint import Fingerprint
@@ -109,6 +109,12 @@ class RewrittenBackend:
         return RewrittenBackend(
             self._inner, fingerprinter, strict=self._strict, prefixes=self._prefixes, serves=self._serves
         )
+
+    def close(self) -> None:
+        """End the thread that rewrites, and what the backend below holds; the next use begins anew."""
+        self._deferred.close()
+        if isinstance(self._inner, Closing):
+            self._inner.close()
 
     @property
     def inner(self) -> Backend:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -225,3 +226,17 @@ def test_pages_and_names_that_a_bundler_hashed_keep_their_names(tmp_path: Path) 
     assert read_bytes(mount.backend, "index.html").decode() == files["index.html"].replace("/icon.svg", icon)
     sheet = read_bytes(mount.backend, "assets/main-AbCd1234.css").decode()
     assert sheet == files["assets/main-AbCd1234.css"].replace("../icon.svg", f"..{icon}")
+
+
+def test_closing_ends_the_thread_that_rewrites(tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("a{b:c}" * 10_000)
+    rewriting = RewrittenBackend(LocalBackend(tmp_path), ContentFingerprint())
+
+    async def page() -> str | None:
+        return rewriting.stat("a.css").fingerprint
+
+    assert eventually(lambda: asyncio.run(page()) is not None)
+    rewriting.close()
+    assert "assetstore-rewrite" not in {each.name for each in threading.enumerate()}
+    (tmp_path / "a.css").write_text("a{b:d}" * 10_000)
+    assert asyncio.run(page()) is not None
