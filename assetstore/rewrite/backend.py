@@ -14,8 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from assetstore.assets.paths import extension
-from assetstore.backends.base import WHOLE, Backend, BytesFile, Closing, FileStat, OpenFile, Span, Version
-from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader, Reader, ThreadReader, reader_of
+from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFile, Span, Version
+from assetstore.backends.reader import (
+    NO_FILE,
+    AsyncOpenFile,
+    Closing,
+    Mark,
+    MarkingReader,
+    Reader,
+    ThreadReader,
+    reader_of,
+)
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.fingerprint import Fingerprint
 from assetstore.rewrite import graph
