@@ -423,6 +423,10 @@ class Recall:
         if look is None or not _is_settled(selection.stat.cache) or look.is_early:
             return answer
         chosen, opened = selection.chosen, selection.opened
+        # A release that was switched since the look is another file: what was opened counts.
+        used = [selection.stat] if opened is None else [selection.stat, opened.stat]
+        if any(stat.signature is not None and stat.signature != look.mark_of(stat.path) for stat in used):
+            return answer
         pieces: tuple[bytes, ...] | None = None if chosen.content is None else (chosen.content,)
         file = opened.stat.path if opened is not None and self._bodies else None
         if opened is not None and self._bodies and with_bytes and self._is_worth_loading(key, answer):

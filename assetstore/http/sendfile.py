@@ -95,7 +95,8 @@ class Offload:
     """Decided once, when the store is wired: who sends local files, and how it is told."""
 
     dialect: Dialect
-    #: Directories (real paths with a closing slash) and the URI prefixes that the proxy has for them.
+    #: Directories (absolute, with a closing slash) and the URI prefixes that the proxy has for them. A directory may
+    #: lie behind a link that a deploy moves, so it is resolved with each use.
     places: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -133,7 +134,7 @@ class Offload:
         backend = getattr(mount.backend, "inner", mount.backend)
         if not isinstance(backend, LocalBackend) or not self.dialect.mapped or mount.name is None:
             return self
-        if self._uri(_real(backend.label)) is not None:
+        if self._uri(_real(backend.label), exact=False) is not None:
             return self
         return self._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
 
@@ -157,11 +158,14 @@ class Offload:
         """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.
 
         ``None`` means that this proxy cannot be told of it, and the application streams as without one.
+        What may be kept for ever is never named by a path through a link, which the proxy would follow
+        later, when it may lead to another release.
         """
         path = os.fsencode(real_path)
         if _CONTROL.search(path) or any(name in self.dialect.never for name, _ in whole):
             return None
-        value = self._uri(real_path) if self.dialect.mapped else self.dialect.spell(path)
+        exact = any(name == b"cache-control" and b"immutable" in told for name, told in whole)
+        value = self._uri(real_path, exact=exact) if self.dialect.mapped else self.dialect.spell(path)
         if value is None:
             return None
         left_out = self.dialect.adds | {b"content-length"}  # the length is the file's
@@ -175,20 +179,25 @@ class Offload:
                 f"STATIC_X_SENDFILE_MAP gives {prefix!r} for {directory!r}, which needs a slash at both ends "
                 "and no blanks; a good one is '/_accel/'"
             )
-        places = [*self.places, (_real(directory), prefix)]
+        places = [*self.places, (_absolute(directory), prefix)]
         return replace(self, places=tuple(sorted(places, key=lambda place: -len(place[0]))))
 
-    def _uri(self, real_path: str) -> bytes | None:
-        """Where the proxy has *real_path*: the longest directory of the map that holds it."""
+    def _uri(self, real_path: str, *, exact: bool) -> bytes | None:
+        """Where the proxy has *real_path*: the longest directory of the map that holds it; *exact*, without a link."""
         for directory, prefix in self.places:
-            if real_path.startswith(directory):
-                rest = self.dialect.spell(os.fsencode(real_path[len(directory) :]))
+            real = _real(directory)
+            if real_path.startswith(real) and (not exact or real == directory):
+                rest = self.dialect.spell(os.fsencode(real_path[len(real) :]))
                 return None if rest is None else prefix.encode() + rest
         return None
 
 
+def _absolute(directory: str) -> str:
+    return os.path.join(os.path.abspath(os.path.expanduser(directory)), "")
+
+
 def _real(directory: str) -> str:
-    return os.path.join(os.path.realpath(os.path.expanduser(directory)), "")
+    return os.path.join(os.path.realpath(directory), "")
 
 
 def offload_of(settings: Settings) -> Offload | None:
