@@ -156,8 +156,22 @@ def test_a_map_may_name_a_symlink_to_the_directory(tmp_path: Path) -> None:
     (tmp_path / "release-7").mkdir()
     (tmp_path / "current").symlink_to(tmp_path / "release-7")
     who = offload("X-Accel-Redirect", places={str(tmp_path / "current"): "/_accel/"})
-    real = os.path.realpath(tmp_path / "release-7")
-    assert told(who, f"{real}/a.css") == b"/_accel/a.css"
+    for release in ("release-7", "release-8"):
+        (tmp_path / release).mkdir(exist_ok=True)
+        (tmp_path / "next").symlink_to(tmp_path / release)
+        os.replace(tmp_path / "next", tmp_path / "current")
+        real = os.path.realpath(tmp_path / release)
+        assert told(who, f"{real}/a.css") == b"/_accel/a.css"
+
+
+def test_what_may_be_kept_for_ever_is_not_named_through_a_link_that_may_move(tmp_path: Path) -> None:
+    (tmp_path / "release-7").mkdir()
+    (tmp_path / "current").symlink_to(tmp_path / "release-7")
+    real, immutable = os.path.realpath(tmp_path / "release-7"), ((b"cache-control", b"max-age=31536000, immutable"),)
+    assert offload("X-Accel-Redirect", places={str(tmp_path / "current"): "/a/"}).headers(immutable, f"{real}/a") is None
+    exact = offload("X-Accel-Redirect", places={str(tmp_path / "release-7"): "/a/"}).headers(immutable, f"{real}/a")
+    assert exact is not None
+    assert dict(exact)[b"x-accel-redirect"] == b"/a/a"
 
 
 @pytest.mark.parametrize(
