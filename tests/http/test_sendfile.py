@@ -168,7 +168,9 @@ def test_what_may_be_kept_for_ever_is_not_named_through_a_link_that_may_move(tmp
     (tmp_path / "release-7").mkdir()
     (tmp_path / "current").symlink_to(tmp_path / "release-7")
     real, immutable = os.path.realpath(tmp_path / "release-7"), ((b"cache-control", b"max-age=31536000, immutable"),)
-    assert offload("X-Accel-Redirect", places={str(tmp_path / "current"): "/a/"}).headers(immutable, f"{real}/a") is None
+    assert (
+        offload("X-Accel-Redirect", places={str(tmp_path / "current"): "/a/"}).headers(immutable, f"{real}/a") is None
+    )
     exact = offload("X-Accel-Redirect", places={str(tmp_path / "release-7"): "/a/"}).headers(immutable, f"{real}/a")
     assert exact is not None
     assert dict(exact)[b"x-accel-redirect"] == b"/a/a"
