@@ -108,6 +108,9 @@ def service_on(
             limits=limits,
             **mount,
         )
+        if not plain:
+            # Making a boto3 client takes a second of processor time, which is no fault to wait for.
+            next(iter(store.mounts)).backend.client.get()  # type: ignore[attr-defined]
         routes = [*store.routes, *store.status_routes()]
         url = exits.enter_context(served(Starlette(routes=routes, lifespan=store.lifespan)))
         yield Service(store, int(url.rpartition(":")[2]), bucket, proxy)

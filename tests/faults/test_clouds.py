@@ -138,7 +138,7 @@ def of_the_object(seen: Seen) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 502, id="forbidden")]
+    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 404, id="forbidden")]
 )
 def test_a_definite_answer_has_its_status(cloud: Cloud, fault: Fault, status: int) -> None:
     cloud.proxy.use(fault, when=of_the_object)

@@ -27,7 +27,7 @@ from servers.faults import (
 from waiting import eventually
 
 LIMITS = RemoteLimits(
-    connect_seconds=1.0, read_seconds=1.0, total_seconds=3.0, attempts=1, breaker_faults=3, breaker_seconds=0.2
+    connect_seconds=5.0, read_seconds=5.0, total_seconds=15.0, attempts=1, breaker_faults=3, breaker_seconds=0.2
 )
 
 
@@ -98,7 +98,7 @@ def test_a_hot_file_that_was_deleted_is_gone(make_service: Any) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(Redirect(), 404), (LONG_KEY, 404), (PAGE, 502), (FORBIDDEN, 502), (Truncate(3), 502), (BROKEN, 503)],
+    [(Redirect(), 404), (LONG_KEY, 404), (PAGE, 502), (FORBIDDEN, 404), (Truncate(3), 502), (BROKEN, 503)],
     ids=["redirect", "long key", "page", "forbidden", "truncated", "500"],
 )
 @pytest.mark.parametrize("plain", [False, True], ids=["bucket", "origin"])

@@ -45,7 +45,7 @@ def test_an_outage_has_its_status_and_is_survived_by_what_was_seen(service: Any,
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 502, id="forbidden")]
+    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 404, id="forbidden")]
 )
 def test_a_definite_answer_has_its_status(service: Any, fault: Fault, status: int) -> None:
     service.proxy.use(fault)

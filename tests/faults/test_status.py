@@ -11,7 +11,7 @@ import pytest
 from assetstore.backends.remote import RemoteLimits
 from servers.faults import FORBIDDEN, REFUSE, WRONG_SECRET, Delay
 
-LIMITS = RemoteLimits(connect_seconds=1.0, read_seconds=1.0, total_seconds=3.0, breaker_faults=1, breaker_seconds=0.1)
+LIMITS = RemoteLimits(connect_seconds=2.0, read_seconds=2.0, total_seconds=6.0, breaker_faults=1, breaker_seconds=0.1)
 
 
 def ask(service: Any, path: str) -> tuple[int, str, str]:

@@ -137,7 +137,7 @@ class LocalBackend:
         except FileExistsError:
             raise PublishConflict(f"{path!r} exists already in {self.label}") from None
         except OSError as error:
-            raise translate(error, path, self.label) from error
+            raise translate(error, path, self.label, "write") from error
         finally:
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(temporary)
@@ -167,7 +167,7 @@ class LocalBackend:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise translate(error, path, self.label) from error
+            raise translate(error, path, self.label, "delete") from error
 
 
 class LocalFile:

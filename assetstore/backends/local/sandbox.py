@@ -106,15 +106,15 @@ _REFUSED = {errno.EACCES, errno.EPERM}
 _facts_of = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
-def translate(error: OSError, path: str, label: str) -> AssetStoreError:
-    """What the operating system's *error* means in our tree."""
+def translate(error: OSError, path: str, label: str, verb: str = "read") -> AssetStoreError:
+    """Our error for the operating system's *error*; *verb* is what was tried."""
     if error.errno in _MISSING:
         return AssetNotFound(path, label)
     if error.errno in _REFUSED:
-        return BackendForbidden(f"no permission to read {path!r} in {label}; check its owner and mode", path=path)
+        return BackendForbidden(f"no permission to {verb} {path!r} in {label}; check its owner and mode", path=path)
     if error.errno == errno.ETIMEDOUT:
-        return BackendTimeout(f"reading {path!r} in {label} timed out: {error.strerror}", path=path)
-    return BackendUnavailable(f"cannot read {path!r} in {label}: {error.strerror or error}", path=path)
+        return BackendTimeout(f"cannot {verb} {path!r} in {label}: {error.strerror}", path=path)
+    return BackendUnavailable(f"cannot {verb} {path!r} in {label}: {error.strerror or error}", path=path)
 
 
 class LocalRoot:
