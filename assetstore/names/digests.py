@@ -73,7 +73,8 @@ class Digests:
         """The digest if there is one or a small local file leaves no wait; else it is made in the background."""
         if (known := self.known(stat)) is not None:
             return known
-        if not backend.remote and self._turn.allows(stat.size):
+        defers = getattr(backend, "defers", None)  # a backend that rewrites files has it
+        if not (backend.remote or (defers and on_event_loop() and defers(stat.path))) and self._turn.allows(stat.size):
             try:
                 return self.now(stat, backend)
             except AssetNotFound:

@@ -12,7 +12,7 @@ from itertools import count, islice
 from time import sleep
 from typing import TypeAlias
 
-from assetstore.references.reference import MAX_REFERENCES, TURNS, Located, Positions, Reference, run
+from assetstore.references.reference import MAX_REFERENCES, Located, Positions, Reference, run, tokens_in_turn
 
 #: Larger style sheets are not read, but served as they are.
 MAX_BYTES = 8 * 1024 * 1024
@@ -81,11 +81,12 @@ def _references(data: bytes) -> Iterator[_Found]:
     # The prelude of an at-rule (CSS Syntax section 9.1) fetches nothing, but for the first value of an @import.
     prelude = False
     pos, size = 3 if data.startswith(b"\xef\xbb\xbf") else 0, len(data)
+    turns = tokens_in_turn()
     for turn in count():
         if pos >= size:
             return
-        if turn % TURNS == 0:
-            sleep(0)  # others may have the interpreter lock
+        if turns and turn % turns == 0:
+            sleep(0)
         token = (_TOKEN_OF_PRELUDE if prelude else _TOKEN).match(data, pos)
         assert token is not None  # it matches anything
         pos = token.end()

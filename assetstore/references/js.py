@@ -16,7 +16,7 @@ from itertools import count, islice
 from time import sleep
 
 from assetstore.assets.paths import extension
-from assetstore.references.reference import MAX_REFERENCES, TURNS, Positions, Reference, run
+from assetstore.references.reference import MAX_REFERENCES, Positions, Reference, run, tokens_in_turn
 
 #: Larger modules are not read. Minified code is read at 5 to 10 MB a second.
 MAX_BYTES = 8 * 1024 * 1024
@@ -116,11 +116,12 @@ def _references(data: bytes) -> Iterator[tuple[str, str, int]]:
     # How much is read of regular expressions that do not end: without a limit that were quadratic.
     budget = 8 * len(data)
     end = pos
+    turns = tokens_in_turn()
     for turn in count():
         if end >= len(data):
             return
-        if turn % TURNS == 0:
-            sleep(0)  # others may have the interpreter lock
+        if turns and turn % turns == 0:
+            sleep(0)
         token = _TOKEN.match(data, end)
         assert token is not None  # it matches anything
         start, stop = token.span(1)

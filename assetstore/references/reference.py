@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from assetstore.assets.paths import is_clean, to_url
+from assetstore.util.background import on_event_loop
 
 #: How many references of one file are read; the largest real style sheets and bundles have some hundreds.
 MAX_REFERENCES = 20_000
@@ -23,9 +24,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 #: What the URL standard strips from both ends, and what it removes anywhere (url.spec.whatwg.org, "URL parsing").
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
 _REMOVED = str.maketrans("", "", "\t\n\r")
-#: After how many tokens a scanner lets other threads have the interpreter lock: an event loop that stats a file would
-#: otherwise wait for it up to 5 ms, for each file (``sys.getswitchinterval``).
-TURNS = 100
+#: After how many tokens a scanner lets other threads have the interpreter lock.
+TURN_TOKENS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,15 @@ def replace(data: bytes, found: Iterable[Located], replacement: Callable[[Refere
             parts += [data[end : each.start], each.spell(url).encode()]
             end = each.stop
     return b"".join([*parts, data[end:]])
+
+
+def tokens_in_turn() -> int:
+    """After how many tokens a scanner sleeps for no time, so that other threads have the interpreter lock; 0 for never.
+
+    An event loop that stats some files would otherwise wait up to 5 ms (``sys.getswitchinterval``) after each. On an
+    event loop itself there is nobody to wait for.
+    """
+    return 0 if on_event_loop() else TURN_TOKENS
 
 
 def run(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:

@@ -172,6 +172,10 @@ class RewrittenBackend:
                 continue
             yield stat if made is None else made.stat
 
+    def defers(self, path: str) -> bool:
+        """Whether the bytes at *path* may have to be made first, so that an event loop does not read them for a name."""
+        return is_referrer(path)
+
     def prepare(self) -> None:
         """Rewrite every file now, so that no page and no request waits for it. For start-up, in a thread.
 
