@@ -22,7 +22,7 @@ from assetstore.backends.base import Backend
 from assetstore.backends.remote.counters import Counts
 from assetstore.errors import AssetStoreError, BackendCredentials, BackendForbidden, BackendTimeout, UnexpectedResponse
 from assetstore.mounts.mount import Mount
-from assetstore.names.listing import IndexResolver
+from assetstore.names.base import BackgroundResolver
 from assetstore.util.background import Contact
 
 
@@ -88,7 +88,7 @@ class Health:
 def last_contact(mount: Mount) -> Contact | None:
     """Outcome of the last request to the storage of a remote *mount*; ``None`` before the first."""
     read = None if mount.remote is None else mount.remote.counters.contact
-    return _later(read, mount.resolver.contact if isinstance(mount.resolver, IndexResolver) else None)
+    return _later(read, mount.resolver.contact if isinstance(mount.resolver, BackgroundResolver) else None)
 
 
 def _state_of_remote(mount: Mount) -> MountState:
@@ -98,8 +98,7 @@ def _state_of_remote(mount: Mount) -> MountState:
     if contact.fault is not None:
         refused = isinstance(contact.fault, BackendForbidden | BackendCredentials | UnexpectedResponse)
         return MountState.REFUSED if refused else MountState.UNREACHABLE
-    index = mount.resolver
-    empty = isinstance(index, IndexResolver) and index.knows("") and len(index) == 0
+    empty = isinstance(mount.resolver, BackgroundResolver) and mount.resolver.is_empty
     return MountState.EMPTY if empty else MountState.READY
 
 

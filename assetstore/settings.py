@@ -1,7 +1,7 @@
-"""This module owns the settings: typed, checked, frozen, read once.
+"""The settings: typed, checked, frozen, read once.
 
-Each comes from a keyword, else from a mapping (an application's own configuration; its other
-keys are left alone), else from the environment, else from the default below.
+Each comes from a keyword, else from the application's own configuration (a mapping, or any object
+with attributes; what else is in it is left alone), else from the environment, else from the default below.
 """
 
 from __future__ import annotations
@@ -13,12 +13,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from assetstore.errors import SettingsError
 from assetstore.mounts.urls import MountUrl
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+class SettingValues(TypedDict, total=False):
+    """The settings as keywords of :class:`~assetstore.store.AssetStore`; see :class:`Settings`."""
+
+    ASSETS_URL: str
+    STATIC_X_SENDFILE_HEADER: str
+    STATIC_X_SENDFILE_SERVER: str
+    STATIC_X_SENDFILE_MAP: Mapping[str, str]
+    IMPORT_MAP: Mapping[str, Any] | str
+    ASSETS_STRICT: bool
+    ASSETS_INTEGRITY: bool | None
+    ASSETS_MEMORY_BYTES: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +59,39 @@ class Settings:
     #: Bytes of memory for the files that are asked for most, in each process; 0 reads every file anew.
     ASSETS_MEMORY_BYTES: int = 64 * 1024 * 1024
 
+    def below_assets_url(self, url: str | None) -> tuple[str, str | None]:
+        """The URL of a mount at *url*, and the origin's path for it where it is relative to :attr:`ASSETS_URL`.
+
+        ``None`` is ``ASSETS_URL`` itself, ``media/`` a path below it, on the origin and on a CDN alike.
+        """
+        base = self.ASSETS_URL
+        if url is None or url == base:
+            return base, None
+        if not isinstance(url, str) or not url.strip():
+            return url, None
+        relative = url.removeprefix(base) if "://" in base else url
+        if relative.startswith("/") or "://" in relative:
+            return url, None
+        return base + relative, MountUrl.parse(base).origin + relative
+
     @classmethod
     def load(
         cls,
-        mapping: Mapping[str, Any] | None = None,
+        source: object = None,
         keywords: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Settings:
-        """Read the settings; keywords win over *mapping*, which wins over the environment.
+        """Read the settings; keywords win over *source*, which wins over the environment.
+
+        Args:
+            source: a mapping, Starlette's ``Config``, or any object with attributes: a class, a module, an instance of
+                pydantic's ``BaseSettings``.
 
         Raises:
             SettingsError: an unknown keyword, a key that looks misspelt, or a malformed value.
         """
         names = [each.name for each in fields(cls)]
-        keywords, mapping = keywords or {}, mapping or {}
+        keywords, mapping = keywords or {}, _mapping_of(source, names)
         for keyword in keywords:
             if keyword not in names:
                 raise SettingsError(f"unknown setting {keyword!r}; the settings are {', '.join(names)}")
@@ -68,6 +100,32 @@ class Settings:
         sources = (keywords, mapping, os.environ if environ is None else environ)
         given = {name: source[name] for name in names for source in reversed(sources) if name in source}
         return cls(**{name: _CHECKS[name](value) for name, value in given.items()})
+
+
+def _mapping_of(source: object, names: list[str]) -> Mapping[str, Any]:
+    """What *source* says of the settings.
+
+    Raises:
+        SettingsError: it is nothing that holds settings.
+    """
+    if source is None:
+        return {}
+    if isinstance(source, Mapping):
+        return source
+    if isinstance(source, str | bytes | int | float | list | tuple | set):
+        raise SettingsError(
+            f"settings {source!r} are no mapping and no object with attributes; give {{'ASSETS_URL': …}}"
+        )
+    given = {name: getattr(source, name) for name in names if hasattr(source, name)}
+    # Starlette's Config is called for a value, and knows the environment and a file.
+    get = source if callable(source) and hasattr(source, "environ") and hasattr(source, "file_values") else None
+    if get is not None:
+        missing = object()
+        given = {name: value for name in names if (value := get(name, default=missing)) is not missing}
+    for key in dir(source):
+        if key.isupper():
+            _refuse_misspelling(key, names)
+    return given
 
 
 def _refuse_misspelling(key: object, names: list[str]) -> None:
@@ -81,6 +139,11 @@ def _assets_url(value: object) -> str:
     if not isinstance(value, str):
         raise SettingsError(
             f"ASSETS_URL={value!r} is no text; a good value is '/assets/' or 'https://cdn.example.com/'"
+        )
+    first = value.strip("/").partition("/")[0]
+    if "://" not in value and not value.startswith("/") and "." in first.strip("."):
+        raise SettingsError(
+            f"ASSETS_URL={value!r} has no scheme; write 'https://{value.rstrip('/')}/', or '/{value.strip('/')}/'"
         )
     try:
         return MountUrl.parse(value).base

@@ -7,36 +7,36 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
-from typing import Any, Literal, Self
+from typing import Any, Self, Unpack
 
 from anyio import CancelScope, to_thread
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from assetstore.assets.compression import BUDGET_BYTES
-from assetstore.assets.immutable import ImmutableChoice
-from assetstore.backends import Root
 from assetstore.backends.base import Backend
-from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
 from assetstore.http.cache import Memory
 from assetstore.http.middleware import from_memory
 from assetstore.http.pages import RewrittenPages
-from assetstore.http.routes import AssetDispatcher, AssetNames, MountApplication, in_front_of, root_file
+from assetstore.http.routes import (
+    AssetDispatcher,
+    AssetNames,
+    LateRootFiles,
+    MountApplication,
+    in_front_of,
+    root_file,
+)
 from assetstore.http.rsgi import RsgiDoor
 from assetstore.http.sendfile import offload_of
 from assetstore.monitoring import Health, status_routes
-from assetstore.mounts import build as wiring
-from assetstore.mounts.mount import DELIVERY_BYTES, Mount, MountTable
+from assetstore.mounts.build import build_mount
+from assetstore.mounts.mount import Mount, MountTable
+from assetstore.mounts.options import MountOptions, static_signature
 from assetstore.mounts.url_for import STRICT_SECONDS, MissingAssets, Namer
-from assetstore.mounts.urls import ORIGIN_PATH, HostChoice
 from assetstore.names.base import BackgroundResolver
-from assetstore.names.fingerprint import Fingerprinter
-from assetstore.names.manifest import Manifest
-from assetstore.names.options import Index
 from assetstore.publish import Published, publish
 from assetstore.publish.targets import destinations
-from assetstore.settings import Settings
+from assetstore.settings import Settings, SettingValues
 from assetstore.templates.html import Markup
 from assetstore.templates.page import Page, Pages
 
@@ -50,7 +50,8 @@ class AssetStore:
     """Mounts, their URLs, and the routes that serve them.
 
     Args:
-        settings: a mapping to read settings from; other keys in it are left alone.
+        settings: where to read settings from: a mapping, or any object with attributes (a class, a module, Starlette's
+            ``Config``, pydantic's ``BaseSettings``); what else is in it is left alone.
         **keywords: settings by name (``ASSETS_URL="…"``); they win over *settings*, which wins
             over the environment. See :class:`~assetstore.settings.Settings`.
 
@@ -58,7 +59,7 @@ class AssetStore:
         SettingsError: a setting is unknown or malformed.
     """
 
-    def __init__(self, settings: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
+    def __init__(self, settings: object = None, /, **keywords: Unpack[SettingValues]) -> None:
         self.settings = Settings.load(settings, keywords)
         self._mounts = MountTable()
         self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
@@ -70,121 +71,23 @@ class AssetStore:
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)
 
-    def static(
-        self,
-        url: str,
-        *,
-        root: Root,
-        name: str | None = None,
-        allowed_ext: Iterable[str] = (),
-        public: bool = True,
-        fingerprint: bool | str | Fingerprinter = True,
-        host: str | None = None,
-        defaults: Mapping[str, str] | None = None,
-        storage_options: Mapping[str, Any] | None = None,
-        origin_path: str = ORIGIN_PATH,
-        must_exist: bool = True,
-        headers: Mapping[str, Mapping[str, str]] | None = None,
-        shared_cache: str = "",
-        compress_bytes: int = BUDGET_BYTES,
-        references: str | None = None,
-        asset_host: HostChoice | None = None,
-        manifest: str | PathLike[str] | Manifest | None = None,
-        index: str | Index = "listing",
-        cache: CacheSettings | None = None,
-        limits: RemoteLimits | None = None,
-        media_types: Mapping[str, str] | None = None,
-        max_age: int | Mapping[str, int] = 0,
-        immutable: ImmutableChoice | None = None,
-        cors: str | Iterable[str] | None = "*",
-        hidden: str | Iterable[str] = (),
-        html: bool = False,
-        fallback: str | None = None,
-        delivery: Literal["stream", "redirect", "proxy"] = "stream",
-        delivery_bytes: int = DELIVERY_BYTES,
-        follow_symlinks: bool = False,
-    ) -> Mount:
-        """Mount the files under *root* at *url* (guide section 3).
+    def static(self, url: str | None = None, **options: Unpack[MountOptions]) -> Mount:
+        """Mount the files under ``root`` at *url*.
 
         Args:
-            url: path prefix (``/assets/``) or full URL of a CDN (``https://cdn.example.com/``).
-            root: a directory, an fsspec URL (``s3://bucket/prefix``) or a backend.
-            name: the name for ``url_for``.
-            allowed_ext: extensions that may be served, ``""`` for files without one; empty allows all.
-            public: whether shared caches may keep the answers.
-            fingerprint: ``True`` or ``"mtime"``, ``"content"``, ``False``, or an object of your own.
-            host: the only host on which the mount answers; its URLs then begin with ``//host/``.
-            defaults: ``{"file": "index.html"}`` answers the bare prefix with that file.
-            storage_options: what the backend needs: endpoint, credentials, client settings.
-            origin_path: where this server answers too when *url* is a full URL.
-            must_exist: whether a missing root is an error now; ``False`` for trees built later.
-            headers: further response headers by glob pattern: ``{"*.svg": {"Content-Security-Policy": "…"}}``.
-            shared_cache: for plain files, what shared caches may do: ``"s-maxage=60"``.
-            compress_bytes: memory for what is compressed while serving; 0 sends only what stands
-                beside a file (``app.css.br``).
-            references: ``"rewrite"`` writes fingerprints into the references of style sheets, and warns
-                of those that are missing; ``"strict"`` refuses the missing.
-            asset_host: the host that URLs name, where *url* is a path: ``"https://cdn.example.com"``, a list
-                over which files are spread, or a callable that gets the request.
-            index: how the names of a remote root are learnt: ``"listing"``, ``"lazy"``, or an ``Index``.
-            manifest: the path or URL of what ``assetstore publish`` wrote; names come from it alone.
-            cache: what is kept of a remote root, in memory and on disk, and for how long.
-            limits: how long and how often a remote root is asked.
-            media_types: media types by extension or file name, before the package's own table:
-                ``{".usdz": "model/vnd.usdz+zip"}``.
-            max_age: for how many seconds plain files may be used without revalidation: a number for all, or by glob
-                pattern, ``{"*.png": 3600}``.
-            immutable: names that a bundler made of the content, whose plain URL is good for a year: ``"vite"``,
-                ``"rollup"``, ``"esbuild"``, ``"webpack"``, ``"parcel"``, a glob pattern, a callable, or a list.
-            cors: which origins may read responses of a public mount: ``"*"`` for all, ``None``, or a list.
-            hidden: names with a leading dot that are served, beside ``.well-known``.
-            html: whether the mount is a site: ``docs/`` is ``docs/index.html``, ``docs`` redirects there, ``about``
-                is ``about.html``, and ``404.html`` is the body of 404s.
-            delivery: who sends the bytes of a bucket's files once the request is verified: the application
-                (``"stream"``), the storage (``"redirect"``: 307 to a presigned URL), or the proxy in front
-                (``"proxy"``: ``X-Accel-Redirect``, see ``examples/proxies``).
-            delivery_bytes: from how many bytes on files of a public mount go that way; in a private one all do.
-            follow_symlinks: whether links in a directory may lead out of it, as package managers and Bazel make
-                them; each still has to lead to a regular file.
-            fallback: the page of a single-page application (``"index.html"``), for navigations to unknown paths.
+            url: a path prefix (``/media/``), a full URL of a CDN (``https://cdn.example.com/``), or a path below
+                ``ASSETS_URL`` (``media/``). Default: ``ASSETS_URL``.
+            **options: as :class:`~assetstore.mounts.options.MountOptions` describes them; only ``root`` is needed.
 
         Raises:
-            SettingsError: an argument is malformed, or the name or prefix is taken.
-            ManifestError: *manifest* is missing, is not one of ours, or is of a newer format.
+            SettingsError: an option is unknown or malformed, or the name or prefix is taken.
+            ManifestError: the manifest is missing, is not one of ours, or is of a newer format.
         """
-        given = wiring.MountOptions(
-            url=url,
-            root=root,
-            name=name,
-            allowed_ext=allowed_ext,
-            public=public,
-            fingerprint=fingerprint,
-            host=host,
-            defaults=defaults,
-            storage_options=storage_options,
-            origin_path=origin_path,
-            must_exist=must_exist,
-            headers=headers,
-            shared_cache=shared_cache,
-            compress_bytes=compress_bytes,
-            references=references,
-            asset_host=asset_host,
-            manifest=manifest,
-            index=index,
-            cache=cache,
-            limits=limits,
-            media_types=media_types,
-            max_age=max_age,
-            immutable=immutable,
-            cors=cors,
-            hidden=hidden,
-            html=html,
-            fallback=fallback,
-            delivery=delivery,
-            delivery_bytes=delivery_bytes,
-            follow_symlinks=follow_symlinks,
-        )
-        mount = wiring.wire(given)
+        if options.get("host") is None:  # a host of its own is not below ASSETS_URL
+            url, below = self.settings.below_assets_url(url)
+            if below is not None:
+                options.setdefault("origin_path", below)
+        mount = build_mount(self.settings.ASSETS_URL if url is None else url, options)
         self._mounts.add(mount)
         self._forget_answers()
         return mount
@@ -211,7 +114,7 @@ class AssetStore:
     @property
     def routes(self) -> list[BaseRoute]:
         """Starlette routes that serve every mount and every root file."""
-        return [*self._dispatcher.routes(), *self._root_files]
+        return [*self._dispatcher.routes(), *self._root_files, LateRootFiles(self._root_files)]
 
     def __getitem__(self, name: str) -> MountApplication:
         """The mount called *name* as an ASGI application: ``app.mount("/static", assets["assets"])``.
@@ -394,3 +297,7 @@ class AssetStore:
     def version(self) -> str:
         """32 hex digits that change when any asset's name does."""
         return self.pages.version
+
+
+# For help() and for what is made of it; type checkers read the options themselves.
+AssetStore.static.__signature__ = static_signature()  # type: ignore[attr-defined]

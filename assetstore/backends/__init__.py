@@ -12,7 +12,7 @@ from fsspec import AbstractFileSystem
 
 from assetstore.backends.base import Backend
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.options import without_secrets
+from assetstore.backends.options import check_names, without_secrets
 from assetstore.errors import SettingsError
 
 _log = logging.getLogger("assetstore")
@@ -122,8 +122,7 @@ def open_backend(
     match = _SCHEME.match(spelled)
     options = dict(storage_options or {})
     if match is None or match[1].lower() == "file":
-        if options:
-            raise SettingsError(f"root {spelled!r} is a directory, which takes no storage_options")
+        check_names(options)  # idle here, so that one call serves a directory and a bucket
         directory = spelled.removeprefix("file://")
         return LocalBackend(directory, must_exist=must_exist, follow_symlinks=follow_symlinks)
     through = options.pop("backend", "native")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
@@ -15,6 +16,16 @@ Options = TypeVar("Options")
 
 #: User and password of a URL. An Azure URL has its container there, without a colon.
 _USER = re.compile(r"(?<=://)([^/@:]*):[^/]*@")
+#: The options of every storage with a backend of its own, by all their names; a test compares them with the backends.
+KNOWN = frozenset(
+    """
+    account account_host account_key account_name account_url anon attempts aws_access_key_id aws_secret_access_key
+    aws_session_token addressing_style backend connect_timeout_seconds connection_string credential endpoint endpoint_url
+    forbidden_is_missing headers key max_connections profile profile_name project put_arguments read_timeout_seconds
+    reader region region_name requester_pays sas_token secret service token unsigned user_project verify
+    write_timeout_seconds
+    """.split()
+)
 
 
 def parse(
@@ -56,6 +67,17 @@ def parse(
 def without_secrets(url: str) -> str:
     """*url* as messages may show it: without password and query, in each part of a chained one."""
     return "::".join(_USER.sub(r"\1@", part.partition("?")[0]) for part in url.split("::"))
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """Look over *options* that nobody reads here: a local root ignores what a bucket needs.
+
+    Raises:
+        SettingsError: one is spelled almost as an option of a storage that is known.
+    """
+    for name in options:
+        if name not in KNOWN and (close := difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85)):
+            raise SettingsError(f"storage_options know no {name!r}; did you mean {close[0]!r}?")
 
 
 def _is_number(value: object) -> bool:

@@ -436,6 +436,35 @@ def root_file(file: str, mount: Mount) -> Route:
     return Route(f"/{file}", redirect, methods=["GET"], include_in_schema=False, name=f"root:{file}")
 
 
+class LateRootFiles(Route):
+    """Answers for root files that were added after the routes were read.
+
+    Args:
+        root_files: the store's own list, which may still grow.
+    """
+
+    def __init__(self, root_files: Sequence[BaseRoute]) -> None:
+        super().__init__("/{root_file}", self._nothing, methods=["GET"], name="root-files", include_in_schema=False)
+        self._root_files = root_files
+        self._known = len(root_files)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        for route in self._root_files[self._known :]:
+            match, child = route.matches(scope)
+            if match is not Match.NONE:
+                return match, {**child, "endpoint": route}
+        return Match.NONE, {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["endpoint"].handle(scope, receive, send)
+
+    async def _nothing(self, request: Request) -> Response:
+        return Response(status_code=404)
+
+
 def in_front_of(app: ASGIApp, dispatcher: AssetDispatcher, root_files: Sequence[BaseRoute]) -> ASGIApp:
     """*app* with the store's assets and root files in front of it, before its middleware."""
 

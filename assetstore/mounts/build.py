@@ -1,138 +1,113 @@
-"""This module owns how a mount is wired: every argument is checked, and every decision taken, once.
-
-Which backend a root names, how serving reads it, where its names come from: after this, nothing
-asks again.
-"""
+"""From the options of ``static()`` to a :class:`Mount`: every option is checked, and every decision taken, once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+import re
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
-from os import PathLike, fspath
+from importlib.util import find_spec
+from os import fspath
 from typing import Any, Literal
 
 from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, MaxAge, cors_origins, shared_policy
-from assetstore.assets.immutable import ImmutableChoice, ImmutableNames
+from assetstore.assets.immutable import ImmutableNames
 from assetstore.assets.media_types import MediaTypes
-from assetstore.backends import OPENERS, Root, open_backend
+from assetstore.backends import OPENERS, open_backend
 from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.local.overlay import Overlay
 from assetstore.backends.reader import reader_of
-from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
+from assetstore.backends.remote import Remote, remote
 from assetstore.errors import SettingsError
-from assetstore.mounts.mount import DELIVERY_BYTES, Mount, allowed_extensions
-from assetstore.mounts.urls import HostChoice, Hosts, MountUrl, hosts
-from assetstore.names.base import LocalResolver, Resolver, has_bytes_of_its_name
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, Fingerprinter, fingerprinter
+from assetstore.mounts.mount import Mount, allowed_extensions
+from assetstore.mounts.options import MountOptions, completed
+from assetstore.mounts.urls import ORIGIN_PATH, HostChoice, Hosts, MountUrl, hosts
+from assetstore.names.base import BackgroundResolver, LocalResolver, Resolver, has_bytes_of_its_name
+from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, fingerprinter
 from assetstore.names.manifest import Manifest
 from assetstore.names.manifest_file import ManifestFile, scheme
 from assetstore.names.options import Index
-from assetstore.names.published import FollowedResolver, ManifestResolver, PublishedFingerprint, WatchedResolver
+from assetstore.names.published import (
+    LOCAL_REFRESH_SECONDS,
+    FollowedResolver,
+    ManifestResolver,
+    PublishedFingerprint,
+    ReleaseResolver,
+    WatchedResolver,
+)
 from assetstore.rewrite.backend import rewritten
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountOptions:
-    """What a user gave to :meth:`AssetStore.static <assetstore.store.AssetStore.static>`, unchecked."""
-
-    url: str
-    root: Root
-    name: str | None
-    allowed_ext: Iterable[str]
-    public: bool
-    fingerprint: bool | str | Fingerprinter
-    host: str | None
-    defaults: Mapping[str, str] | None
-    storage_options: Mapping[str, Any] | None
-    origin_path: str
-    must_exist: bool
-    headers: Mapping[str, Mapping[str, str]] | None
-    shared_cache: str
-    compress_bytes: int
-    references: str | None
-    asset_host: HostChoice | None
-    manifest: str | PathLike[str] | Manifest | None
-    index: str | Index
-    cache: CacheSettings | None
-    limits: RemoteLimits | None
-    media_types: Mapping[str, str] | None = None
-    max_age: int | Mapping[str, int] = 0
-    immutable: ImmutableChoice | None = None
-    cors: str | Iterable[str] | None = "*"
-    hidden: str | Iterable[str] = ()
-    html: bool = False
-    fallback: str | None = None
-    delivery: Literal["stream", "redirect", "proxy"] = "stream"
-    delivery_bytes: int = DELIVERY_BYTES
-    follow_symlinks: bool = False
+#: ``package:folder`` of an installed package; two letters at least, so that ``C:`` stays a drive.
+_PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.]+):(?P<folder>(?!/|\\).+)")
 
 
-def wire(given: MountOptions) -> Mount:
-    """The mount that *given* describes.
+def build_mount(url: str, options: MountOptions) -> Mount:
+    """The mount of *options* at *url*: a path prefix, or a full URL.
 
     Raises:
         SettingsError: an argument is malformed; the message shows a good one.
     """
-    public = _flag("public", given.public)
-    index = Index.parse(given.index)
-    published = _published(given, index)
-    made_of = fingerprinter(given.fingerprint)
-    if published is not None:
-        made_of = PublishedFingerprint(published, made_of)
+    given = completed(options)
+    public = _flag("public", given["public"])
+    index = Index.parse(given["index"])
+    made_of = fingerprinter(given["fingerprint"])
+    hidden = paths.hidden_names(given["hidden"])
+    stored = _open(given)
+    published: Resolver | None = None
+    if (named := _manifest(given, index)) is not None:
+        published, made_of = named, PublishedFingerprint(named, made_of)
+    elif made_of is not None and (release := _live_release(given, stored, made_of, index)) is not None:
+        published, made_of = release, PublishedFingerprint(release, made_of)
     html, media_types, immutable = (
-        _flag("html", given.html),
-        MediaTypes(given.media_types),
-        ImmutableNames(given.immutable),
+        _flag("html", given["html"]),
+        MediaTypes(given["media_types"]),
+        ImmutableNames(given["immutable"]),
     )
     if made_of is not None and (html or immutable):
         made_of = copy(made_of)  # it may be an object of the user's, for several mounts
         made_of.leaves_out = lambda path: immutable.holds(path) or (html and media_types.bare(path) == "text/html")
-    hidden = paths.hidden_names(given.hidden)
-    stored = open_backend(
-        given.root,
-        _storage_options(given),
-        must_exist=given.must_exist,
-        follow_symlinks=_flag("follow_symlinks", given.follow_symlinks),
-    )
     if hidden != paths.WELL_KNOWN and hasattr(stored, "dot_names"):
         stored.dot_names = hidden
-    url = MountUrl.parse(given.url, host=given.host, origin_path=given.origin_path)
-    allowed = allowed_extensions(given.allowed_ext)
+    place = MountUrl.parse(url, host=given["host"], origin_path=given["origin_path"] or ORIGIN_PATH)
+    allowed = allowed_extensions(given["allowed_ext"])
     backend = rewritten(
         stored,
         made_of,
-        given.references,
-        prefixes=tuple(dict.fromkeys([url.base, *url.prefixes])),
+        given["references"],
+        prefixes=tuple(dict.fromkeys([place.base, *place.prefixes])),
         serves=lambda path: not allowed or paths.extension(path) in allowed,
     )
-    resolver = published or _resolver(backend, made_of, index)
+    resolver = published if published is not None else _resolver(backend, made_of, index)
+    if index.wait_seconds and isinstance(resolver, BackgroundResolver):
+        resolver.wait(index.wait_seconds)
     far = _remote(backend, given, partial(_is_only_version, resolver, made_of))
     return Mount(
-        name=_name(given.name),
-        url=url,
+        name=_name(given["name"]),
+        url=place,
         backend=backend,
         reader=reader_of(backend) if far is None else far.reader,
         remote=far,
         fingerprinter=made_of,
-        hosts=_hosts(given.asset_host, url),
+        hosts=_hosts(given["asset_host"], place),
         resolver=resolver,
         allowed_ext=allowed,
         public=public,
-        defaults=_defaults(given.defaults),
-        headers=HeaderRules(given.headers),
-        shared_cache=shared_policy(given.shared_cache, public=public),
-        compress_bytes=_bytes("compress_bytes", given.compress_bytes),
+        defaults=_defaults(given["defaults"]),
+        headers=HeaderRules(given["headers"]),
+        shared_cache=shared_policy(given["shared_cache"], public=public),
+        compress_bytes=_bytes("compress_bytes", given["compress_bytes"]),
         media_types=media_types,
-        max_age=MaxAge(given.max_age),
+        max_age=MaxAge(given["max_age"]),
         immutable=immutable,
-        cors=cors_origins(given.cors) if public else frozenset(),
+        cors=cors_origins(given["cors"]) if public else frozenset(),
         hidden=hidden,
         html=html,
-        fallback=_fallback(given.fallback),
-        delivery=_delivery(given.delivery, backend),
-        delivery_bytes=_bytes("delivery_bytes", given.delivery_bytes),
+        fallback=_fallback(given["fallback"]),
+        delivery=_delivery(given["delivery"], backend),
+        delivery_bytes=_bytes("delivery_bytes", given["delivery_bytes"]),
     )
 
 
@@ -145,18 +120,18 @@ def _hosts(choice: HostChoice | None, url: MountUrl) -> Hosts:
 
 def _storage_options(given: MountOptions) -> Mapping[str, Any] | None:
     """What the backend is opened with; our own ones hold their sockets to the mount's limits."""
-    through = (given.storage_options or {}).get("backend")
+    through = (given["storage_options"] or {}).get("backend")
     if (
-        given.limits is None
-        or not isinstance(given.root, str)
-        or scheme(given.root) not in OPENERS
+        given["limits"] is None
+        or not isinstance(given["root"], str)
+        or scheme(given["root"]) not in OPENERS
         or through == "fsspec"
     ):
-        return given.storage_options
+        return given["storage_options"]
     return {
-        "connect_timeout_seconds": given.limits.connect_seconds,
-        "read_timeout_seconds": given.limits.read_seconds,
-        **(given.storage_options or {}),
+        "connect_timeout_seconds": given["limits"].connect_seconds,
+        "read_timeout_seconds": given["limits"].read_seconds,
+        **(given["storage_options"] or {}),
     }
 
 
@@ -164,11 +139,8 @@ def _remote(backend: Backend, given: MountOptions, is_only_version: Callable[[Fi
     """The guard and the cache around a storage behind a network; local files need neither."""
     if backend.remote:
         return remote(
-            reader_of(backend), backend.label, cache=given.cache, limits=given.limits, immutable=is_only_version
+            reader_of(backend), backend.label, cache=given["cache"], limits=given["limits"], immutable=is_only_version
         )
-    for setting, value in (("cache", given.cache), ("limits", given.limits)):
-        if value is not None:
-            raise SettingsError(f"{setting}={value!r} is for remote storage, and {backend.label} is on this machine")
     return None
 
 
@@ -183,15 +155,56 @@ def _resolver(backend: Backend, made_of: Fingerprint | None, index: Index) -> Re
     return index.resolver(backend, made_of) if backend.remote else LocalResolver(backend, made_of)
 
 
-def _published(given: MountOptions, index: Index) -> ManifestResolver | None:
-    """The names of the manifest; one that lies beside the root is read with the root's own options."""
-    if given.manifest is None:
+def _manifest(given: MountOptions, index: Index) -> ManifestResolver | None:
+    """The names of ``manifest=``; one that lies beside the root is read with the root's own options."""
+    manifest, root = given["manifest"], given["root"]
+    if manifest is None or manifest is False:
         return None
-    if isinstance(given.manifest, Manifest):
-        return ManifestResolver(given.manifest)
-    beside = isinstance(given.root, str) and scheme(given.root) == scheme(fspath(given.manifest)) != ""
-    file = ManifestFile(given.manifest, given.storage_options if beside else None)
+    if isinstance(manifest, Manifest):
+        return ManifestResolver(manifest)
+    beside = isinstance(root, str) and scheme(root) == scheme(fspath(manifest)) != ""
+    file = ManifestFile(manifest, given["storage_options"] if beside else None)
     return WatchedResolver(file, index.refresh_seconds) if file.remote else FollowedResolver(file)
+
+
+def _live_release(given: MountOptions, stored: Backend, made_of: Fingerprint, index: Index) -> ReleaseResolver | None:
+    """The names of the live release in the root, where it was published to, or may have been."""
+    if given["manifest"] is False or given["references"] is not None:
+        return None
+    file = ManifestFile.of_release(stored)
+    if stored.remote:
+        return ReleaseResolver(file, index.resolver(stored, made_of), index.refresh_seconds)
+    return ReleaseResolver(file, LocalResolver(stored, made_of), LOCAL_REFRESH_SECONDS) if file.exists else None
+
+
+def _open(given: MountOptions) -> Backend:
+    """The backend of ``root``, which may be several directories or a folder of an installed package."""
+    root, must_exist = given["root"], given["must_exist"]
+    follow = _flag("follow_symlinks", given["follow_symlinks"])
+    if isinstance(root, list):
+        if not root:
+            raise SettingsError("root=[] names no directory; give at least one, as root=['assets']")
+        return Overlay([LocalBackend(fspath(each), must_exist=must_exist, follow_symlinks=follow) for each in root])
+    if isinstance(root, str) and (match := _PACKAGE.fullmatch(root)) is not None:
+        folder = _folder_of(match["package"], match["folder"], root)
+        return LocalBackend(folder, must_exist=must_exist, follow_symlinks=follow)
+    return open_backend(root, _storage_options(given), must_exist=must_exist, follow_symlinks=follow)
+
+
+def _folder_of(package: str, folder: str, root: str) -> str:
+    """The directory *folder* of an installed package."""
+    try:
+        found = find_spec(package)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise SettingsError(
+            f"root={root!r}: there is no package {package!r}; give 'package:folder' of an installed one"
+        )
+    for place in found.submodule_search_locations:
+        if os.path.isdir(path := os.path.join(place, folder)):
+            return path
+    raise SettingsError(f"root={root!r}: the package {package!r} has no folder {folder!r}")
 
 
 def _name(name: object) -> str | None:
@@ -232,6 +245,6 @@ def _flag(setting: str, value: object) -> bool:
 def _defaults(defaults: Mapping[str, str] | None) -> Mapping[str, str]:
     if not defaults:
         return {}
-    if set(defaults) != {"file"} or not paths.is_clean(str(defaults["file"])):
-        raise SettingsError(f"defaults={dict(defaults)!r} is not known; a good one is {{'file': 'index.html'}}")
+    if not isinstance(defaults, Mapping) or set(defaults) != {"file"} or not paths.is_clean(str(defaults["file"])):
+        raise SettingsError(f"defaults={defaults!r} is not known; a good one is {{'file': 'index.html'}}")
     return dict(defaults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -162,8 +162,43 @@ class Namer:
         return asset if asset is not None and mount.allows(file) else None
 
     def root_path(self, request: object | None) -> str:
-        """What stands before path-only URLs on the page of *request*: its application's ASGI root path, first of all."""
+        """What stands before path-only URLs on the page of *request*: where the store's routes are.
+
+        They are in the application that renders the page, at its top or inside a ``Mount``; else, for a page of a
+        mounted sub-application, in the outermost application.
+        """
         if request is None:
             return self.below
         scope = cast("Mapping[str, Any]", getattr(request, "scope", {}))
-        return str(scope.get("app_root_path", scope.get("root_path", ""))) + self.below
+        here = str(scope.get("root_path", ""))
+        outermost = str(scope.get("app_root_path", here))
+        if self.below:
+            return outermost + self.below
+        routes = list(getattr(scope.get("app"), "routes", ()))
+        place = _place_of(self.mounts, routes)
+        if place is None:
+            return outermost
+        # A page inside a Mount of the same application has that Mount's path in its root path.
+        inside = here.removeprefix(outermost) in _mounted_at(routes)
+        return (outermost if inside else here) + place
+
+
+def _mounted_at(routes: Iterable[object]) -> Iterator[str]:
+    """The path of each ``Mount`` among *routes*, those inside others included."""
+    for route in routes:
+        if inner := getattr(route, "routes", None):
+            path = str(getattr(route, "path", ""))
+            yield path
+            yield from (path + each for each in _mounted_at(inner))
+
+
+def _place_of(mounts: MountTable, routes: Iterable[object]) -> str | None:
+    """The path at which the routes of the store with *mounts* stand among *routes*; ``None`` if they do not."""
+    for route in routes:
+        if getattr(route, "mounts", None) is mounts:
+            return ""
+    for route in routes:
+        inner = getattr(route, "routes", None)
+        if inner and (place := _place_of(mounts, inner)) is not None:
+            return str(getattr(route, "path", "")) + place
+    return None

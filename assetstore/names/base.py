@@ -19,6 +19,7 @@ from assetstore.errors import AssetNotFound, BackendError
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.fingerprint import Fingerprint, fingerprint_of
 from assetstore.references.reference import Reference
+from assetstore.util.background import Contact
 from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
@@ -88,6 +89,14 @@ class Resolver(Protocol):
 @runtime_checkable
 class BackgroundResolver(Protocol):
     """A resolver that reads its names in the background, so that it may not know one yet."""
+
+    @property
+    def contact(self) -> Contact | None:
+        """How the last request for names ended; ``None`` before the first has, and where none is made."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no name at all, as far as is known."""
 
     def start(self) -> None:
         """Begin to read, if that has not begun."""

@@ -14,7 +14,7 @@ from assetstore.backends.base import Backend
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.names.base import Asset, Stored
 from assetstore.names.fingerprint import Fingerprint, fingerprint_of
-from assetstore.util.background import DeferredCache
+from assetstore.util.background import Contact, DeferredCache
 
 #: How many names are kept.
 MAX_NAMES = 20_000
@@ -55,6 +55,14 @@ class LazyResolver:
             what=f"look up in {backend.label}",
             name="assetstore-names",
         )
+
+    @property
+    def contact(self) -> Contact | None:
+        return None
+
+    @property
+    def is_empty(self) -> bool:
+        return False
 
     def find(self, path: str) -> Asset | None:
         """What is known of *path*, however old; what is not known, or is old, is looked up soon."""

@@ -211,6 +211,10 @@ class IndexResolver:
         """Whether :meth:`find` answers from knowledge: before the listing is whole, ``None`` does not mean missing."""
         return self._full.is_set()
 
+    @property
+    def is_empty(self) -> bool:
+        return self._full.is_set() and len(self._table) == 0
+
     def start(self) -> None:
         """Begin listing, if that has not begun."""
         self._refreshing.start()

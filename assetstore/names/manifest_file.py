@@ -1,4 +1,4 @@
-"""This module owns where a manifest lies: at a path or an fsspec URL, and whether another one lies there by now."""
+"""A manifest at a path, at an fsspec URL, or in a root that was published to; and whether it has been replaced."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from assetstore.backends import open_backend
-from assetstore.backends.base import FileStat
-from assetstore.errors import AssetNotFound, BackendError, ManifestError
+from assetstore.backends.base import Backend, FileStat
+from assetstore.errors import AssetNotFound, BackendError, BackendForbidden, ManifestError, UnexpectedResponse
 from assetstore.names import manifest as manifests
 from assetstore.names.manifest import Manifest
+
+#: Where a published root has the manifest of its live release.
+LIVE_RELEASE = ".assetstore/current.json"
 
 
 class ManifestFile:
@@ -26,6 +29,27 @@ class ManifestFile:
         split = posixpath.split if scheme(self.where) else os.path.split
         folder, self._name = split(self.where if scheme(self.where) else os.path.abspath(self.where))
         self._backend = open_backend(folder, storage_options, must_exist=False)
+
+    @classmethod
+    def of_release(cls, root: Backend) -> ManifestFile:
+        """The manifest of the live release in *root*, where ``assetstore publish`` keeps it."""
+        file = cls.__new__(cls)
+        file._backend, file._name = root, LIVE_RELEASE
+        file.where = f"{root.label}/{LIVE_RELEASE}"
+        return file
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is one now; a request where the storage is remote.
+
+        Raises:
+            BackendError: storage failed.
+        """
+        try:
+            self._backend.stat(self._name)
+        except (AssetNotFound, BackendForbidden, UnexpectedResponse):
+            return False
+        return True
 
     @property
     def remote(self) -> bool:

@@ -48,9 +48,4 @@ class Index:
         stored = getattr(backend, "inner", backend)
         if self.kind == "lazy" or not getattr(stored, "listable", True):
             return LazyResolver(backend, fingerprint, refresh_seconds=self.refresh_seconds)
-        index = IndexResolver(
-            backend, fingerprint, refresh_seconds=self.refresh_seconds, wait_seconds=self.wait_seconds
-        )
-        if self.wait_seconds:
-            index.wait(self.wait_seconds)
-        return index
+        return IndexResolver(backend, fingerprint, refresh_seconds=self.refresh_seconds, wait_seconds=self.wait_seconds)

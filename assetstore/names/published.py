@@ -6,17 +6,30 @@ published names; and one whose bytes are not the published ones does not pass th
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Protocol
 
 from assetstore.assets.compression import SUFFIXES
 from assetstore.backends.base import Backend, FileStat
 from assetstore.names import fingerprint as fingerprints
-from assetstore.names.base import Asset, Stored
+from assetstore.names.base import Asset, BackgroundResolver, Resolver, Stored
 from assetstore.names.fingerprint import Fingerprint, fingerprint_of
 from assetstore.names.manifest import Entry, Manifest, StoredObject
 from assetstore.names.manifest_file import ManifestFile
 from assetstore.util.background import Contact, Refresher
+
+_log = logging.getLogger("assetstore")
+
+#: What a root without a release has.
+_NO_RELEASE = Manifest("", datetime(1970, 1, 1, tzinfo=UTC), None, {})
+#: How often a wait for the first look checks whether it has failed, in seconds.
+WAIT_STEP_SECONDS = 0.02
+#: How soon a release that is published to a directory is seen, in seconds.
+LOCAL_REFRESH_SECONDS = 1.0
 
 
 class ManifestResolver:
@@ -64,6 +77,14 @@ class FollowedResolver(ManifestResolver):
         self._file = file
         manifest, self._stat = file.read()
         super().__init__(manifest)
+
+    @property
+    def contact(self) -> Contact | None:
+        return None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.manifest.entries
 
     def start(self) -> None:
         """It was read when the mount was wired."""
@@ -116,6 +137,120 @@ class WatchedResolver(FollowedResolver):
 
     def close(self) -> None:
         self._refreshing.close()
+
+
+class ReleaseResolver:
+    """Names of a root that may have been published to: those of its live release, else what *otherwise* gives.
+
+    A local root is known to hold a release; whether a remote one does is found out in the background.
+
+    Args:
+        file: of the live release.
+        otherwise: names where there is no release.
+        refresh_seconds: within how many seconds a publish or rollback is seen.
+    """
+
+    def __init__(self, file: ManifestFile, otherwise: Resolver, refresh_seconds: float) -> None:
+        self._file = file
+        #: Whose names hold where there is no release.
+        self.otherwise = otherwise
+        self._live: ManifestResolver | None = None
+        self._stat: FileStat | None = None
+        self._looked = threading.Event()
+        what = f"read the live release of {file.where}"
+        self._refreshing = Refresher(self._look, what, refresh_seconds, "assetstore-release")
+        if not file.remote:
+            self._refreshing.now()
+
+    @property
+    def is_release(self) -> bool:
+        """Whether the root has a live release, as far as is known."""
+        return self._live is not None
+
+    @property
+    def manifest(self) -> Manifest:
+        """That of the live release; an empty one where there is none."""
+        live = self._live
+        return _NO_RELEASE if live is None else live.manifest
+
+    @property
+    def contact(self) -> Contact | None:
+        """How the last request for names ended; ``None`` before the first has."""
+        listed: Contact | None = getattr(self.otherwise, "contact", None)
+        return self._refreshing.contact if self._live is not None or listed is None else listed
+
+    @property
+    def is_empty(self) -> bool:
+        live, otherwise = self._live, self.otherwise
+        if live is not None:
+            return not live.manifest.entries
+        return self._looked.is_set() and isinstance(otherwise, BackgroundResolver) and otherwise.is_empty
+
+    def find(self, path: str) -> Asset | None:
+        self._refreshing.start()
+        if (live := self._live) is not None:
+            return live.find(path)
+        return self.otherwise.find(path) if self._looked.is_set() else None
+
+    def all(self) -> Iterator[Asset]:
+        self._refreshing.start()
+        if (live := self._live) is not None:
+            yield from live.all()
+        elif self._looked.is_set():
+            yield from self.otherwise.all()
+
+    def stored(self, path: str) -> Stored | None:
+        live = self._live
+        return self.otherwise.stored(path) if live is None else live.stored(path)
+
+    def knows(self, path: str) -> bool:
+        otherwise = self.otherwise
+        known = not isinstance(otherwise, BackgroundResolver) or otherwise.knows(path)
+        return self._looked.is_set() and (self._live is not None or known)
+
+    def wait(self, seconds: float, path: str | None = None) -> bool:
+        self._refreshing.start()
+        began = time.monotonic()
+        while not self._looked.wait(WAIT_STEP_SECONDS):
+            last = self._refreshing.contact
+            if time.monotonic() - began > seconds or (last is not None and last.fault and last.at >= began):
+                return False
+        if self._live is None and isinstance(self.otherwise, BackgroundResolver):
+            return self.otherwise.wait(max(0.0, seconds - (time.monotonic() - began)), path)
+        return True
+
+    def start(self) -> None:
+        self._refreshing.start()
+
+    def refresh(self) -> None:
+        """Look at the live release now, and read it if it is another one; without one, read the names again.
+
+        Raises:
+            BackendError, ManifestError: storage failed; the names that were known stay.
+        """
+        self._refreshing.now()
+        if self._live is None and isinstance(self.otherwise, BackgroundResolver):
+            self.otherwise.refresh()
+
+    def close(self) -> None:
+        self._refreshing.close()
+        self.otherwise.close()
+        if self._file.remote:  # read anew at the next use
+            self._looked.clear()
+            self._live = self._stat = None
+
+    def _look(self) -> None:
+        if not self._file.exists:
+            self._live = self._stat = None
+        elif self._stat is None or not self._file.is_still(self._stat):
+            first = self._live is None
+            manifest, self._stat = self._file.read()
+            self._live = ManifestResolver(manifest)
+            if first:
+                _log.info("%s was published to: names are those of its live release", self._file.where)
+        if self._live is None and isinstance(self.otherwise, BackgroundResolver):
+            self.otherwise.start()
+        self._looked.set()
 
 
 def _asset(entry: Entry) -> Asset:

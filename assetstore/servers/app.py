@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -32,12 +32,12 @@ class Tree:
     root: str
     url: str = "/assets/"
     allowed_ext: tuple[str, ...] = ()
-    fingerprint: bool | str = True
+    fingerprint: bool | Literal["mtime", "content"] = True
     public: bool = True
     default_file: str | None = None
-    references: str | None = None
+    references: Literal["rewrite", "strict"] | None = None
     manifest: str | None = None
-    index: str = "listing"
+    index: Literal["listing", "lazy"] = "listing"
     storage_options: Mapping[str, Any] = field(default_factory=dict)
 
     def store(self) -> AssetStore:

@@ -11,6 +11,7 @@ import pytest
 from assetstore.backends import open_backend
 from assetstore.backends.fsspec.backend import FilesystemBackend
 from assetstore.backends.local.backend import LocalBackend
+from assetstore.backends.options import KNOWN
 from assetstore.backends.reader import ThreadReader, reader_of
 from assetstore.errors import SettingsError
 
@@ -54,11 +55,21 @@ def test_a_malformed_root_says_what_is_wrong(root: object, said: str) -> None:
         open_backend(root)  # type: ignore[arg-type]
 
 
-def test_options_without_a_url_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="storage_options"):
-        open_backend(tmp_path, {"endpoint_url": "http://127.0.0.1"})
+def test_options_of_a_bucket_are_idle_on_a_directory_and_an_error_on_a_backend(tmp_path: Path) -> None:
+    open_backend(tmp_path, {"endpoint_url": "http://127.0.0.1"})
+    with pytest.raises(SettingsError, match="did you mean 'endpoint_url'"):
+        open_backend(tmp_path, {"endpoint_ur": "http://127.0.0.1"})
     with pytest.raises(SettingsError, match="storage_options"):
         open_backend(LocalBackend(tmp_path), {"endpoint_url": "http://127.0.0.1"})
+
+
+def test_the_options_that_are_known_are_those_of_the_backends() -> None:
+    from assetstore.backends.azure.client import AzureOptions
+    from assetstore.backends.gcs.client import GCSOptions
+    from assetstore.backends.s3.client import S3Options
+
+    real = {name for cls in (AzureOptions, GCSOptions, S3Options) for name in cls.__dataclass_fields__}
+    assert real <= KNOWN
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:

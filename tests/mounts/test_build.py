@@ -22,7 +22,8 @@ from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
 from assetstore.names.lazy import LazyResolver
 from assetstore.names.listing import IndexResolver
 from assetstore.names.manifest import Manifest
-from assetstore.names.published import ManifestResolver, PublishedFingerprint
+from assetstore.names.options import Index
+from assetstore.names.published import ManifestResolver, PublishedFingerprint, ReleaseResolver
 from remote_files import RemoteFiles
 
 S3 = {"anon": True, "region": "eu-west-1"}
@@ -55,9 +56,12 @@ class TestChecks:
             ({"origin_path": "/a b/", "url": "https://cdn.example.com/"}, "origin_path='/a b/'"),
             ({"index": "alphabetical"}, "index='alphabetical' is not known"),
             ({"asset_host": "https://a.example", "url": "https://cdn.example.com/"}, "give url a path"),
-            ({"cache": CacheSettings()}, "cache=CacheSettings.* is for remote storage, and .* is on this machine"),
-            ({"limits": RemoteLimits()}, "limits=RemoteLimits.* is for remote storage, and .* is on this machine"),
-            ({"storage_options": {"key": "k"}}, "storage_options"),
+            ({"storage_options": {"regin_name": "eu-west-1"}}, "'regin_name'; did you mean 'region_name'"),
+            ({"fingerprnt": True}, "'fingerprnt'; did you mean 'fingerprint'"),
+            ({"root": []}, "give at least one"),
+            ({"root": "nosuchpackage:static"}, "there is no package 'nosuchpackage'"),
+            ({"root": "assetstore:nosuchfolder"}, "has no folder 'nosuchfolder'"),
+            ({"defaults": "index.html"}, "a good one is {'file': 'index.html'}"),
         ],
         ids=str,
     )
@@ -66,6 +70,12 @@ class TestChecks:
     ) -> None:
         with pytest.raises(SettingsError, match=said.replace("{", r"\{").replace("}", r"\}")):
             wired(**{"root": asset_tree, **arguments})
+
+    def test_what_a_bucket_needs_is_idle_on_a_directory(self, asset_tree: Path) -> None:
+        options = {"storage_options": {"region_name": "eu-west-1"}, "cache": CacheSettings(), "limits": RemoteLimits()}
+        mount = wired(asset_tree, index=Index(wait_seconds=5), **options)
+        assert mount.remote is None
+        assert mount.resolver.find("css/app.css") is not None
 
     def test_a_tree_that_is_built_later_may_be_missing_now(self, tmp_path: Path) -> None:
         store = AssetStore()
@@ -95,7 +105,8 @@ class TestDecisions:
     def test_a_far_storage_is_indexed_and_guarded_and_cached(self, index: str, kind: type) -> None:
         remote = RemoteFiles(a=b"one")
         mount = wired(remote, index=index)
-        assert isinstance(mount.resolver, kind)
+        assert isinstance(mount.resolver, ReleaseResolver)
+        assert isinstance(mount.resolver.otherwise, kind)
         assert isinstance(mount.reader, CachedReader)
         assert mount.remote is not None
         assert mount.reader is mount.remote.reader

@@ -48,7 +48,7 @@ def test_two_mounts_of_one_name_are_an_error_that_names_both(store: AssetStore, 
 def test_two_mounts_on_one_prefix_are_an_error_that_names_both(store: AssetStore, asset_tree: Path) -> None:
     store.static("/a/", root=asset_tree, name="one")
     with pytest.raises(SettingsError, match=r"'one'.*'two'.*'/a/'"):
-        store.static("a", root=asset_tree, name="two")
+        store.static("/a", root=asset_tree, name="two")
 
 
 def test_two_cdn_mounts_need_origin_paths_of_their_own(store: AssetStore, asset_tree: Path) -> None:
