@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.local.overlay import Overlay
 from assetstore.backends.reader import reader_of
 from assetstore.backends.remote import Remote, remote
-from assetstore.errors import SettingsError
+from assetstore.errors import BackendError, ManifestError, SettingsError
 from assetstore.mounts.mount import Mount, allowed_extensions
 from assetstore.mounts.options import MountOptions, completed
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice, Hosts, MountUrl, hosts
@@ -174,7 +175,10 @@ def _live_release(given: MountOptions, stored: Backend, made_of: Fingerprint, in
     file = ManifestFile.of_release(stored)
     if stored.remote:
         return ReleaseResolver(file, index.resolver(stored, made_of), index.refresh_seconds)
-    return ReleaseResolver(file, LocalResolver(stored, made_of), LOCAL_REFRESH_SECONDS) if file.exists else None
+    with suppress(BackendError, ManifestError):  # what is wrong with the root itself is found where it is used
+        if file.exists:
+            return ReleaseResolver(file, LocalResolver(stored, made_of), LOCAL_REFRESH_SECONDS)
+    return None
 
 
 def _open(given: MountOptions) -> Backend:
