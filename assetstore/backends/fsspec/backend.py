@@ -65,7 +65,7 @@ class FilesystemFile:
     def __init__(self, errors: Callable[[str], AbstractContextManager[None]], stat: FileStat, file: Any) -> None:
         self.stat = stat
         self._errors = errors
-        # A memory file is shared by all who open it, position included: read a snapshot instead.
+        # All who open a memory file share it and its position: read a snapshot.
         self._file = io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
@@ -359,7 +359,7 @@ class TreeBackend(FilesystemBackend):
     """Files and folders on another machine, such as over SFTP; writable.
 
     Files are written under a temporary name and renamed, so that no reader sees half a file. Two
-    writers that create one name at the same time are not told apart, as few of these filesystems can.
+    writers that create one name at the same time are not kept apart: few of these filesystems can.
     Headers are not stored: what serves the files has to send them.
     """
 

@@ -1,4 +1,4 @@
-"""This module owns what the exceptions of fsspec's filesystems mean in our own tree."""
+"""Which error each exception of an fsspec filesystem is."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from assetstore.errors import (
     VersionChanged,
 )
 
-# FileExistsError is what memory says of a path that leads through a file.
+# FileExistsError: memory raises it for a path through a file.
 _MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, KeyError, UnicodeError)
 
-# Libraries beneath fsspec that we never import, by the names of their exceptions.
+# Exceptions by name, of libraries beneath fsspec that may not be installed.
 _BY_NAME: dict[str, type[AssetStoreError]] = {
     "NoCredentialsError": BackendCredentials,
     "PartialCredentialsError": BackendCredentials,
@@ -30,12 +30,12 @@ _BY_NAME: dict[str, type[AssetStoreError]] = {
     "FileExpired": VersionChanged,
 }
 
-# What the bucket said, where s3fs has folded several faults into one PermissionError.
+# Codes of S3, which s3fs raises as one PermissionError.
 _CREDENTIAL_WORDS = ("ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefresh")
 
 
 def translate(error: Exception, path: str, label: str) -> AssetStoreError:
-    """What *error*, raised by a filesystem, means in our tree."""
+    """Our error for *error* of a filesystem."""
     kind = kind_of(error)
     if kind is AssetNotFound:
         return AssetNotFound(path, label)
@@ -56,6 +56,8 @@ def kind_of(error: Exception) -> type[AssetStoreError]:
         return BackendCredentials if any(word in said for word in _CREDENTIAL_WORDS) else BackendForbidden
     if isinstance(error, TimeoutError):
         return BackendTimeout
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return AssetNotFound
     if isinstance(error, OSError) and error.errno == errno.EBUSY:  # s3fs: SlowDown
         return BackendThrottled
     return BackendUnavailable

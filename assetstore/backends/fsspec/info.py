@@ -1,4 +1,4 @@
-"""This module owns how each fsspec filesystem reports what it knows of a file.
+"""Modified time and validator in the ``info`` of each fsspec filesystem.
 
 There is no agreed name for anything but ``name``, ``size`` and ``type``: the tables below say
 under which keys the modified time and the validator appear, and how each is spelled.
@@ -23,7 +23,7 @@ def _from_tuple(value: tuple[int, ...]) -> int:
     return datetime_ns(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
 
 
-# The first key that is there wins. What stands beside it is who reports it.
+# The first key that is present is used; beside it, the filesystems that report it.
 _TIME_KEYS = (
     "mtime",  # local, sftp, smb, tar, libarchive, gcs
     "LastModified",  # s3
@@ -56,7 +56,7 @@ def mtime_ns(info: Mapping[str, Any]) -> int | None:
 
 
 def spelled(value: object) -> int | None:
-    """*value* as nanoseconds since the epoch, by its type; ``None`` for a type that tells no time."""
+    """*value* as nanoseconds since the epoch, by its type; ``None`` for a type that is no time."""
     if isinstance(value, datetime):
         return datetime_ns(value)
     if isinstance(value, int | float):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import boto3
@@ -26,8 +26,6 @@ from assetstore.errors import SettingsError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-    from assetstore.backends.s3.put import PutResponse
 
 #: The names that s3fs users know, and ours for the same thing.
 _ALIASES = {
@@ -291,38 +289,3 @@ def _config(options: S3Options) -> Config:
         request_checksum_calculation="when_required",
         user_agent_extra="assetstore",
     )
-
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-T = TypeVar("T")
-
-
-class Place(Protocol):
-    """The keys beneath a prefix of a bucket."""
-
-    bucket: str
-    prefix: str
-    label: str
-    client: Client
-    #: Whether the server has conditional writes; ``None`` until each was tried.
-    conditional_creates: bool | None
-    conditional_replaces: bool | None
-    #: Whether the server takes ``x-amz-checksum-*``; ``None`` until one was refused.
-    checksums: bool | None
-
-    @property
-    def options(self) -> S3Options: ...
-
-    def key(self, path: str) -> str:
-        """The key of *path*; raises :class:`AssetNotFound` for what can be no asset."""
-
-    def put_direct(self, key: str, body: bytes, headers: Mapping[str, str]) -> PutResponse | None:
-        """As :meth:`DirectPut.send <assetstore.backends.s3.put.DirectPut.send>`."""
-
-    def cannot_store(self, header: str) -> None:
-        """Log once that S3 cannot store *header*."""
-
-    def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
-        """What *operation* returns; its errors become ours. Refused credentials are renewed once."""

@@ -27,7 +27,7 @@ from assetstore.errors import (
     VersionChanged,
 )
 
-# By our class, the codes that S3 and its relatives send (S3 API reference, "Error Responses").
+# Codes of S3 and compatible services by our class (S3 API reference, "Error Responses").
 _CODES_OF: dict[type[AssetStoreError], str] = {
     AssetNotFound: "NoSuchKey NoSuchVersion NotFound MethodNotAllowed KeyTooLongError",
     BackendForbidden: (
@@ -144,7 +144,7 @@ _HEADER_NAME = re.compile(r"\b(?:x-amz-[a-z0-9-]+|if-(?:none-)?match|content-md5
 
 
 def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
-    """Our error for one that boto3 raised; its own message is for the operator's log."""
+    """Our error for one of boto3; its own message is for the operator's log."""
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     size = str(response.get("Error", {}).get("ActualObjectSize", ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -19,7 +19,6 @@ from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.http.headers import stat_of
 from assetstore.backends.http.ranged import Body, Download, open_ranged, request_headers
 from assetstore.backends.reader import AsyncOpenFile, Reader
-from assetstore.backends.s3.client import Place
 from assetstore.backends.s3.connection import FAULTS, S3Connections, S3Response
 from assetstore.backends.s3.errors import translate, translate_response
 from assetstore.backends.s3.presign import Method, Presigner
@@ -32,6 +31,9 @@ from assetstore.errors import (
     BackendUnavailable,
     BodyTruncated,
 )
+
+if TYPE_CHECKING:
+    from assetstore.backends.s3.backend import S3Backend
 
 
 class _S3Body(Body):
@@ -87,10 +89,10 @@ class S3Reader:
     #: Cancelling a call ends it at once.
     interruptible = True
 
-    def __init__(self, place: Place, threads: Reader) -> None:
-        self._place = place
+    def __init__(self, bucket: S3Backend, threads: Reader) -> None:
+        self._bucket = bucket
         self._threads = threads
-        self._presigner = Presigner(place.client, place.bucket)
+        self._presigner = Presigner(bucket.client, bucket.bucket)
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, S3Connections] = WeakKeyDictionary()
 
     async def stat(self, path: str) -> FileStat:
@@ -129,34 +131,34 @@ class S3Reader:
 
     async def _needs_threads(self) -> bool:
         """Whether boto3 has to read: on trio, and where requests are answered inside this process (a test's mock)."""
-        if not self._place.client.is_made:
-            await _in_thread(self._place.client.get)
+        if not self._bucket.client.is_made:
+            await _in_thread(self._bucket.client.get)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return True
-        return self._place.client.is_intercepted(self._place.bucket)
+        return self._bucket.client.is_intercepted(self._bucket.bucket)
 
     @property
     def label(self) -> str:
-        return self._place.label
+        return self._bucket.label
 
     async def _send(self, method: Method, path: str, headers: dict[str, str]) -> S3Response:
         """A successful response; refused credentials and moved buckets are looked up again once."""
         try:
             return await self._try(method, path, headers)
         except BackendCredentials:
-            if not await _in_thread(self._place.client.renew):
+            if not await _in_thread(self._bucket.client.renew):
                 raise
         except _Elsewhere:
             # boto3 follows the redirect, and signs for the right region from then on.
-            bucket = self._place.bucket
-            await _in_thread(self._place.call, path, lambda s3: s3.head_bucket(Bucket=bucket))
+            name = self._bucket.bucket
+            await _in_thread(self._bucket.call, path, lambda s3: s3.head_bucket(Bucket=name))
         self._presigner.forget()
         return await self._try(method, path, headers)
 
     async def _try(self, method: Method, path: str, headers: dict[str, str]) -> S3Response:
-        key = self._place.key(path)
+        key = self._bucket.key(path)
         url = self._presigner.cached(method, key)
         if url is None:  # signing may look up credentials, over a network even
             url = await _in_thread(self._sign, method, path, key)
@@ -183,7 +185,7 @@ class S3Reader:
         if response.status in {400, 403} and method == "HEAD":
             return _Unexplained(f"{self.label} refused a HEAD of {path!r}", path=path)
         error = translate_response(response.status, _headers_of(response), body, path, self.label)
-        if isinstance(error, BackendForbidden) and self._place.options.forbidden_is_missing:
+        if isinstance(error, BackendForbidden) and self._bucket.options.forbidden_is_missing:
             return AssetNotFound(path, self.label)
         return error
 
@@ -192,8 +194,8 @@ class S3Reader:
         return None if session is None or session.closed else session
 
     async def _begin(self) -> S3Connections:
-        verify = self._place.client.verify()
-        session = self._sessions[asyncio.get_running_loop()] = S3Connections(self._place.options, verify)
+        verify = self._bucket.client.verify()
+        session = self._sessions[asyncio.get_running_loop()] = S3Connections(self._bucket.options, verify)
         await session.keep_until_the_loop_ends()
         return session
 

@@ -1,8 +1,8 @@
-"""This module owns signing the URLs of many keys alike: AWS Signature Version 4 in the query string.
+"""AWS Signature Version 4 in the query string, for the URLs of many keys.
 
-boto3 takes a quarter of a millisecond for a URL, which is more than the read. So it signs one key, and what it made
-is the form for all others: they differ in their path and signature only. A form is used only where signing the same key
-again gives the very URL that boto3 gave.
+boto3 takes a quarter of a millisecond for a URL, which is more than the read. So it signs one key,
+and the URLs of all others are derived from that: they differ in path and signature only. This is
+used only where deriving the same key's URL again gives the very URL of boto3.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signs. ``repr`` tells none of it."""
+    """Access key and secret key; ``repr`` shows neither."""
 
     access_key: str
     secret_key: str
@@ -29,7 +29,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A presigned URL with a gap where the key and the signature stand."""
+    """A presigned URL without its key and signature."""
 
     method: str
     #: Scheme, host, and the path up to the key.
@@ -44,7 +44,7 @@ class Form:
 
     @classmethod
     def read(cls, url: str, method: str, key: str, credentials: Credentials | None) -> Form | None:
-        """The form of *url*, which was presigned for *method* and *key*; ``None`` if URLs cannot be made like it."""
+        """The form of *url*, which was presigned for *method* and *key*; ``None`` if no other can be derived from it."""
         parts = urlsplit(url)
         spelled = _spell(key)
         if not parts.path.endswith(f"/{spelled}"):

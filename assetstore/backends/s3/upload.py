@@ -7,12 +7,11 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
 from assetstore.backends.http.headers import strong
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY
-from assetstore.backends.s3.client import Place
 from assetstore.backends.s3.errors import is_unsupported, translate_response
 from assetstore.backends.s3.put import FAULTS
 from assetstore.errors import (
@@ -26,6 +25,9 @@ from assetstore.errors import (
     UnexpectedResponse,
     VersionChanged,
 )
+
+if TYPE_CHECKING:
+    from assetstore.backends.s3.backend import S3Backend
 from assetstore.util.backoff import backoff_seconds
 
 #: From this size on an object goes in parts, so that memory holds one part and never the whole.
@@ -50,11 +52,11 @@ _STORABLE = {
 class Upload:
     """One write of one object, checked end to end by SHA-256."""
 
-    def __init__(self, place: Place, path: str, options: WriteOptions) -> None:
-        self._place = place
+    def __init__(self, bucket: S3Backend, path: str, options: WriteOptions) -> None:
+        self._bucket = bucket
         self._path = path
         self._options = options
-        self._target: dict[str, Any] = {"Bucket": place.bucket, "Key": place.prefix + path}
+        self._target: dict[str, Any] = {"Bucket": bucket.bucket, "Key": bucket.prefix + path}
         #: The ETag that must be there; ``None`` for nothing at all.
         self._replaces = None if options.create_only else options.if_validator
         self._condition: dict[str, Any] = {}
@@ -73,9 +75,9 @@ class Upload:
         try:
             etag = self._send_patiently(source)
         except VersionChanged as error:
-            raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced") from error
+            raise PublishConflict(f"{self._path!r} in {self._bucket.label} exists already, or was replaced") from error
         except AssetNotFound as error:
-            raise PublishConflict(f"{self._path!r} in {self._place.label} is gone") from error
+            raise PublishConflict(f"{self._path!r} in {self._bucket.label} is gone") from error
         metadata, coding = self._options.metadata, self._options.content_encoding
         recorded = self._options.sha256 or metadata.get(SHA256_KEY)
         fingerprint = metadata.get(FINGERPRINT_KEY)
@@ -119,13 +121,13 @@ class Upload:
         return self._send(source)
 
     def _can(self) -> bool | None:
-        return self._place.conditional_creates if self._replaces is None else self._place.conditional_replaces
+        return self._bucket.conditional_creates if self._replaces is None else self._bucket.conditional_replaces
 
     def _learn(self, *, can: bool) -> None:
         if self._replaces is None:
-            self._place.conditional_creates = can
+            self._bucket.conditional_creates = can
         else:
-            self._place.conditional_replaces = can
+            self._bucket.conditional_replaces = can
 
     def _send(self, source: OpenFile) -> str:
         # Whether a server honours a condition is known of PutObject only, so the release record goes in one.
@@ -136,11 +138,11 @@ class Upload:
         """For servers without conditional writes: a look before the write, which two writers at once can outrun."""
         found = None
         with suppress(AssetNotFound):
-            request = {**self._target, **self._place.options.request_arguments}
-            answer = self._place.call(self._path, lambda s3: s3.head_object(**request))
+            request = {**self._target, **self._bucket.options.request_arguments}
+            answer = self._bucket.call(self._path, lambda s3: s3.head_object(**request))
             found = strong(answer.get("ETag", ""))
         if found != self._replaces:
-            raise PublishConflict(f"{self._path!r} in {self._place.label} exists already, or was replaced")
+            raise PublishConflict(f"{self._path!r} in {self._bucket.label} exists already, or was replaced")
         self._condition = {}
 
     def _put(self, source: OpenFile) -> str:
@@ -155,7 +157,7 @@ class Upload:
         if direct is not None:
             return direct
         checksum = self._checksum(digest, body)
-        answer = self._place.call(
+        answer = self._bucket.call(
             self._path,
             lambda s3: s3.put_object(**self._target, **self._condition, **arguments, **checksum, Body=body),
         )
@@ -164,19 +166,19 @@ class Upload:
     def _put_direct(self, body: bytes, digest: bytes, arguments: dict[str, Any]) -> str | None:
         """The ETag, where the object was sent without boto3; ``None`` where boto3 has to."""
         headers = _headers({**arguments, **self._condition, **self._checksum(digest, body)})
-        attempts = self._place.options.attempts
+        attempts = self._bucket.options.attempts
         for attempt in range(1, attempts + 1):
             try:
-                response = self._place.put_direct(self._target["Key"], body, headers)
+                response = self._bucket.put_direct(self._target["Key"], body, headers)
                 if response is None:
                     return None
                 if response.status == 200:
                     return response.headers.get("etag", "")
                 error = translate_response(
-                    response.status, response.headers, response.body, self._path, self._place.label
+                    response.status, response.headers, response.body, self._path, self._bucket.label
                 )
             except FAULTS as fault:
-                error = BackendUnavailable(f"{self._place.label} failed on {self._path!r}: {fault}", path=self._path)
+                error = BackendUnavailable(f"{self._bucket.label} failed on {self._path!r}: {fault}", path=self._path)
                 error.__cause__ = fault
             if isinstance(error, BackendCredentials):
                 return None  # boto3 looks credentials up again, and this exchange follows it
@@ -191,13 +193,13 @@ class Upload:
         try:
             return send()
         except (BackendUnavailable, UnexpectedResponse) as error:
-            if self._place.checksums is False or not is_unsupported(error.__cause__ or error, "checksum"):
+            if self._bucket.checksums is False or not is_unsupported(error.__cause__ or error, "checksum"):
                 raise
-            self._place.checksums = False
+            self._bucket.checksums = False
         return send()
 
     def _checksum(self, digest: bytes, body: bytes) -> dict[str, Any]:
-        if self._place.checksums is not False:
+        if self._bucket.checksums is not False:
             return {"ChecksumSHA256": _base64(digest)}
         return {"ContentMD5": _base64(hashlib.md5(body, usedforsecurity=False).digest())}
 
@@ -206,19 +208,19 @@ class Upload:
 
     def _put_in_parts_once(self, source: OpenFile) -> str:
         arguments = self._arguments(self._options.sha256)
-        if self._place.checksums is not False:
+        if self._bucket.checksums is not False:
             arguments["ChecksumAlgorithm"] = "SHA256"
-        begun = self._place.call(self._path, lambda s3: s3.create_multipart_upload(**self._target, **arguments))
-        upload = {**self._target, "UploadId": begun["UploadId"], **self._place.options.request_arguments}
+        begun = self._bucket.call(self._path, lambda s3: s3.create_multipart_upload(**self._target, **arguments))
+        upload = {**self._target, "UploadId": begun["UploadId"], **self._bucket.options.request_arguments}
         try:
             parts = self._send_parts(source, upload)
-            answer = self._place.call(
+            answer = self._bucket.call(
                 self._path,
                 lambda s3: s3.complete_multipart_upload(**upload, **self._condition, MultipartUpload={"Parts": parts}),
             )
         except BaseException:
-            with suppress(AssetStoreError):  # what went wrong first is what must be told
-                self._place.call(self._path, lambda s3: s3.abort_multipart_upload(**upload))
+            with suppress(AssetStoreError):  # the first error is the one to raise
+                self._bucket.call(self._path, lambda s3: s3.abort_multipart_upload(**upload))
             raise
         return answer.get("ETag", "")
 
@@ -231,7 +233,7 @@ class Upload:
             sent += len(part)
             checksum = self._checksum(hashlib.sha256(part).digest(), part)
             arguments = {**upload, "PartNumber": number, "Body": part, **checksum}
-            answer = self._place.call(self._path, lambda s3, given=arguments: s3.upload_part(**given))  # type: ignore[misc]
+            answer = self._bucket.call(self._path, lambda s3, given=arguments: s3.upload_part(**given))  # type: ignore[misc]
             checksum.pop("ContentMD5", None)
             parts.append({"PartNumber": number, "ETag": answer["ETag"], **checksum})
         self._check(digest.hexdigest(), sent, source.stat.size)
@@ -249,8 +251,8 @@ class Upload:
             if name.lower() in _STORABLE:
                 arguments[_STORABLE[name.lower()]] = value
             else:
-                self._place.cannot_store(name)
-        given = {**arguments, **self._place.options.request_arguments, **self._place.options.put_arguments}
+                self._bucket.cannot_store(name)
+        given = {**arguments, **self._bucket.options.request_arguments, **self._bucket.options.put_arguments}
         return {name: value for name, value in given.items() if value is not None}
 
     def _check(self, digest: str, sent: int, size: int) -> None:

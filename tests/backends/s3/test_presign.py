@@ -82,11 +82,11 @@ def test_a_url_never_outlives_the_credentials(clock: Clock) -> None:
 
 
 def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_presign, "REMEMBERED", 3)
+    monkeypatch.setattr(s3_presign, "MAX_URLS", 3)
     presigner = Presigner(CountingClient(), "bucket", now=clock)
     for number in range(10):
         presigner.url("GET", str(number))
-    assert len(presigner._remembered) == 3
+    assert len(presigner._urls) == 3
 
 
 def test_forgetting_signs_anew(clock: Clock) -> None:
