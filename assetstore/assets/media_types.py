@@ -112,14 +112,16 @@ class MediaTypes:
         """The media type without parameters, in lower case."""
         return self._find(path).partition(";")[0].rstrip()
 
-    def of(self, path: str, content: bytes | None = None) -> str:
+    def of(self, path: str, *, utf8: bool = True) -> str:
         """The Content-Type of a logical path: ``text/css; charset=utf-8``, ``image/png``.
 
-        Text is UTF-8 unless *content*, the file's first bytes or all of them, shows that it is not, or declares
-        another encoding by itself; then there is no charset, and the declaration in the file counts.
+        Args:
+            path: the logical path.
+            utf8: false where the bytes of a text file are not UTF-8, or declare another encoding
+                (:class:`TextCheck`): then there is no charset, and what the file declares counts.
         """
         found = self._find(path)
-        return f"{found}; charset=utf-8" if self.is_text(path) and (content is None or is_utf8(content)) else found
+        return f"{found}; charset=utf-8" if utf8 and self.is_text(path) else found
 
     def is_text(self, path: str) -> bool:
         """Whether the charset depends on the file's content."""
@@ -159,16 +161,35 @@ def coding_of(path: str) -> str | None:
     return "gzip" if extension(path) == ".svgz" else None
 
 
+class TextCheck:
+    """Whether bytes that come in pieces are UTF-8 and declare no other encoding; perhaps cut off at their end."""
+
+    def __init__(self) -> None:
+        self._valid = True
+        self._start = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    @property
+    def is_utf8(self) -> bool:
+        """What can be said after the pieces so far."""
+        return self._valid and declared_encoding(self._start) in {None, "utf-8", "utf8", "us-ascii", "ascii"}
+
+    def update(self, piece: bytes) -> None:
+        """Take the next *piece*."""
+        if len(self._start) < DECLARATION_BYTES:
+            self._start += piece[: DECLARATION_BYTES - len(self._start)]
+        if self._valid:
+            try:
+                self._decoder.decode(piece)
+            except UnicodeDecodeError:
+                self._valid = False
+
+
 def is_utf8(content: bytes) -> bool:
     """Whether *content*, perhaps cut off at its end, is UTF-8 and does not declare another encoding."""
-    declared = declared_encoding(content[:DECLARATION_BYTES])
-    if declared is not None and declared not in {"utf-8", "utf8", "us-ascii", "ascii"}:
-        return False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(content)
-    except UnicodeDecodeError:
-        return False
-    return True
+    check = TextCheck()
+    check.update(content)
+    return check.is_utf8
 
 
 def declared_encoding(start: bytes) -> str | None:

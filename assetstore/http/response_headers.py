@@ -103,7 +103,7 @@ class Policy:
             shared_cache=mount.shared_cache,
             any_origin=mount.cors is None,
             media_types=mount.media_types,
-            max_age=lambda path: 0 if mount.is_page(path) else mount.max_age.of(path),
+            max_age=mount.max_age_of,
         )
 
     def cache_control(self, path: str, *, immutable: bool, current: bool) -> str:

@@ -94,6 +94,10 @@ class Mount:
         paths.clean(fingerprints.split(path)[0], hidden=self.hidden)
         return path
 
+    def max_age_of(self, path: str) -> int:
+        """``max-age`` of the plain name *path* in seconds; pages of a site are always revalidated."""
+        return 0 if self.is_page(path) else self.max_age.of(path)
+
     def is_page(self, path: str) -> bool:
         """Whether *path* is a page of a site, which is revalidated at each use and has no fingerprint."""
         return self.html and self.media_types.bare(path) == "text/html"

@@ -95,6 +95,8 @@ def publish(
     layout = Layout.of(mount, siblings, coding)
     pool, progress = WorkerPool(workers), progress or Silent()
     refuse_overlap(mount.backend, target)
+    if hasattr(target, "dot_names"):
+        target.dot_names = mount.hidden  # what is published has to be seen in the target again
     releases = Releases(target)
     state = releases.read()
     live = None if state is None else state.current

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 
 from assetstore.assets import cache_policy as headers
 from assetstore.assets import compression as compress
-from assetstore.assets import media_types
+from assetstore.assets.immutable import ImmutableNames
+from assetstore.assets.media_types import STANDARD, MediaTypes, coding_of
 from assetstore.backends.base import Backend, BytesFile, OpenFile, WriteOptions, read_bytes
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
@@ -58,6 +59,11 @@ class Layout:
     siblings: tuple[str, ...] = ()
     #: The one content coding in which the objects themselves are stored.
     coding: str | None = None
+    media_types: MediaTypes = STANDARD
+    #: ``max-age`` in seconds of the plain name of a path.
+    max_age: Callable[[str], int] = field(default=lambda path: 0, compare=False)
+    #: Which plain names were made of the content, so that they never change.
+    immutable: ImmutableNames = field(default_factory=ImmutableNames, compare=False)
 
     @classmethod
     def of(cls, mount: Mount, siblings: tuple[str, ...] = (), coding: str | None = None) -> Layout:
@@ -73,11 +79,20 @@ class Layout:
                 raise SettingsError(f"{each!r} needs a library; pip install 'assetstore[compress]'")
         if siblings and coding:
             raise SettingsError("give either siblings or one encoding, not both: a sibling of encoded bytes has no use")
-        return cls(mount.public, mount.shared_cache, mount.headers, siblings, coding)
+        return cls(
+            mount.public,
+            mount.shared_cache,
+            mount.headers,
+            siblings,
+            coding,
+            mount.media_types,
+            mount.max_age_of,
+            mount.immutable,
+        )
 
     def codings_for(self, path: str, size: int) -> tuple[str, ...]:
         """The content codings worth trying for an asset."""
-        if not compress.MIN_SIZE <= size <= LARGEST_ENCODED_BYTES or not media_types.compressible(path):
+        if not compress.MIN_SIZE <= size <= LARGEST_ENCODED_BYTES or not self.media_types.compressible(path):
             return ()
         return (self.coding,) if self.coding else self.siblings
 
@@ -106,7 +121,7 @@ class Layout:
         False also where that cannot be told without encoding the asset again.
         """
         codings = {each.coding for each in known.stored} - {None}
-        if codings != set(self.codings_for(known.path, known.size)) or known.content_type != media_types.of(known.path):
+        if codings != set(self.codings_for(known.path, known.size)) or not self._is_type_of(known):
             return False
         extra = self.rules.of(known.path)
         if known.headers != tuple(sorted(extra.items())):
@@ -133,10 +148,21 @@ class Layout:
         return StoredObject(name, rendition.size, rendition.sha256, digest, coding)
 
     def _headers(self, entry: Entry, stage: Stage, coding: str | None) -> WriteOptions:
-        immutable = stage is Stage.FINGERPRINTED
-        shared = "" if immutable else self.shared
-        cache_control = headers.cache_control(immutable=immutable, public=self.public, shared=shared)
-        return WriteOptions(entry.content_type, cache_control, coding, self.rules.of(entry.path))
+        immutable = stage is Stage.FINGERPRINTED or (entry.fingerprint is None and self.immutable.holds(entry.path))
+        cache_control = headers.cache_control(
+            immutable=immutable,
+            public=self.public,
+            shared="" if immutable else self.shared,
+            max_age_seconds=self.max_age(entry.path),
+        )
+        return WriteOptions(
+            entry.content_type, cache_control, coding or coding_of(entry.path), self.rules.of(entry.path)
+        )
+
+    def _is_type_of(self, known: Entry) -> bool:
+        """Whether a file of that name may have the media type of *known*; its charset follows from the bytes."""
+        full = self.media_types.of(known.path)
+        return known.content_type in {full, full.removesuffix("; charset=utf-8")}
 
 
 def _stage_of(entry: Entry, stored: StoredObject) -> Stage:

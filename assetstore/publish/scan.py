@@ -18,7 +18,7 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from assetstore.assets import compression as compress
-from assetstore.assets import media_types
+from assetstore.assets.media_types import MediaTypes, TextCheck
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, PublishError, VersionChanged
 from assetstore.mounts.mount import Mount
@@ -74,7 +74,7 @@ def scan(
     def read(stat: FileStat) -> Entry:
         known = before.get(stat.path)
         try:
-            entry = _read(backend, stat, fingerprinter)
+            entry = _read(backend, stat, fingerprinter, layout.media_types)
             if known is not None and (known.fingerprint, known.sha256) == (entry.fingerprint, entry.sha256):
                 entry = replace(entry, mtime_ns=known.mtime_ns)
             smaller = encoded_sizes(backend, entry, None if force else known, layout)
@@ -174,16 +174,19 @@ def source_version(stat: FileStat) -> str:
     return blake2b(version, digest_size=9).hexdigest()
 
 
-def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None) -> Entry:
+def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None, media_types: MediaTypes) -> Entry:
     for _ in range(ATTEMPTS):
         began = time.time_ns()
         opened = backend.open(stat.path)
         sha256, sha384 = hashlib.sha256(), hashlib.sha384()
+        text = TextCheck() if media_types.is_text(stat.path) else None
         module = bytearray() if is_module(opened.stat.path) and opened.stat.size <= MAX_BYTES else None
         try:
             for chunk in opened.chunks(0, opened.stat.size):
                 sha256.update(chunk)
                 sha384.update(chunk)
+                if text is not None:
+                    text.update(chunk)
                 if module is not None:
                     module += chunk
             version = replace(opened.stat, sha256=sha256.hexdigest())
@@ -205,7 +208,7 @@ def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None) -
         size=version.size,
         sha256=version.sha256 or "",
         integrity=f"sha384-{base64.b64encode(sha384.digest()).decode()}",
-        content_type=sys.intern(media_types.of(stat.path)),
+        content_type=sys.intern(media_types.of(stat.path, utf8=text is None or text.is_utf8)),
         mtime_ns=version.mtime_ns,
         imports=None if module is None else tuple(scripts.scan(bytes(module))),
         source=source_version(opened.stat) if settled else "",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.assets import media_types
-from assetstore.assets.media_types import MediaTypes, declared_encoding, is_utf8
+from assetstore.assets.media_types import MediaTypes, TextCheck, declared_encoding, is_utf8
 from assetstore.errors import SettingsError
 
 
@@ -105,7 +105,7 @@ def test_a_mount_has_its_own_types() -> None:
 
 def test_parameters_of_a_mounts_own_type_are_sent_as_they_are() -> None:
     own = MediaTypes({".txt": "Text/Plain; charset=iso-8859-1", ".png": 'image/png; a="b c"'})
-    assert own.of("a.txt", b"\xe9") == "text/plain; charset=iso-8859-1"
+    assert own.of("a.txt", utf8=False) == "text/plain; charset=iso-8859-1"
     assert own.bare("a.txt") == "text/plain"
     assert own.of("a.png") == 'image/png; a="b c"'
     assert not own.is_text("a.txt")
@@ -145,12 +145,12 @@ def test_types_that_cannot_be_sent_are_refused(given: dict[str, str]) -> None:
 )
 def test_whether_bytes_are_utf8_and_say_nothing_else(content: bytes, expected: bool) -> None:
     assert is_utf8(content) is expected
-    assert (media_types.of("a.txt", content) == "text/plain; charset=utf-8") is expected
+    assert (media_types.of("a.txt", utf8=is_utf8(content)) == "text/plain; charset=utf-8") is expected
 
 
 def test_the_content_decides_for_text_only() -> None:
-    assert media_types.of("a.png", b"\xff\xfe") == "image/png"
-    assert media_types.of("logo.svgz", b"\x1f\x8b") == "image/svg+xml"
+    assert media_types.of("a.png", utf8=False) == "image/png"
+    assert media_types.of("logo.svgz", utf8=False) == "image/svg+xml"
 
 
 @given(st.binary(max_size=3000))
@@ -178,3 +178,14 @@ def test_any_own_types_are_read_or_refused(given: dict[str, str]) -> None:
 
 def test_a_prescan_of_many_tags_takes_no_time() -> None:
     assert is_utf8(b"<meta " * 170_000)
+
+
+@given(
+    st.binary(max_size=3000) | st.sampled_from([b'@charset "utf-8"; a{}', b"<?xml version='1.0' encoding='utf-8'?>"]),
+    st.integers(1, 700),
+)
+def test_pieces_are_judged_as_the_whole(content: bytes, size: int) -> None:
+    check = TextCheck()
+    for start in range(0, len(content), size):
+        check.update(content[start : start + size])
+    assert check.is_utf8 is is_utf8(content)
