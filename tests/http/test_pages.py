@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
+import textwrap
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from assetstore import AssetStore
+from servers.processes import ProcessStarter
 
 PAGE = """<!doctype html><title>it's</title>
 <link rel="stylesheet" href="/assets/css/app.css?v=1&amp;w">
@@ -240,3 +244,42 @@ def test_a_name_that_has_its_fingerprint_stays(root: Path) -> None:
     assets = store(root)
     page = f"<img src={assets.url_for('assets', file='img/a.svg')}>"
     assert client(assets, HTMLResponse(page)).get("/shop/page").text == page
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian"])
+def test_a_server_sends_the_rewritten_page_also_compressed(
+    root: Path, tmp_path: Path, start_process: ProcessStarter, server: str
+) -> None:
+    (tmp_path / "rewriting.py").write_text(
+        textwrap.dedent(f"""
+            from starlette.applications import Starlette
+            from starlette.middleware.gzip import GZipMiddleware
+            from starlette.responses import FileResponse, HTMLResponse, StreamingResponse
+            from starlette.routing import Route
+            from assetstore import AssetStore
+
+            PAGE = open({str(root / "page.html")!r}).read()
+
+            async def whole(request):
+                return HTMLResponse(PAGE)
+
+            async def streamed(request):
+                return StreamingResponse(iter(PAGE.splitlines(keepends=True)), media_type="text/html")
+
+            async def file(request):
+                return FileResponse({str(root / "page.html")!r})
+
+            assets = AssetStore()
+            assets.static("/assets/", root={str(root)!r}, name="assets")
+            pages = [Route("/shop/whole", whole), Route("/shop/streamed", streamed), Route("/shop/file", file)]
+            app = GZipMiddleware(assets.rewrite(Starlette(routes=[*assets.routes, *pages])), minimum_size=10)
+        """)
+    )
+    process = start_process.asgi("rewriting:app", server=server, folder=tmp_path)
+    for page in ("whole", "streamed", "file"):
+        for coding in ("gzip", "identity"):
+            request = urllib.request.Request(f"{process.url}/shop/{page}", headers={"accept-encoding": coding})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                body = answer.read()
+                assert answer.headers.get("content-encoding", "identity") == coding
+            assert (gzip.decompress(body) if coding == "gzip" else body).decode() == expected(store(root))
