@@ -7,6 +7,7 @@
 #   make docs               the documentation site into site/; a dead link or an undocumented name is an error
 #   make docs-serve         the same at http://127.0.0.1:8000, rebuilt when a page is saved
 #   make docs-reference     write the command line's page anew from the parsers
+#   make docs-screenshots   take the site's pictures anew, with Chromium
 #   make build              wheel and source distribution into dist/, checked
 #   make test-core          the tests that need no program, no S3 server and no browser
 #   make test-lowest        those, with the lowest versions that pyproject.toml allows
@@ -24,6 +25,8 @@ VENV ?= .venv
 ARGS ?=
 WORKERS ?= 3
 SOAK_SECONDS ?= 120
+MERMAID = 11.12.0
+AXE = 4.11.0
 PARALLEL = -n $(WORKERS) --dist loadgroup
 # A variable, since a comma would part the arguments of a call.
 PACKAGE = -c requirements/dev.txt -e '.[all,s3fs]'
@@ -31,7 +34,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-reference docs-screenshots docs-serve build test-core test-lowest test-localstack storage-table bench soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -51,13 +54,16 @@ lint: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	@$(VENV)/bin/python -m pytest $(PARALLEL) --cov --cov-report=term-missing $(ARGS)
 
-docs: .venv-docs/.ready
+docs: .venv-docs/.ready docs/javascripts/mermaid.min.js
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+docs-screenshots: $(VENV)/.dev
+	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m screenshots
 
 docs-reference: $(VENV)/.dev
 	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m cli_reference
 
-docs-serve: .venv-docs/.ready
+docs-serve: .venv-docs/.ready docs/javascripts/mermaid.min.js
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
 
 build: $(VENV)/.dev
@@ -116,6 +122,14 @@ $(VENV)/.%: pyproject.toml requirements/dev.txt | $(VENV)/bin/python
 	@echo "installing MkDocs into .venv-docs ..."
 	@$(call install,.venv-docs,-r requirements/docs.txt)
 	@touch $@
+
+# What the site and its tests need from npm: Mermaid draws the diagrams, axe looks for faults of accessibility.
+docs/javascripts/mermaid.min.js .venv-docs/axe.min.js &: | .venv-docs/.ready
+	@command -v npm >/dev/null || { echo "the diagrams need Mermaid, which npm has; on Debian: apt-get install npm" >&2; exit 1; }
+	@cd .venv-docs && npm pack --silent mermaid@$(MERMAID) axe-core@$(AXE) >/dev/null
+	@cd .venv-docs && for each in mermaid axe-core; do mkdir -p $$each && tar xzf $$each-[0-9]*.tgz -C $$each; done
+	@cp .venv-docs/axe-core/package/axe.min.js .venv-docs/axe.min.js
+	@cp .venv-docs/mermaid/package/dist/mermaid.min.js docs/javascripts/mermaid.min.js
 
 .venv-lowest/bin/python:
 	@$(MAKE) --no-print-directory VENV=.venv-lowest .venv-lowest/bin/python

@@ -26,6 +26,7 @@ PLACES = {
     "mod_xsendfile": ("/usr/lib/apache2/modules/mod_xsendfile.so", "/usr/lib64/httpd/modules/mod_xsendfile.so"),
     "varnish": ("varnishd",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "mkdocs": (str(PROJECT / ".venv-docs/axe.min.js"),),
     "localstack": (str(PROJECT / ".venv-localstack/.ready"),),
     "swift": (str(PROJECT / ".venv-swift/.ready"),),
     "azurite": (str(PROJECT / ".venv-azurite/node_modules/azurite/dist/src/blob/main.js"),),
@@ -39,6 +40,7 @@ HOW_TO_GET = {
     "mod_xsendfile": "apt-get install libapache2-mod-xsendfile",
     "localstack": "localstack/run --install",
     "swift": "make servers",
+    "mkdocs": "make docs",
     "azurite": "make servers",
     "node": "apt-get install nodejs",
 }
