@@ -7,12 +7,16 @@ request of Starlette's ``Jinja2Templates`` by the template's own ``request``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jinja2 import Environment, pass_context
+from jinja2 import Environment, nodes, pass_context
 
+from assetstore.mounts.mount import MountTable
 from assetstore.store import AssetStore
+from assetstore.templates import addresses
 from assetstore.templates.page import Page
 
 
@@ -34,6 +38,12 @@ class HasEnvironment(Protocol):
 #: Finds a page's nonce among its template's variables.
 Nonce = Callable[[Variables], str | None]
 
+#: Endings of templates, as Jinja2's own ``select_autoescape`` has them, and of Jx components.
+_TEMPLATES = (".html", ".htm", ".xml", ".jinja", ".jinja2", ".j2", ".jx", ".txt")
+#: The globals whose arguments are files.
+_FILES = frozenset({"stylesheet_link", "script_tag", "module_preloads", "preload"})
+#: The environments of each store, for checks of what their templates name.
+_ENVIRONMENTS: weakref.WeakKeyDictionary[MountTable, weakref.WeakSet[Environment]] = weakref.WeakKeyDictionary()
 #: The globals that are methods of :class:`Page` by the same name.
 _METHODS = ("render_importmap", "stylesheet_link", "script_tag", "module_preloads", "preload")
 
@@ -50,6 +60,7 @@ def install(templates: Environment | HasEnvironment, assets: AssetStore, *, nonc
         nonce: ``lambda variables: variables.get("request").state.nonce`` puts a nonce on every tag.
     """
     env = templates if isinstance(templates, Environment) else templates.env
+    _ENVIRONMENTS.setdefault(assets.mounts, weakref.WeakSet()).add(env)
 
     def page(context: Variables) -> Page:
         return assets.page(context.get("request"), nonce=nonce(context) if nonce else None)
@@ -62,6 +73,51 @@ def install(templates: Environment | HasEnvironment, assets: AssetStore, *, nonc
     env.globals["assets_version"] = assets_version
     for name in _METHODS:
         env.globals[name] = _method(page, name)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateAsset:
+    """A file that a template names in so many words."""
+
+    template: str
+    line: int
+    #: The mount's name; ``None`` for the store's default one.
+    mount: str | None
+    file: str
+
+
+def environments_of(mounts: MountTable) -> list[Environment]:
+    """The environments for which :func:`install` was called with the store of *mounts*."""
+    return list(_ENVIRONMENTS.get(mounts, ()))
+
+
+def assets_in(env: Environment) -> Iterator[TemplateAsset]:
+    """Every asset that the templates of *env* name by a constant; nothing is rendered.
+
+    Raises:
+        jinja2.TemplateSyntaxError: a template cannot be read.
+    """
+    for template in env.list_templates():
+        if env.loader is None or not template.endswith(_TEMPLATES):
+            continue
+        source = env.loader.get_source(env, template)[0]
+        for call in env.parse(source, template).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name):
+                yield from (TemplateAsset(template, call.lineno, *named) for named in _named_by(call.node.name, call))
+
+
+def _named_by(function: str, call: nodes.Call) -> Iterator[tuple[str | None, str]]:
+    """Mount and file of what a call of one of the globals names."""
+    constants = [each.value for each in call.args if isinstance(each, nodes.Const) and isinstance(each.value, str)]
+    if function == "url_for":
+        files = [each.value.value for each in call.kwargs if each.key == "file" and isinstance(each.value, nodes.Const)]
+        if constants and files and isinstance(files[0], str):
+            yield constants[0], files[0]
+    elif function in _FILES:
+        for text in constants:
+            address = addresses.parse(text)
+            if not isinstance(address, addresses.Verbatim) and not address.is_folder:
+                yield address.mount, address.path
 
 
 def _method(page: Callable[[Variables], Page], name: str) -> Callable[..., Any]:

@@ -36,9 +36,9 @@ PARTS: dict[str, set[str]] = {
     "check": {"urllib3"},
     "store": {"anyio", "starlette"},
     "__init__": set(),
-    "testing": {"pytest", "boto3", "moto", "fsspec"},
     "servers": {"granian", "starlette", "uvicorn", "anyio"},
     "integrations": {"fastapi", "jinja2", "jx", "markupsafe", "starlette"},
+    "testing": {"pytest", "boto3", "moto", "fsspec"},
     "cli": {"argcomplete"},
     "__main__": set(),
 }
