@@ -162,7 +162,7 @@ def coding_of(path: str) -> str | None:
 
 
 class TextCheck:
-    """Whether bytes that come in pieces are UTF-8 and declare no other encoding; perhaps cut off at their end."""
+    """Whether bytes that come in pieces are UTF-8 and declare no other encoding."""
 
     def __init__(self) -> None:
         self._valid = True
@@ -171,8 +171,9 @@ class TextCheck:
 
     @property
     def is_utf8(self) -> bool:
-        """What can be said after the pieces so far."""
-        return self._valid and declared_encoding(self._start) in {None, "utf-8", "utf8", "us-ascii", "ascii"}
+        """Whether the pieces so far are."""
+        whole = self._valid and not self._decoder.getstate()[0]
+        return whole and declared_encoding(self._start) in {None, "utf-8", "utf8", "us-ascii", "ascii"}
 
     def update(self, piece: bytes) -> None:
         """Take the next *piece*."""
@@ -183,13 +184,6 @@ class TextCheck:
                 self._decoder.decode(piece)
             except UnicodeDecodeError:
                 self._valid = False
-
-
-def is_utf8(content: bytes) -> bool:
-    """Whether *content*, perhaps cut off at its end, is UTF-8 and does not declare another encoding."""
-    check = TextCheck()
-    check.update(content)
-    return check.is_utf8
 
 
 def declared_encoding(start: bytes) -> str | None:
