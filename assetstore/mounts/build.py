@@ -192,7 +192,10 @@ def _open(given: MountOptions) -> Backend:
     if isinstance(root, str) and (match := _PACKAGE.fullmatch(root)) is not None:
         folder = _folder_of(match["package"], match["folder"], root)
         return LocalBackend(folder, must_exist=must_exist, follow_symlinks=follow)
-    return open_backend(root, _storage_options(given), must_exist=must_exist, follow_symlinks=follow)
+    backend = open_backend(root, _storage_options(given), must_exist=must_exist, follow_symlinks=follow)
+    if given["limits"] is not None and hasattr(backend, "folder_seconds"):  # an fsspec filesystem
+        backend.folder_seconds = given["limits"].total_seconds
+    return backend
 
 
 def _folder_of(package: str, folder: str, root: str) -> str:

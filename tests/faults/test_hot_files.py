@@ -139,3 +139,16 @@ def test_the_odd_file_is_served_when_it_is_whole_again(make_service: Any) -> Non
     answer = service.get("app.js")
     assert (answer.status, answer.body) == (200, b"right")
     assert time.monotonic() - began < 5
+
+
+def test_health_says_that_a_bucket_is_gone_while_hot_files_are_served(make_service: Any) -> None:
+    """Also where every version is confirmed by a HEAD, which says 404 for the bucket as for a file."""
+    service = make_service(limits=LIMITS, cache=CACHE, index="lazy", fingerprint=False)
+    for name in ("a.js", "b.js"):
+        service.put(name, b"right")
+        assert service.get(name).status == 200
+    service.proxy.use(NO_BUCKET)
+    for _ in range(6):
+        assert service.get("a.js").status == service.get("b.js").status == 200
+        assert service.get("a.js", method="HEAD").status == 200
+    assert state(service) == (503, "unreachable")

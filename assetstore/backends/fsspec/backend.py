@@ -43,8 +43,9 @@ _log = logging.getLogger("assetstore")
 
 #: Bytes read at a time. Large, because on most filesystems each read is a request.
 CHUNK_BYTES = 1024 * 1024
-#: Seconds for listing one folder, and for a listing that the filesystem makes in one call.
-FOLDER_SECONDS, LISTING_SECONDS = 30.0, 300.0
+#: Seconds for listing one folder, unless the mount has limits; a listing that the filesystem makes in
+#: one call may take as long as this many folders.
+FOLDER_SECONDS, LISTING_FOLDERS = 30.0, 10
 
 #: What to install for a scheme of fsspec's whose library is missing.
 _EXTRAS = {"s3": "assetstore[s3fs]", "s3a": "assetstore[s3fs]"}
@@ -115,6 +116,7 @@ class FilesystemBackend:
         self._protocol = _protocol(filesystem)
         self._must_exist = must_exist
         self._hidden = hidden
+        self.folder_seconds = FOLDER_SECONDS
         self._hung: threading.Thread | None = None
         #: One call at a time, where the client drops the answers of other threads' requests.
         self._lock: AbstractContextManager[Any] = threading.RLock() if self._protocol in _NOT_SHARED else nullcontext()
@@ -170,7 +172,9 @@ class FilesystemBackend:
         if by_folder:
             yield from self._listed_by_folder()
             return
-        found: Mapping[str, Any] = self._within(LISTING_SECONDS, lambda: self._fs.find(self._root, detail=True))
+        found: Mapping[str, Any] = self._within(
+            LISTING_FOLDERS * self.folder_seconds, lambda: self._fs.find(self._root, detail=True)
+        )
         if not found:
             self._require_root()
         yield from found.items()
@@ -180,7 +184,7 @@ class FilesystemBackend:
         while waiting:
             folder = waiting.pop()
             try:
-                rows = self._within(FOLDER_SECONDS, lambda folder=folder: self._fs.ls(folder, detail=True))  # type: ignore[misc]
+                rows = self._within(self.folder_seconds, lambda folder=folder: self._fs.ls(folder, detail=True))  # type: ignore[misc]
             except AssetNotFound:
                 if folder == self._root:
                     self._require_root()
@@ -197,7 +201,7 @@ class FilesystemBackend:
         root = self._root.partition("/")[0] if self._protocol in _BUCKETS else self._root
         if not self._must_exist or not root or isinstance(self._fs, MemoryFileSystem):
             return
-        if not self._within(FOLDER_SECONDS, lambda: self._fs.exists(root)):
+        if not self._within(self.folder_seconds, lambda: self._fs.exists(root)):
             raise BackendUnavailable(f"{self.label} cannot be listed: there is no {root!r}")
 
     def _within(self, seconds: float, work: Callable[[], T]) -> T:

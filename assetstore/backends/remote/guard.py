@@ -30,7 +30,7 @@ class GuardedReader:
         self._retrier = Retrier(label, limits, breaker, counters, timeouts, self._read_one_byte)
 
     async def stat(self, path: str) -> FileStat:
-        return await self._retrier.run(path, lambda: self._inner.stat(path))
+        return await self._retrier.run(path, lambda: self._inner.stat(path), is_head=True)
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         opened = await self._retrier.run(path, lambda: self._inner.open(path, span, validator=validator), _close)

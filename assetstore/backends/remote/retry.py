@@ -100,9 +100,17 @@ class Retrier:
         self._last: str | None = None
 
     async def run(
-        self, path: str, request: Callable[[], Coroutine[Any, Any, T]], dispose: Dispose[T] | None = None
+        self,
+        path: str,
+        request: Callable[[], Coroutine[Any, Any, T]],
+        dispose: Dispose[T] | None = None,
+        *,
+        is_head: bool = False,
     ) -> T:
         """Try until it works, the attempts are used up, or the time for all of them is over.
+
+        Args:
+            is_head: whether a 404 has no body to say whether the file or the whole bucket is missing.
 
         Raises:
             BackendTimeout: it took too long.
@@ -110,7 +118,7 @@ class Retrier:
             AssetStoreError: what *request* raised last.
         """
         self._last = path
-        result = await self._run(path, request, dispose)
+        result = await self._run(path, request, dispose, is_head)
         if path not in self._good:
             self._good.append(path)
         return result
@@ -153,14 +161,18 @@ class Retrier:
         return self.limits.connect_seconds + self.limits.read_seconds
 
     async def _run(
-        self, path: str, request: Callable[[], Coroutine[Any, Any, T]], dispose: Dispose[T] | None = None
+        self,
+        path: str,
+        request: Callable[[], Coroutine[Any, Any, T]],
+        dispose: Dispose[T] | None = None,
+        is_head: bool = False,
     ) -> T:
         ends = time.monotonic() + self.limits.total_seconds
         attempt = 1
         while True:
             try:
                 permit = await self._permit(path)
-                return await self._attempt(permit, path, request, dispose, ends - time.monotonic())
+                return await self._attempt(permit, path, request, dispose, ends - time.monotonic(), is_head)
             except AssetStoreError as error:
                 pause = pause_seconds(error, attempt)
                 over = attempt >= self.limits.attempts or self._breaker.wait_seconds > 0
@@ -189,6 +201,7 @@ class Retrier:
         request: Callable[[], Coroutine[Any, Any, T]],
         dispose: Dispose[T] | None,
         left_seconds: float,
+        is_head: bool = False,
     ) -> T:
         began = time.monotonic()
         self._counters.requests += 1
@@ -196,17 +209,18 @@ class Retrier:
             seconds = min(left_seconds, self._once_seconds)
             result = await self._timeouts.within(seconds, path, request(), dispose)
         except BaseException as error:
-            self._report(permit, path, error)
+            self._report(permit, path, error, is_head)
             raise
         finally:
             self._counters.seconds += time.monotonic() - began
         self._works(permit)
         return result
 
-    def _report(self, permit: Permit, path: str, error: BaseException) -> None:
-        if isinstance(error, AssetNotFound) and path in self._good:
-            # Of a file that was there, a 404 without a body may mean that the whole bucket is gone.
-            self._good.remove(path)
+    def _report(self, permit: Permit, path: str, error: BaseException, is_head: bool = False) -> None:
+        if isinstance(error, AssetNotFound) and (is_head or path in self._good):
+            # It may be the whole bucket that is gone: this says nothing of the storage.
+            if path in self._good:
+                self._good.remove(path)
             self._breaker.abandoned(permit)
             return
         if isinstance(error, ANSWERS):

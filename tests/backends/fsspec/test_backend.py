@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import uuid
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -14,7 +16,15 @@ import pytest
 from assetstore.backends import open_backend
 from assetstore.backends.base import BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
 from assetstore.backends.fsspec.backend import FilesystemBackend, MemoryBackend, TreeBackend
-from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, SettingsError
+from assetstore.errors import (
+    AssetNotFound,
+    BackendTimeout,
+    BackendUnavailable,
+    BodyTruncated,
+    PublishConflict,
+    SettingsError,
+)
+from waiting import eventually
 
 PLAIN = WriteOptions("text/plain", "max-age=0")
 
@@ -130,3 +140,30 @@ def test_a_tree_keeps_what_it_has_where_a_write_is_refused(tree: TreeBackend, tm
         tree.write("a.css", BytesFile.of("a.css", b"other"), replace(PLAIN, sha256="0" * 64))
     assert [each.name for each in (tmp_path / "tree").iterdir()] == ["a.css"]
     assert read_bytes(tree, "a.css") == b"body"
+
+
+class Hanging(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """A filesystem behind a network that does not answer until ``gate`` is set."""
+
+    protocol = "hanging"
+    gate = threading.Event()
+    calls = 0
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        type(self).calls += 1
+        self.gate.wait(30)
+        raise FileNotFoundError(path)
+
+
+def test_a_listing_that_hangs_ends_in_time_and_leaves_one_thread_only() -> None:
+    backend = FilesystemBackend(Hanging(skip_instance_cache=True), "x")
+    backend.folder_seconds = 0.05
+    for said in ("did not answer a listing within 0.05 s", "has not answered an earlier listing yet"):
+        with pytest.raises(BackendTimeout, match=said):
+            list(backend.walk())
+    assert Hanging.calls == 1
+    Hanging.gate.set()
+    assert eventually(lambda: not backend._hung.is_alive())  # type: ignore[union-attr]
+    backend.folder_seconds = 10.0
+    with pytest.raises(BackendUnavailable, match="there is no"):
+        list(backend.walk())
