@@ -16,6 +16,7 @@ from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, MaxAge, cors_origins, shared_policy
 from assetstore.assets.immutable import ImmutableNames
 from assetstore.assets.media_types import MediaTypes
+from assetstore.assets.selection import DEFAULT as DEFAULT_SELECTION
 from assetstore.backends import OPENERS, open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend
@@ -79,7 +80,7 @@ def build_mount(url: str, options: MountOptions) -> Mount:
         made_of,
         given["references"],
         prefixes=tuple(dict.fromkeys([place.base, *place.prefixes])),
-        serves=lambda path: not allowed or paths.extension(path) in allowed,
+        serves=lambda path: (not allowed or paths.extension(path) in allowed) and DEFAULT_SELECTION.allows(path),
     )
     resolver = published if published is not None else _resolver(backend, made_of, index)
     if index.wait_seconds and isinstance(resolver, BackgroundResolver):

@@ -205,6 +205,10 @@ def faults(source: Source, stat_of: StatOf, serves: Callable[[str], bool] = lamb
         if meant is None:
             yield Fault(where, f"{reference} leads out of the mount", fatal)
         elif not serves(meant.path):
-            yield Fault(where, f"{reference} means {meant.path!r}, which allowed_ext= does not let out", fatal)
+            yield Fault(
+                where,
+                f"{reference} means {meant.path!r}, which allowed_ext= or the names of secrets keep from being served",
+                fatal,
+            )
         elif stat_of(meant.path) is None and meant.prefix != "/":  # that may be a page of the application, too
             yield Fault(where, f"{reference} means {meant.path!r}, which is not there", fatal)

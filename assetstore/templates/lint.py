@@ -79,7 +79,7 @@ def _fault(found: Import) -> str | None:
 
 def _missing(module: Module) -> str:
     if not module.mount.allows(module.path):
-        return f"{module}, which allowed_ext= does not let out"
+        return f"{module}, which allowed_ext= or the names of secrets keep from being served"
     close = nearest(module.mount, module.path)
     return f"{module}, which is not there" + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
 

@@ -119,8 +119,18 @@ def test_what_allowed_ext_leaves_out_is_as_good_as_missing(tmp_path: Path) -> No
     mount = AssetStore().static(
         "/assets/", root=tmp_path, name="assets", references="strict", allowed_ext=[".css", ".js"]
     )
-    with pytest.raises(BrokenReference, match=r"means 'f\.woff2', which allowed_ext= does not let out"):
+    with pytest.raises(
+        BrokenReference, match=r"means 'f\.woff2', which allowed_ext= or the names of secrets keep from being served"
+    ):
         mount.backend.stat("a.css")
+
+
+def test_a_reference_to_what_looks_like_a_secret_is_as_good_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<img src=key.pem>")
+    (tmp_path / "key.pem").write_text("secret")
+    mount = AssetStore().static("/assets/", root=tmp_path, name="assets", references="strict")
+    with pytest.raises(BrokenReference, match=r"means 'key\.pem', which allowed_ext= or the names of secrets"):
+        mount.backend.stat("a.html")
 
 
 PAGE = """<!doctype html><link rel=stylesheet href=css/a.css?v=1&amp;x><link rel=canonical href=index.html>
