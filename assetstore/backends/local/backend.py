@@ -195,10 +195,11 @@ class LocalFile:
         if written or facts.st_nlink > 0:
             raise VersionChanged(f"{self.stat.path!r} was written to while it was read", path=self.stat.path)
 
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+    def chunks(self, start: int, stop: int, most: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """As :meth:`OpenFile.chunks`, each of at most *most* bytes."""
         while start < stop:
             try:
-                chunk = _read_at(self._descriptor, min(CHUNK_BYTES, stop - start), start)
+                chunk = _read_at(self._descriptor, min(most, stop - start), start)
             except OSError as error:
                 raise BodyTruncated(f"cannot read on in {self.stat.path!r}: {error}", path=self.stat.path) from error
             if not chunk:
