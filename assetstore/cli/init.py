@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from assetstore import AssetStore
 
 assets = AssetStore()
-assets.static(assets.settings.ASSETS_URL, root="assets", name="assets")
+assets.static(root="assets", name="assets")
 
 app = FastAPI(routes=[*assets.routes, *assets.status_routes()], lifespan=assets.lifespan)
 
@@ -37,7 +37,7 @@ from starlette.routing import Route
 from assetstore import AssetStore
 
 assets = AssetStore()
-assets.static(assets.settings.ASSETS_URL, root="assets", name="assets")
+assets.static(root="assets", name="assets")
 
 
 def home(request: Request) -> HTMLResponse:
