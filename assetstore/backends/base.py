@@ -1,4 +1,4 @@
-"""This module owns the contract of a backend: two verbs, three facts, and a walk.
+"""The contract of a backend: ``stat``, ``open`` and ``walk``; ``write`` and ``delete``.
 
 ``stat`` tells what is known of a file without opening it; ``open`` opens one version of it, and
 what it returns tells the same facts of the very bytes that it will read. ``walk`` lists every
@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from assetstore.errors import BodyTruncated
 
-#: How a cache came by what it gives. ``hit``: it was held; ``miss``: the storage was asked;
-#: ``collapsed``: another was already asking (RFC 9211); ``stale``: it is old, and the storage did
+#: Where a cache has its answer from (RFC 9211). ``hit``: it was cached; ``miss``: from the storage;
+#: ``collapsed``: from the request of somebody else; ``stale``: it is old, and the storage did
 #: not answer.
 Outcome = Literal["hit", "miss", "collapsed", "stale"]
 

@@ -24,7 +24,7 @@ from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
-#: How long a local stat is remembered. Together with what serving remembers it stays under the
+#: How long a local stat is kept, in seconds. Together with what the response cache keeps it stays under the
 #: second within which a saved file must be seen.
 STAT_SECONDS = 0.4
 #: How many names one mount keeps.

@@ -25,7 +25,7 @@ _TAG_BYTES = 16
 class Table:
     """What was listed, ordered by path, in a few flat columns; appended to by one thread, read by many.
 
-    Object storage lists in the order of UTF-8 bytes, so a table can be asked while it still grows.
+    Object storage lists in the order of UTF-8 bytes, so a table can be searched while it still grows.
     """
 
     def __init__(self) -> None:
@@ -255,7 +255,7 @@ class IndexResolver:
         self._full.set()
 
     def _first_listing(self) -> Table:
-        """The first listing can be asked while it grows, for as long as it comes in order."""
+        """The first listing can be searched while it grows, for as long as it comes in order."""
         rows = self._backend.walk()
         self._table = growing = Table()
         for stat in rows:

@@ -1,4 +1,4 @@
-"""This module owns the manifest: what every asset of one release is called, as a file.
+"""The manifest: the name, size and digests of every asset of one release, as a JSON file.
 
 A publish writes it once. :func:`dump` and :func:`load` are a pure pair; what a mount takes from a
 loaded manifest stands in :mod:`assetstore.names.published`.

@@ -67,7 +67,7 @@ class ManifestResolver:
 
 
 class FollowedResolver(ManifestResolver):
-    """Answers from the manifest in a file, which is read again, when asked, if another one lies in its place.
+    """Names from the manifest in a file; :meth:`refresh` reads it again if it changed.
 
     Raises:
         ManifestError: there is none that can be read.
@@ -87,7 +87,7 @@ class FollowedResolver(ManifestResolver):
         return not self.manifest.entries
 
     def start(self) -> None:
-        """It was read when the mount was wired."""
+        """It was read when the mount was built."""
 
     def knows(self, path: str) -> bool:
         """A manifest is whole, or is none."""

@@ -1,4 +1,4 @@
-"""This module owns files in a directory on this machine."""
+"""Files in a directory on this machine."""
 
 from __future__ import annotations
 
