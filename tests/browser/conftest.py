@@ -1,4 +1,4 @@
-"""This module owns the site that browser tests look at: one application under two host names, and Chromium."""
+"""The site that browser tests look at: one application under two host names, and Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns what the tests of commands share: an application on disk, and a command that is run."""
+"""Fixtures of the command line's tests: an application on disk, and a command that is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns a whole service before a bucket that can break: uvicorn, store, fault proxy, moto."""
+"""A whole service before a bucket that can break: uvicorn, store, fault proxy, moto."""
 
 from __future__ import annotations
 

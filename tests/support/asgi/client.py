@@ -1,4 +1,4 @@
-"""This module owns asking an ASGI application without a server, with every message kept as it was sent."""
+"""Requests to an ASGI application without a server, with every message kept as it was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns what RFC 9110 asks of conditions and ranges, as requests for ``data.bin`` of the tree.
+"""What RFC 9110 requires of conditions and ranges, as requests for ``data.bin`` of the tree.
 
 Each row is a request's headers, the status that they earn, and the body (``None`` for some words).
 Validators stand as ``{etag}``, ``{at}``, ``{before}`` and ``{after}``, since each backend has its own.

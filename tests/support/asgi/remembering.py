@@ -1,4 +1,4 @@
-"""This module owns handlers with a memory in front of them, and asking that memory alone."""
+"""Handlers with a response cache in front of them, and requests to that cache alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the application that a real server is started with: one mount over ``SERVED_ROOT``."""
+"""The application that a real server is started with: one mount over ``SERVED_ROOT``."""
 
 from __future__ import annotations
 

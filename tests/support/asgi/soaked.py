@@ -1,4 +1,4 @@
-"""This module owns the application that the soak is run against: one mount over ``SOAK_ROOT``, and its inside.
+"""The application that the soak is run against: one mount over ``SOAK_ROOT``, and its inside.
 
 ``/inside`` tells what only the process itself can: how many tasks and half-read bodies there are.
 """

@@ -1,4 +1,4 @@
-"""This module owns the small tree that HTTP tests serve, with every modified time known."""
+"""The small tree that HTTP tests serve, with every modified time known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns speaking HTTP by hand over a socket, so that a test sees every byte and can be rude."""
+"""HTTP written by hand over a socket, so that a test sees every byte and can be rude."""
 
 from __future__ import annotations
 

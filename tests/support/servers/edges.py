@@ -1,4 +1,4 @@
-"""This module owns pull CDNs: nginx with a cache, and Varnish, each before an origin of the test's choosing.
+"""Pull CDNs: nginx with a cache, and Varnish, each before an origin of the test's choosing.
 
 Each has a good configuration and some that are broken the way people break them, under the names in
 :data:`NGINX_FAULTS` and :data:`VARNISH_FAULTS`; a check of a CDN has to find every one of them.

@@ -1,4 +1,4 @@
-"""This module owns an HTTP/1.1 proxy that stands before a real server and can break at any moment.
+"""An HTTP/1.1 proxy that stands before a real server and can break at any moment.
 
 It passes requests on as they are, ``Host`` included, so signatures hold; it remembers every
 request, so that a test can count what a client really asked for.

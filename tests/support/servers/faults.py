@@ -1,4 +1,4 @@
-"""This module owns the faults of a storage service, each as a value that :class:`FaultProxy` acts out."""
+"""The faults of a storage service, each as a value that :class:`FaultProxy` acts out."""
 
 from __future__ import annotations
 

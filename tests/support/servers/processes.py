@@ -1,4 +1,4 @@
-"""This module owns processes that tests start: each listens before its test goes on, and none outlives it."""
+"""Processes that tests start: each listens before its test goes on, and none outlives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns what happens to a test whose program is not on this machine.
+"""Programs that tests need, and what happens to a test whose program is not on this machine.
 
 Locally it is skipped and says which program is missing; under ``CI=true`` it fails, so that a
 skip cannot hide there.

@@ -1,4 +1,4 @@
-"""This module owns the proxies of ``examples/proxies``, started from the very files that users read.
+"""The proxies of ``examples/proxies``, started from the very files that users read.
 
 Only what has to differ on this machine is replaced: the two ports, and the folder of the files.
 """

@@ -1,4 +1,4 @@
-"""This module owns the S3 servers that the tests talk to over a socket: moto, LocalStack and Swift.
+"""The S3 servers that the tests talk to over a socket: moto, LocalStack and Swift.
 
 moto and LocalStack believe every signature; Swift checks them, and is asked wherever that is what
 a test is about.

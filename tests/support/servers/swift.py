@@ -1,4 +1,4 @@
-"""This module owns a whole OpenStack Swift in one directory: rings, configurations, four processes.
+"""A whole OpenStack Swift in one directory: rings, configurations, four processes.
 
 Its S3 interface checks signatures, clocks and the expiry of presigned URLs. It knows no session
 tokens, so a filter of ours (``servers.swift_sessions``) stands in front and refuses those that

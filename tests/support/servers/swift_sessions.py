@@ -1,4 +1,4 @@
-"""This module owns the end of a session: a WSGI filter that refuses security tokens past their time.
+"""The end of a session: a WSGI filter that refuses security tokens past their time.
 
 A token is spelled ``until-<seconds since the epoch>``. It runs inside Swift's own process and
 environment, so it imports the standard library alone.

@@ -1,4 +1,4 @@
-"""This module owns ASGI applications served from a thread of the test process, over a real socket."""
+"""ASGI applications served from a thread of the test process, over a real socket."""
 
 from __future__ import annotations
 
