@@ -1,18 +1,22 @@
-"""Requests to a CDN, one kept connection for each thread."""
+"""Requests to a CDN over urllib3, as a browser makes them: no redirect is followed, no coding is decoded."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import urllib3
+from urllib3.exceptions import HTTPError
+
 #: A body up to this size is kept, so that ranges and codings can be compared with it.
 KEPT_BYTES = 4 * 1024 * 1024
 #: How long one response may take.
 TIMEOUT_SECONDS = 30.0
+#: Connections that are kept for further requests.
+CONNECTIONS = 32
 
 _CHUNK = 256 * 1024
 
@@ -43,16 +47,16 @@ class CdnResponse:
 
 
 class CdnClient:
-    """Fetches from one host. Each thread has a connection of its own."""
+    """Requests files below *base*; threads may share it."""
 
     def __init__(self, base: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self.base = base if base.endswith("/") else base + "/"
         parts = urlsplit(self.base)
-        self._secure, self._host, self._path = parts.scheme == "https", parts.netloc, parts.path
-        self._timeout = timeout_seconds
-        self._local = threading.local()
+        self._path = parts.path
+        self._pool = urllib3.connection_from_url(
+            f"{parts.scheme}://{parts.netloc}", maxsize=CONNECTIONS, timeout=timeout_seconds
+        )
         self._lock = threading.Lock()
-        self._open: list[http.client.HTTPConnection] = []
         #: How many requests were made.
         self.requests = 0
 
@@ -63,47 +67,41 @@ class CdnClient:
             self.requests += 1
         try:
             return self._get(url_path, given)
-        except (OSError, http.client.HTTPException):
-            self._forget()  # a kept connection that the other side has closed: once more on a new one
+        except (HTTPError, OSError):
+            pass  # a kept connection that the other side has closed: once more on a new one
         try:
             return self._get(url_path, given)
-        except (OSError, http.client.HTTPException) as error:
-            self._forget()
+        except (HTTPError, OSError) as error:
             return CdnResponse(self.base + url_path, 0, {}, error=str(error) or type(error).__name__)
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
-            while self._open:
-                self._open.pop().close()
+        self._pool.close()
 
     def _get(self, url_path: str, headers: Mapping[str, str]) -> CdnResponse:
-        connection = self._connection()
-        connection.request("GET", self._path + url_path, headers={"User-Agent": "assetstore-check", **headers})
-        response = connection.getresponse()
-        found: dict[str, str] = {}
-        for name, value in response.getheaders():
-            found[name.lower()] = f"{found[name.lower()]}, {value}" if name.lower() in found else value
-        digest, size, kept = hashlib.sha256(), 0, bytearray()
-        while chunk := response.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            if size <= KEPT_BYTES:
-                kept += chunk
+        response = self._pool.urlopen(
+            "GET",
+            self._path + url_path,
+            headers={"User-Agent": "assetstore-check", **headers},
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
+            digest, size, kept = hashlib.sha256(), 0, bytearray()
+            for chunk in response.stream(_CHUNK, decode_content=False):
+                digest.update(chunk)
+                size += len(chunk)
+                if size <= KEPT_BYTES:
+                    kept += chunk
+            wanted = response.headers.get("content-length")
+            if wanted is not None and wanted.isdecimal() and int(wanted) != size:
+                raise HTTPError(f"{size} bytes came of {wanted}")
+            response.release_conn()
+        except BaseException:
+            response.close()
+            raise
+        found = {name.lower(): value for name, value in response.headers.itermerged()}
         body = bytes(kept) if size <= KEPT_BYTES else None
         return CdnResponse(self.base + url_path, response.status, found, size, digest.hexdigest(), body)
-
-    def _connection(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-            connection = self._local.connection = kind(self._host, timeout=self._timeout)
-            with self._lock:
-                self._open.append(connection)
-        return connection
-
-    def _forget(self) -> None:
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None

@@ -16,7 +16,7 @@ from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, MaxAge, cors_origins, shared_policy
 from assetstore.assets.immutable import ImmutableNames
 from assetstore.assets.media_types import MediaTypes
-from assetstore.assets.selection import DEFAULT as DEFAULT_SELECTION
+from assetstore.assets.selection import Selection
 from assetstore.backends import OPENERS, open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend
@@ -75,12 +75,13 @@ def build_mount(url: str, options: MountOptions) -> Mount:
         stored.dot_names = hidden
     place = MountUrl.parse(url, host=given["host"], origin_path=given["origin_path"] or ORIGIN_PATH)
     allowed = allowed_extensions(given["allowed_ext"])
+    selection = Selection(given["include"], given["exclude"])
     backend = rewritten(
         stored,
         made_of,
         given["references"],
         prefixes=tuple(dict.fromkeys([place.base, *place.prefixes])),
-        serves=lambda path: (not allowed or paths.extension(path) in allowed) and DEFAULT_SELECTION.allows(path),
+        serves=lambda path: (not allowed or paths.extension(path) in allowed) and selection.allows(path),
     )
     resolver = published if published is not None else _resolver(backend, made_of, index)
     if index.wait_seconds and isinstance(resolver, BackgroundResolver):
@@ -104,6 +105,7 @@ def build_mount(url: str, options: MountOptions) -> Mount:
         media_types=media_types,
         max_age=MaxAge(given["max_age"]),
         immutable=immutable,
+        selection=selection,
         cors=cors_origins(given["cors"]) if public else frozenset(),
         hidden=hidden,
         html=html,

@@ -92,6 +92,11 @@ class MountOptions(TypedDict, total=False):
     #: Whether links in a directory may lead out of it, as package managers and Bazel make them; each still has to lead
     #: to a regular file. Default false.
     follow_symlinks: bool
+    #: Glob patterns of files that are served and published although their names look like secrets or leftovers:
+    #: ``["public-key.pem"]``.
+    include: Iterable[str]
+    #: Glob patterns of files that are neither served nor published: ``["*.map", "drafts/**"]``.
+    exclude: Iterable[str]
 
 
 #: What holds for an option that is not given.
@@ -125,6 +130,8 @@ DEFAULTS: MountOptions = {
     "delivery": "stream",
     "delivery_bytes": DELIVERY_BYTES,
     "follow_symlinks": False,
+    "include": (),
+    "exclude": (),
 }
 
 

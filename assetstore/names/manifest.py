@@ -66,6 +66,8 @@ class Entry:
     source: str = ""
     #: Further response headers that its objects are stored with.
     headers: tuple[tuple[str, str], ...] = ()
+    #: Cache-Control of its objects under plain names, where it is not that of the manifest.
+    plain_cache_control: str = ""
 
     @property
     def fingerprinted_path(self) -> str:
@@ -141,6 +143,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
         more["imports"] = [[each.kind, each.url] for each in entry.imports]
     if entry.headers:
         more["headers"] = dict(entry.headers)
+    if entry.plain_cache_control:
+        more["plain_cache_control"] = entry.plain_cache_control
     if entry.source:
         more["source"] = entry.source
     return more | {
@@ -322,5 +326,6 @@ def _read_entry(facts: Mapping[str, Any]) -> Entry:
         stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
         imports=None if "imports" not in facts else tuple(_read_import(*each) for each in _list(facts["imports"])),
         source=_text(facts.get("source", "")),
+        plain_cache_control=_text(facts.get("plain_cache_control", "")),
         headers=tuple((_text(name), _text(value)) for name, value in sorted(facts.get("headers", {}).items())),
     )

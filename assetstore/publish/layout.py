@@ -112,7 +112,7 @@ class Layout:
 
     @property
     def plain_cache_control(self) -> str:
-        """Cache-Control of the objects under plain names."""
+        """Cache-Control of most objects under plain names; an entry records its own where it is another."""
         return headers.cache_control(immutable=False, public=self.public, shared=self.shared)
 
     def still_holds(self, known: Entry) -> bool:
@@ -126,6 +126,9 @@ class Layout:
         extra = self.rules.of(known.path)
         if known.headers != tuple(sorted(extra.items())):
             return False
+        plain = self._headers(known, Stage.PLAIN, None).cache_control
+        if known.plain_cache_control != ("" if plain == self.plain_cache_control else plain):
+            return False
         return all(
             each.headers == digest_of(self._headers(known, _stage_of(known, each), each.coding))
             for each in known.stored
@@ -134,7 +137,14 @@ class Layout:
     def complete(self, entry: Entry, renditions: Mapping[str, Rendition]) -> Entry:
         """*entry* with every object that it needs in the target, and the headers that rules add to them."""
         extra = tuple(sorted(self.rules.of(entry.path).items()))
-        return replace(entry, headers=extra, stored=tuple(stored for _, stored in self.objects(entry, renditions)))
+        plain = self._headers(entry, Stage.PLAIN, None).cache_control
+        own = "" if plain == self.plain_cache_control else plain
+        return replace(
+            entry,
+            headers=extra,
+            plain_cache_control=own,
+            stored=tuple(stored for _, stored in self.objects(entry, renditions)),
+        )
 
     def write_options(self, entry: Entry, stage: Stage, stored: StoredObject) -> WriteOptions:
         """How one object of *entry* is written: headers, metadata, checksum."""

@@ -19,6 +19,7 @@ from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
 
+from assetstore.assets.media_types import coding_of
 from assetstore.backends.base import Backend, FileStat, WritableBackend, WriteOptions
 from assetstore.errors import (
     AssetNotFound,
@@ -283,8 +284,8 @@ def _copy_twin(manifest: Manifest, entry: Entry, stored: StoredObject, target: W
         metadata["assetstore-fingerprint"] = entry.fingerprint
     options = WriteOptions(
         entry.content_type,
-        manifest.plain_cache_control,
-        stored.coding,
+        entry.plain_cache_control or manifest.plain_cache_control,
+        stored.coding or coding_of(entry.path),
         dict(entry.headers),
         metadata,
         sha256=stored.sha256,

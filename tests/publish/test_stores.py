@@ -17,6 +17,7 @@ from assetstore.errors import AssetStoreError, PublishConflict
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish, releases
 from assetstore.publish.releases import CURRENT, LOCK, Releases
+from assetstore.publish.rollback import PREVIOUS, rollback
 from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 from servers.misbehaving import MisbehavingS3, error
@@ -232,3 +233,71 @@ def test_publishing_waits_longer_than_serving(opened: Open) -> None:
     options = opened().options
     assert (options.read_timeout_seconds, options.attempts) == (90.0, 5)
     assert opened(read_timeout_seconds=7).options.read_timeout_seconds == 7
+
+
+def test_types_and_cache_control_are_those_of_the_mount(
+    opened: Open, moto_server: Any, bucket: str, tmp_path: Path
+) -> None:
+    files = {
+        "film.mpd": b"<MPD/>",
+        "old.js": b"// Jos\xe9\n",
+        "new.js": b"// Jos\xc3\xa9\n",
+        "logo.svgz": b"\x1f\x8b",
+        "assets/index-Bk3jT9aQ.js": b"1",
+    }
+    for path, data in files.items():
+        (tmp_path / "root" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / path).write_bytes(data)
+    mount = AssetStore({}).static(
+        "/assets/",
+        root=tmp_path / "root",
+        name="assets",
+        fingerprint="content",
+        media_types={".mpd": "application/x-own"},
+        max_age={"*.js": 60},
+        immutable="vite",
+    )
+    target = opened()
+    publish(mount, target)
+    client = moto_server.client()
+    found = {path: client.head_object(Bucket=bucket, Key=f"site/{path}") for path in files}
+    client.close()
+    assert {path: each["ContentType"] for path, each in found.items()} == {
+        "film.mpd": "application/x-own",
+        "old.js": "text/javascript",
+        "new.js": "text/javascript; charset=utf-8",
+        "logo.svgz": "image/svg+xml",
+        "assets/index-Bk3jT9aQ.js": "text/javascript; charset=utf-8",
+    }
+    assert found["logo.svgz"]["ContentEncoding"] == "gzip"
+    assert found["new.js"]["CacheControl"] == "max-age=60, public, must-revalidate"
+    assert found["film.mpd"]["CacheControl"] == "max-age=0, public, must-revalidate"
+    assert "immutable" in found["assets/index-Bk3jT9aQ.js"]["CacheControl"]
+    assert not publish(mount, opened()).released
+
+
+def test_a_rollback_stores_the_headers_of_plain_names_again(
+    opened: Open, moto_server: Any, bucket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "root").mkdir()
+    mount = AssetStore({}).static(
+        "/assets/",
+        root=tmp_path / "root",
+        name="assets",
+        fingerprint="content",
+        max_age={"*.svg": 60},
+        headers={"*.svg": {"Content-Disposition": "inline"}},
+    )
+    client = moto_server.client()
+    heads = []
+    for text in ("<svg/>", "<svg></svg>"):
+        (tmp_path / "root/a.svg").write_text(text)
+        publish(mount, opened())
+        heads.append(client.head_object(Bucket=bucket, Key="site/a.svg"))
+    rollback(opened(), PREVIOUS)
+    again = client.head_object(Bucket=bucket, Key="site/a.svg")
+    client.close()
+    for name in ("ContentType", "CacheControl", "ContentDisposition", "Metadata", "ETag"):
+        assert again[name] == heads[0][name], name
+    (tmp_path / "root/a.svg").write_text("<svg/>")
+    assert not publish(mount, opened()).released
