@@ -35,7 +35,7 @@ def bucket_store(bucket: S3Bucket, **settings: Any) -> AssetStore:
         root=f"{bucket.url}/media",
         name="media",
         storage_options=bucket.server.options,
-        index=Index(refresh_seconds=0.2),
+        index=Index(refresh_seconds=0.2, wait_seconds=10),
     )
     return assets
 
