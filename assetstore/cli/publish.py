@@ -31,6 +31,7 @@ from assetstore.publish import Published, publish
 from assetstore.publish.dry_run import DryRunBackend
 from assetstore.publish.pool import WORKERS
 from assetstore.publish.progress import Silent, bytes_text
+from assetstore.publish.scan import roots_of
 from assetstore.publish.targets import destinations
 
 #: Codings by how people spell them: by name, or by the suffix of a sibling.
@@ -115,11 +116,10 @@ PENDING = 5
 
 
 def _below(mount: Mount, path: str) -> tuple[str, ...]:
-    """The logical path of the file *path*, if it is below the root of the mount: a release has no place for its own manifest."""
-    if mount.backend.remote:
-        return ()
-    below = os.path.relpath(os.path.realpath(path), os.path.realpath(mount.backend.label)).replace(os.sep, "/")
-    return () if below.startswith("..") else (below,)
+    """The logical path of *path* in the root of the mount, if it is there: a release cannot hold its own manifest."""
+    roots = [root.label for root in roots_of(mount.backend) if not root.remote]
+    below = [os.path.relpath(os.path.realpath(path), os.path.realpath(root)).replace(os.sep, "/") for root in roots]
+    return tuple(each for each in below if not each.startswith(".."))
 
 
 def _coding(spelled: str) -> str:

@@ -20,6 +20,7 @@ from hashlib import blake2b
 from assetstore.assets import compression as compress
 from assetstore.assets.media_types import MediaTypes, TextCheck
 from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.local.overlay import Overlay
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, PublishError, VersionChanged
 from assetstore.mounts.mount import Mount
 from assetstore.names.fingerprint import Fingerprint, MtimeFingerprint, fingerprint_of
@@ -142,28 +143,37 @@ def _listed(paths: list[str]) -> str:
     return ", ".join(map(repr, sorted(paths)[:10])) + (f" and {len(paths) - 10} more" if len(paths) > 10 else "")
 
 
+def roots_of(backend: Backend) -> list[Backend]:
+    """Where the files of *backend* are as their authors wrote them: one backend for each directory of an overlay."""
+    if isinstance(backend, RewrittenBackend):
+        return roots_of(backend.inner)
+    return list(backend.layers) if isinstance(backend, Overlay) else [backend]
+
+
 def refuse_overlap(source: Backend, target: Backend) -> None:
     """Refuse to publish a root onto itself, or into itself.
 
     Raises:
         PublishConflict: the target is the root, or below it.
     """
-    if isinstance(source, RewrittenBackend):
-        source = source.inner
-    if type(source) is not type(target):
-        return
-    if source.remote:
-        inside = f"{target.label}/".startswith(f"{source.label}/")
-    else:
-        root, to = os.path.realpath(source.label), os.path.realpath(target.label)
-        below = os.path.relpath(to, root).replace(os.sep, "/") if "://" not in target.label else "../"
-        hidden = any(part.startswith(".") and part != "." for part in below.split("/"))
-        inside = target.label == source.label or not (below.startswith("..") or hidden)
-    if inside:
-        raise PublishConflict(
-            f"the target {target.label} is the root {source.label} of the mount, or below it: each publish would "
-            "publish the one before it; give a target outside of the root"
-        )
+    for root in roots_of(source):
+        if type(root) is type(target) and _is_inside(target, root):
+            raise PublishConflict(
+                f"the target {target.label} is the root {root.label} of the mount, or below it: each publish would "
+                "publish the one before it; give a target outside of the root"
+            )
+
+
+def _is_inside(target: Backend, root: Backend) -> bool:
+    if root.remote:
+        return f"{target.label}/".startswith(f"{root.label}/")
+    if target.label == root.label:
+        return True
+    if "://" in target.label:
+        return False
+    below = os.path.relpath(os.path.realpath(target.label), os.path.realpath(root.label)).split(os.sep)
+    hidden = any(part.startswith(".") and part not in {".", ".."} for part in below)
+    return below[0] != ".." and not hidden
 
 
 def source_version(stat: FileStat) -> str:

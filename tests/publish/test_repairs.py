@@ -38,7 +38,7 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def mount_of(root: Path, **options: Any) -> Mount:
+def mount_of(root: Any, **options: Any) -> Mount:
     return AssetStore({}).static("/assets/", **{"root": root, "name": "assets", "fingerprint": "content", **options})
 
 
@@ -178,6 +178,14 @@ def test_a_root_is_not_published_into_itself(tree: Path, to: str) -> None:
     with pytest.raises(PublishConflict, match="or below it"):
         publish(mount_of(tree), open_target(tree / to))
     assert not list(tree.rglob(".assetstore"))
+
+
+def test_no_directory_of_several_is_published_into_itself(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for references in (None, "rewrite"):
+        mount = mount_of([tree, tmp_path / "other"], references=references)
+        with pytest.raises(PublishConflict, match="or below it"):
+            publish(mount, open_target(tmp_path / "other/public"))
 
 
 def test_a_root_may_be_below_the_target_and_a_hidden_folder_of_the_root_may_be_one(tree: Path, tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ class Overlay:
         return f"Overlay({list(self._layers)!r})"
 
     @property
+    def layers(self) -> tuple[LocalBackend, ...]:
+        """The directories, the first that has a file first."""
+        return self._layers
+
+    @property
     def dot_names(self) -> frozenset[str]:
         """Names with a leading dot that are listed."""
         return self._layers[0].dot_names
