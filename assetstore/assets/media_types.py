@@ -175,6 +175,10 @@ class TextCheck:
         whole = self._valid and not self._decoder.getstate()[0]
         return whole and declared_encoding(self._start) in {None, "utf-8", "utf8", "us-ascii", "ascii"}
 
+    def end(self) -> None:
+        """Nothing more comes: a character that is cut off is none."""
+        self._valid = self._valid and self._decoder.getstate()[0] == b""
+
     def update(self, piece: bytes) -> None:
         """Take the next *piece*."""
         if len(self._start) < DECLARATION_BYTES:

@@ -199,6 +199,8 @@ def _read(backend: Backend, stat: FileStat, fingerprinter: Fingerprint | None, m
                     text.update(chunk)
                 if module is not None:
                     module += chunk
+            if text is not None:
+                text.end()
             version = replace(opened.stat, sha256=sha256.hexdigest())
         except (VersionChanged, BodyTruncated):
             continue

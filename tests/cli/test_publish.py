@@ -93,7 +93,6 @@ def test_several_mounts_go_where_the_placeholder_says(site: str, command: Any, t
         (["--app", "{}:assets", "--to", "out", "--siblings", "lzma"], "no content coding"),
         (["--app", "{}:assets", "--to", "out", "--siblings", "br", "--encoding", "br"], "not both"),
         (["--app", "{}:assets", "--to", "out", "--storage-option", "x"], "no KEY=VALUE"),
-        (["--app", "{}:assets", "--to", "out", "--storage-option", "x=1"], "takes no storage_options"),
     ],
 )
 def test_what_cannot_be_published_is_one_clear_line(site: str, command: Any, words: list[str], says: str) -> None:
