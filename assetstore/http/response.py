@@ -21,6 +21,7 @@ from assetstore.errors import (
     BackendUnavailable,
     BodyTruncated,
     RangeNotSatisfiable,
+    UnexpectedResponse,
     UnsafePath,
     VersionChanged,
 )
@@ -217,6 +218,7 @@ TABLE: dict[type[AssetStoreError], Failure] = {
     VersionChanged: BAD_GATEWAY,
     BodyTruncated: BAD_GATEWAY,
     RangeNotSatisfiable: BAD_GATEWAY,
+    UnexpectedResponse: BAD_GATEWAY,
     BackendError: BAD_GATEWAY,
 }
 
