@@ -160,6 +160,29 @@ def test_yesterdays_bytes_never_pass_for_todays(shipped: Path, other_server: Pat
     assert (answer.status_code, answer.headers["cache-control"]) == (200, PLAIN)
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-3], lambda data: b"x" * len(data)], ids=["half a copy", "other"]
+)
+def test_what_is_stored_under_a_published_name_has_to_have_its_bytes(
+    shipped: Path, tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(tmp_path / "bucket", copied)
+    entry = read(shipped).entries["css/app.css"]
+    stored, plain = copied / entry.fingerprinted_path, copied / "css/app.css"
+    name, right = f"/assets/{entry.fingerprinted_path}", stored.read_bytes()
+    stored.write_bytes(damage(right))
+    answer = client(store(copied, shipped)).get(name)
+    assert (answer.content, answer.headers["cache-control"]) == (right, IMMUTABLE), "the plain file has them still"
+    plain.write_text("the next release, half copied")
+    answer = client(store(copied, shipped)).get(name)
+    assert (answer.status_code, answer.headers["cache-control"]) == (502, "no-store")
+    assert "does not hold the bytes that were published under that name" in caplog.text
+    stored.write_bytes(right)
+    answer = client(store(copied, shipped)).get(name)
+    assert (answer.content, answer.headers["cache-control"]) == (right, IMMUTABLE)
+
+
 @pytest.fixture
 def bucket_site(asset_tree: Path, moto_bucket: S3Bucket) -> tuple[AssetStore, Manifest, Manifest]:
     """A store that serves from the bucket itself by the live manifest, after two releases."""
