@@ -22,7 +22,7 @@ def test_what_it_writes_passes_its_own_test(framework: str, tmp_path: Path, comm
         env={"PYTHONPATH": f"{PROJECT}:.", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     assert "1 passed" in done.stdout, done.stdout
 
