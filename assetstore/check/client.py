@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.exceptions import HTTPError
+from assetstore.errors import SettingsError
+
+try:
+    import urllib3
+    from urllib3.exceptions import HTTPError
+except ImportError:  # the command line starts without it; who makes a client is told
+    urllib3 = None  # type: ignore[assignment]
 
 #: A body up to this size is kept, so that ranges and codings can be compared with it.
 KEPT_BYTES = 4 * 1024 * 1024
@@ -50,6 +55,8 @@ class CdnClient:
     """Requests files below *base*; threads may share it."""
 
     def __init__(self, base: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        if urllib3 is None:
+            raise SettingsError("requests to a CDN need urllib3; run: pip install 'assetstore[http]'")
         self.base = base if base.endswith("/") else base + "/"
         parts = urlsplit(self.base)
         self._path = parts.path

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-import urllib3
-
 from assetstore.assets import paths
 from assetstore.errors import BackendUnavailable, SettingsError
 from assetstore.names.manifest import Manifest
@@ -147,19 +145,24 @@ _SENDERS: Mapping[str, Callable[[str, str, Sequence[str]], None]] = {
     "bunny": _bunny,
 }
 
-#: Throttled and broken responses are tried again, after Retry-After where it is given.
-_RETRIES = urllib3.Retry(
-    total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None, raise_on_status=False
-)
-
 
 def _request(kind: str, method: str, url: str, headers: Mapping[str, str], body: object = None) -> None:
+    import urllib3
+
+    # Throttled and broken responses are tried again, after Retry-After where it is given.
+    retries = urllib3.Retry(
+        total=4,
+        backoff_factor=0.5,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=None,
+        raise_on_status=False,
+    )
     given = {**headers, "User-Agent": "assetstore"}
     data = b""
     if body is not None:
         given["Content-Type"], data = "application/json", json.dumps(body).encode()
     try:
-        with urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=_RETRIES) as pool:
+        with urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=retries) as pool:
             response = pool.request(method, url, headers=given, body=data)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise BackendUnavailable(f"{kind} does not answer: {error}") from error
