@@ -88,9 +88,6 @@ class MarkingReader(Marking, Reader, Protocol):
     def path_of(self, path: str, mark: Mark) -> str | None:
         """Where on this machine the file with that *mark* is; ``None`` if *path* leads to another by now."""
 
-    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
-        """The bytes ``start`` to ``stop`` of the file with that *mark*; ``None`` if it is another, or would be waited for."""
-
 
 @runtime_checkable
 class HasReader(Protocol):

@@ -45,25 +45,6 @@ Asked = tuple[str, tuple[tuple[bytes, bytes], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """An answer whose bytes are read anew for every request, from the file with that mark."""
-
-    status: int
-    headers: Headers
-    file: str
-    mark: Mark
-    start: int
-    stop: int
-    reader: MarkingReader
-
-    def ready(self, extensions: Container[str]) -> Ready | None:
-        """With its bytes; ``None`` if the file is another, or would be waited for."""
-        body = self.reader.read_now(self.file, self.mark, self.start, self.stop)
-        # Not by its own constructor, which is written in Python.
-        return None if body is None else tuple.__new__(Ready, (self.status, self.headers, (body,), None))
-
-
-@dataclass(frozen=True, slots=True)
 class Unsent:
     """An answer whose bytes a server sends by itself, if it can, from the file with that mark."""
 
@@ -84,7 +65,7 @@ class Unsent:
 
 
 #: What is known of an answer.
-Known = Ready | Unread | Unsent
+Known = Ready | Unsent
 
 
 def made(known: Known | None, extensions: Container[str]) -> Ready | None:
@@ -110,9 +91,7 @@ class Kept:
         part, file, mark = answer.body[0], self.file, self.mark
         if len(answer.body) > 1 or not isinstance(part, Part) or file is None or mark is None or reader is None:
             return None
-        if pays_by_server(part):
-            return Unsent(answer.status, answer.headers, file, mark, part, reader)
-        return Unread(answer.status, answer.headers, file, mark, part.start, part.stop, reader)
+        return Unsent(answer.status, answer.headers, file, mark, part, reader) if pays_by_server(part) else None
 
 
 class Remembered:

@@ -379,9 +379,6 @@ class RewrittenReader:
     def path_of(self, path: str, mark: Mark) -> str | None:
         return self._marking.path_of(path, mark) if self._marking else None
 
-    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
-        return self._marking.read_now(path, mark, start, stop) if self._marking else None
-
     async def aclose(self) -> None:
         await self._others.aclose()
         await self._rewritten.aclose()

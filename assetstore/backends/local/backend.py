@@ -71,10 +71,6 @@ class LocalBackend:
         """As :meth:`MarkingReader.mark`."""
         return self._root.mark(path)
 
-    def open_marked(self, path: str, mark: Mark) -> int | None:
-        """A descriptor of the file that has that *mark*, for the caller to close; ``None`` if it is another."""
-        return self._root.open_marked(path, mark)
-
     def reader(self) -> Reader:
         """How serving reads it: on the event loop while that cannot block."""
         return reader_for(self, self.label)

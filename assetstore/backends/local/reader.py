@@ -8,10 +8,8 @@ at a file and opening it are done on the loop too, except on a file system that 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Protocol
@@ -21,85 +19,6 @@ from anyio import CapacityLimiter, to_thread
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
 from assetstore.backends.reader import MAX_THREADS, AsyncOpenFile, Mark, Reader, ThreadReader
 from assetstore.errors import AssetStoreError, VersionChanged
-
-#: For how long a file is held open, in seconds.
-HELD_SECONDS = 1.0
-#: Files that are held open at once. A page has fewer; a process may often open no more than 1024.
-MAX_HELD = 64
-
-
-class BytesFile:
-    """One open file, of which the page cache had the bytes ``start`` to ``stop`` a moment ago.
-
-    It is closed when nobody has it any more, and so never while another thread reads it.
-    """
-
-    __slots__ = ("descriptor", "mark", "start", "stop")
-
-    def __init__(self, descriptor: int, mark: Mark, start: int, stop: int) -> None:
-        self.descriptor = descriptor
-        self.mark = mark
-        self.start = start
-        self.stop = stop
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether nothing was written into it since it was marked: that changes this time of a file first."""
-        return os.fstat(self.descriptor).st_ctime_ns == self.mark.ctime_ns
-
-
-class HeldFiles:
-    """The files of one directory that are held open, on any number of threads."""
-
-    def __init__(self) -> None:
-        self._by_path: dict[str, BytesFile] = {}
-        #: The file that is held of a path, or ``None``.
-        self.get = self._by_path.get
-        self._lock = threading.Lock()
-        #: When the timer that closes them rings, by :func:`time.monotonic`.
-        self._closing_at = 0.0
-
-    def __len__(self) -> int:
-        return len(self._by_path)
-
-    def hold(self, path: str, file: BytesFile) -> None:
-        """Hold *file* open, in the place of what was held of *path*; the one that was held longest makes room."""
-        with self._lock:
-            if not self._will_be_closed():
-                return
-            self._by_path.pop(path, None)
-            while len(self._by_path) >= MAX_HELD:
-                del self._by_path[next(iter(self._by_path))]
-            self._by_path[path] = file
-
-    def let_go(self, path: str) -> None:
-        """Hold *path* no longer: it has changed, or its name is looked at again."""
-        if path in self._by_path:  # hardly ever, and this is asked often
-            with self._lock:
-                self._by_path.pop(path, None)
-
-    def close(self) -> None:
-        """Hold none of them any longer."""
-        with self._lock:
-            self._by_path.clear()
-            self._closing_at = 0.0
-
-    def _will_be_closed(self) -> bool:
-        """Whether a timer rings soon. None does outside of an event loop; one may have been stopped with its loop."""
-        now = time.monotonic()
-        if now < self._closing_at:
-            return True
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return False
-        self._closing_at = now + HELD_SECONDS
-        loop.call_later(HELD_SECONDS, self.close)
-        return True
-
 
 #: Bytes read at a time. Smaller pieces cost more calls, larger ones fresh pages of memory.
 PIECE_BYTES = 256 * 1024
@@ -149,21 +68,17 @@ class LocalFiles(Backend, Protocol):
     def glance(self, path: str) -> int:
         """As :meth:`MarkingReader.glance`."""
 
-    def open_marked(self, path: str, mark: Mark) -> int | None:
-        """A descriptor of the file that has that *mark*, for the caller to close; ``None`` if it is another."""
-
 
 class LocalReader:
     """Reads on the event loop; in a bounded number of threads what would block it."""
 
     def __init__(self, backend: LocalFiles, *, max_threads: int = MAX_THREADS) -> None:
         self._backend = backend
-        self._mark = backend.mark
+        self.mark = backend.mark
         #: As :meth:`Marking.glance`, without a call on the way: it is asked a second for each file that is hot.
         self.glance = backend.glance
         self._limiter = CapacityLimiter(max_threads)
         self._cached = _CachedBytes()
-        self._held = HeldFiles()
 
     async def stat(self, path: str) -> FileStat:
         return self._backend.stat(path)
@@ -171,10 +86,6 @@ class LocalReader:
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         opened = self._backend.open(path, span, validator=validator)
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
-
-    def mark(self, path: str) -> Mark:
-        self._held.let_go(path)
-        return self._mark(path)
 
     def path_of(self, path: str, mark: Mark) -> str | None:
         try:
@@ -186,34 +97,8 @@ class LocalReader:
         finally:
             opened.close()
 
-    def read_now(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
-        held = self._held.get(path)
-        if held is None or held.mark != mark or start < held.start or stop > held.stop:
-            return self._read_anew(path, mark, start, stop)
-        # What was in the page cache within this second is there still: it is the last that the system drops.
-        try:
-            piece = os.pread(held.descriptor, stop - start, start)
-        except OSError:
-            piece = b""
-        if len(piece) == stop - start and held.is_unchanged:
-            return piece
-        self._held.let_go(path)
-        return None
-
-    def _read_anew(self, path: str, mark: Mark, start: int, stop: int) -> bytes | None:
-        descriptor = self._backend.open_marked(path, mark) if stop - start <= PIECE_BYTES else None
-        if descriptor is None:
-            return None
-        file = BytesFile(descriptor, mark, start, stop)
-        piece = self._cached.read(descriptor, start, stop)
-        if len(piece) != stop - start or not file.is_unchanged:  # asked when the bytes are here, and cannot change
-            return None
-        self._held.hold(path, file)
-        return piece
-
     async def aclose(self) -> None:
-        """Close what is held open."""
-        self._held.close()
+        """There is nothing to close."""
 
 
 class _LocalOpenFile:

@@ -165,19 +165,6 @@ class LocalRoot:
         except (OSError, ValueError):
             return hash(self.mark(path))
 
-    def open_marked(self, path: str, mark: Mark) -> int | None:
-        """A descriptor of the very file that was marked; ``None`` if *path* leads to another by now, or outside."""
-        try:
-            descriptor = self._open(path, _READ)
-        except (OSError, ValueError):
-            return None
-        facts = os.fstat(descriptor)
-        # Nothing changes in a file without changing this time of it.
-        if facts.st_ino == mark.inode and facts.st_ctime_ns == mark.ctime_ns and facts.st_dev == mark.device:
-            return descriptor
-        os.close(descriptor)
-        return None
-
     def inside(self, path: str) -> str:
         """The real place where *path* may be written, its links resolved.
 
