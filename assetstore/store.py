@@ -15,24 +15,22 @@ from starlette.types import ASGIApp
 
 from assetstore.backends.base import Backend
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
-from assetstore.http.cache import Memory
-from assetstore.http.middleware import from_memory
+from assetstore.http.cache import ResponseCache
+from assetstore.http.middleware import with_response_cache
 from assetstore.http.pages import RewrittenPages
 from assetstore.http.routes import (
     AssetDispatcher,
     AssetNames,
-    LateRootFiles,
     MountApplication,
     in_front_of,
     root_file,
 )
-from assetstore.http.rsgi import RsgiDoor
-from assetstore.http.sendfile import offload_of
+from assetstore.http.sendfile import sendfile_of
 from assetstore.monitoring import Health, status_routes
 from assetstore.mounts.build import build_mount
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.options import MountOptions, static_signature
-from assetstore.mounts.url_for import STRICT_SECONDS, MissingAssets, Namer
+from assetstore.mounts.url_for import STRICT_SECONDS, AssetUrls, MissingAssets
 from assetstore.names.base import BackgroundResolver
 from assetstore.publish import Published, publish
 from assetstore.publish.targets import destinations
@@ -62,12 +60,12 @@ class AssetStore:
     def __init__(self, settings: object = None, /, **keywords: Unpack[SettingValues]) -> None:
         self.settings = Settings.load(settings, keywords)
         self._mounts = MountTable()
-        self._namer = Namer(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
-        self._memory = Memory(self.settings.ASSETS_MEMORY_BYTES)
+        self._namer = AssetUrls(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
+        #: Hot responses of all mounts.
+        self.response_cache = ResponseCache(self.settings.ASSETS_MEMORY_BYTES)
         self._dispatcher = AssetDispatcher(
-            self._namer, offload_of(self.settings), self._memory, self.settings.ASSETS_MEMORY_BYTES
+            self._namer, sendfile_of(self.settings), self.response_cache, self.settings.ASSETS_MEMORY_BYTES
         )
-        self._root_files: list[BaseRoute] = []
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)
 
@@ -102,7 +100,7 @@ class AssetStore:
         target = self._mounts.named(mount)
         for file in files:
             try:
-                self._root_files.append(root_file(file, target))
+                self._dispatcher.root_files.append(root_file(file, target))
             except UnsafePath as error:
                 raise SettingsError(f"root_files({file!r}): {error}") from None
 
@@ -114,7 +112,7 @@ class AssetStore:
     @property
     def routes(self) -> list[BaseRoute]:
         """Starlette routes that serve every mount and every root file."""
-        return [*self._dispatcher.routes(), *self._root_files, LateRootFiles(self._root_files)]
+        return [*self._dispatcher.routes(), *self._dispatcher.root_files]
 
     def __getitem__(self, name: str) -> MountApplication:
         """The mount called *name* as an ASGI application: ``app.mount("/static", assets["assets"])``.
@@ -134,15 +132,11 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        return from_memory(self._memory, in_front_of(app, self._dispatcher, self._root_files))
+        return with_response_cache(self.response_cache, in_front_of(app, self._dispatcher, self._dispatcher.root_files))
 
     def rewrite(self, app: ASGIApp) -> ASGIApp:
         """*app*, in whose HTML pages every URL of an asset becomes the one that :meth:`url_for` gives."""
         return RewrittenPages(app, self._namer)
-
-    def rsgi(self, app: ASGIApp) -> RsgiDoor:
-        """:meth:`wrap` for granian's own interface, RSGI, with :meth:`lifespan` around it."""
-        return RsgiDoor(self.wrap(app), self._memory, self.lifespan(app))
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:

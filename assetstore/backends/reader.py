@@ -44,10 +44,8 @@ class Reader(Protocol):
         """Release connections and threads, at shutdown."""
 
 
-Mark = FileSignature
-
 #: The mark where there is no file.
-NO_FILE = Mark(0, 0, -1, 0, 0)
+NO_FILE = FileSignature(0, 0, -1, 0, 0)
 
 
 @runtime_checkable
@@ -71,21 +69,21 @@ def at_hand(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | None
     return cast(HoldsBytes, opened).at_hand(start, stop) if hasattr(opened, "at_hand") else None
 
 
-class Marking(Protocol):
+class Signatures(Protocol):
     """What can tell at once whether a file is still the one it was."""
 
-    def mark(self, path: str) -> Mark | None:
+    def mark(self, path: str) -> FileSignature | None:
         """What changes whenever *path* does; :data:`NO_FILE` where there is none, ``None`` where nothing can tell."""
 
-    def glance(self, path: str) -> int:
+    def signature_hash(self, path: str) -> int:
         """The hash of the mark of *path*, for less time and memory: as good where there is a mark for each path."""
 
 
 @runtime_checkable
-class MarkingReader(Marking, Reader, Protocol):
+class SignatureReader(Signatures, Reader, Protocol):
     """A reader that can tell so: of files of this machine."""
 
-    def path_of(self, path: str, mark: Mark) -> str | None:
+    def path_of(self, path: str, mark: FileSignature) -> str | None:
         """Where on this machine the file with that *mark* is; ``None`` if *path* leads to another by now."""
 
 

@@ -21,15 +21,25 @@ from typing import Any
 
 from assetstore.assets import media_types, paths
 from assetstore.assets.compression import SUFFIXES
-from assetstore.backends.base import CacheFacts
-from assetstore.backends.reader import NO_FILE, AsyncOpenFile, Mark, MarkingReader
+from assetstore.backends.base import CacheFacts, FileSignature
+from assetstore.backends.reader import NO_FILE, AsyncOpenFile, SignatureReader
 from assetstore.http.conditional import Validators
 from assetstore.http.negotiation import Selection, preferred
 from assetstore.http.representation import Representation
 from assetstore.http.request import AssetRequest
-from assetstore.http.response import Answer, ByServer, Part, Piece, Ready, cut, packed, plan, ready
+from assetstore.http.response import (
+    ByteSpan,
+    FinishedResponse,
+    Piece,
+    Response,
+    ServerFile,
+    cut,
+    finished,
+    packed,
+    respond,
+)
 from assetstore.http.response_headers import Headers
-from assetstore.http.revalidation import Look, Lookout, Witness
+from assetstore.http.revalidation import DirectoryWatch, Revalidation, Snapshot
 from assetstore.http.send import kind_for_server, pays_by_server, whole
 from assetstore.mounts.mount import Mount
 from assetstore.names import fingerprint as fingerprints
@@ -41,60 +51,60 @@ MAX_ANSWERS, MAX_ASKED_BYTES, MAX_PART_BYTES = 64, 512, 64 * 1024
 ENTRY_BYTES, KEPT_BYTES, ANSWER_BYTES = 2048, 2304, 512
 
 #: What a request asks: its method, and the headers that can change the answer.
-Asked = tuple[str, tuple[tuple[bytes, bytes], ...]]
+RequestKey = tuple[str, tuple[tuple[bytes, bytes], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Unsent:
+class CachedFileSpan:
     """An answer whose bytes a server sends by itself, if it can, from the file with that mark."""
 
     status: int
     headers: Headers
     file: str
-    mark: Mark
-    part: Part
-    reader: MarkingReader
+    mark: FileSignature
+    part: ByteSpan
+    reader: SignatureReader
 
-    def ready(self, extensions: Container[str]) -> Ready | None:
+    def ready(self, extensions: Container[str]) -> FinishedResponse | None:
         """Left to the server; ``None`` if the file is another, or the server has to be given the bytes."""
         kind = kind_for_server(self.part, self.mark.size, extensions)
         path = None if kind is None else self.reader.path_of(self.file, self.mark)
         if kind is None or path is None:
             return None
-        return Ready(self.status, self.headers, (), ByServer(kind, path, self.part.start, self.part.stop))
+        return FinishedResponse(self.status, self.headers, (), ServerFile(kind, path, self.part.start, self.part.stop))
 
 
 #: What is known of an answer.
-Known = Ready | Unsent
+CachedResponse = FinishedResponse | CachedFileSpan
 
 
-def made(known: Known | None, extensions: Container[str]) -> Ready | None:
+def finished_of(known: CachedResponse | None, extensions: Container[str]) -> FinishedResponse | None:
     """What is *known* of an answer, with its bytes; ``None`` where they would be waited for."""
-    return known if known is None or isinstance(known, Ready) else known.ready(extensions)
+    return known if known is None or isinstance(known, FinishedResponse) else known.ready(extensions)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedRepresentation:
     """A representation; and its bytes in pieces, or else the file that they are in, with its mark."""
 
     representation: Representation
     pieces: tuple[bytes, ...] | None = None
     file: str | None = None
-    mark: Mark | None = None
+    mark: FileSignature | None = None
 
-    def known(self, answer: Answer, reader: MarkingReader | None) -> Known | None:
+    def known(self, answer: Response, reader: SignatureReader | None) -> CachedResponse | None:
         """*answer*, which was made of this, as far as its bytes can be had without waiting: here, or from *reader*."""
         if not answer.needs_file:
-            return ready(answer)
+            return finished(answer)
         if self.pieces is not None:
-            return Ready(answer.status, answer.headers, packed(tuple(_bytes_of(answer.body, self.pieces))))
+            return FinishedResponse(answer.status, answer.headers, packed(tuple(_bytes_of(answer.body, self.pieces))))
         part, file, mark = answer.body[0], self.file, self.mark
-        if len(answer.body) > 1 or not isinstance(part, Part) or file is None or mark is None or reader is None:
+        if len(answer.body) > 1 or not isinstance(part, ByteSpan) or file is None or mark is None or reader is None:
             return None
-        return Unsent(answer.status, answer.headers, file, mark, part, reader) if pays_by_server(part) else None
+        return CachedFileSpan(answer.status, answer.headers, file, mark, part, reader) if pays_by_server(part) else None
 
 
-class Remembered:
+class CacheEntry:
     """One URL."""
 
     __slots__ = (
@@ -108,19 +118,19 @@ class Remembered:
         "cost",
         "forgotten",
         "visited",
-        "witness",
+        "revalidation",
     )
 
     def __init__(
         self,
-        witness: Witness,
-        reader: MarkingReader | None,
+        revalidation: Revalidation,
+        reader: SignatureReader | None,
         *,
         codings: tuple[str, ...] = (),
         identity: Validators | None = None,
-        missing: Callable[[AssetRequest], Answer] | None = None,
+        missing: Callable[[AssetRequest], Response] | None = None,
     ) -> None:
-        self.witness = witness
+        self.revalidation = revalidation
         #: Bytes of memory that it takes, and that the memory knows of.
         self.cost, self.charged = ENTRY_BYTES, 0
         #: Whether it was asked for since the memory last went past it.
@@ -131,20 +141,20 @@ class Remembered:
         self._codings = codings
         self._identity = identity
         self._missing = missing
-        self._kept: dict[str | None, Kept] = {}
+        self._kept: dict[str | None, CachedRepresentation] = {}
         #: What is known for requests that were made before.
-        self.answers: dict[Asked, Known] = {}
+        self.answers: dict[RequestKey, CachedResponse] = {}
 
-    def is_about(self, witness: Witness, codings: tuple[str, ...], identity: Validators) -> bool:
+    def is_about(self, revalidation: Revalidation, codings: tuple[str, ...], identity: Validators) -> bool:
         """Whether the same files were found, in the same state and codings."""
-        return self.witness.saw_the_same_as(witness) and (self._codings, self._identity) == (codings, identity)
+        return self.revalidation.matches(revalidation) and (self._codings, self._identity) == (codings, identity)
 
     def still_holds(self) -> bool:
         """Whether memory has it still and its files are the ones they were, as of a moment ago; somebody asks for it."""
         self.visited = True
-        return not self.forgotten and (time.monotonic() < self.witness.until or self.witness.holds())
+        return not self.forgotten and (time.monotonic() < self.revalidation.until or self.revalidation.holds())
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: CachedRepresentation) -> None:
         """Remember a representation; one whose bytes are not known never replaces one whose are."""
         coding = kept.representation.coding
         if kept.pieces is None and kept.file is None and coding in self._kept:
@@ -157,7 +167,7 @@ class Remembered:
         contents = sum(sum(map(len, each.pieces or ())) for each in self._kept.values())
         self.cost = ENTRY_BYTES + KEPT_BYTES * len(self._kept) + contents
 
-    def plan(self, asked: Asked) -> Known | None:
+    def plan(self, asked: RequestKey) -> CachedResponse | None:
         """What another request gets; ``None`` where memory does not know. It is remembered, where time cannot change it."""
         method, headers = asked
         if method not in {"GET", "HEAD"}:
@@ -166,21 +176,21 @@ class Remembered:
         now = time.time()
         kept = self._choose(request, now)
         if kept is not None:
-            known = kept.known(plan(request, kept.representation, now), self._reader)
+            known = kept.known(respond(request, kept.representation, now), self._reader)
         else:
-            known = None if self._missing is None else ready(self._missing(request))
+            known = None if self._missing is None else finished(self._missing(request))
         if known is not None and request.timeless:
             self._keep_answer(asked, known)
         return known
 
-    def _choose(self, request: AssetRequest, now: float) -> Kept | None:
+    def _choose(self, request: AssetRequest, now: float) -> CachedRepresentation | None:
         if self._identity is None:
             return None
         return self._kept.get(preferred(request, self._codings, self._identity, now))
 
-    def _keep_answer(self, asked: Asked, known: Known) -> None:
+    def _keep_answer(self, asked: RequestKey, known: CachedResponse) -> None:
         # A 200 shares its bytes with what is kept.
-        own = sum(map(len, known.body)) if isinstance(known, Ready) and known.status != 200 else 0
+        own = sum(map(len, known.body)) if isinstance(known, FinishedResponse) and known.status != 200 else 0
         if own > MAX_PART_BYTES or sum(len(value) for _, value in asked[1]) > MAX_ASKED_BYTES:
             return
         if len(self.answers) >= MAX_ANSWERS:
@@ -190,7 +200,7 @@ class Remembered:
 
 
 @lru_cache(maxsize=256)
-def shared(asked: Asked) -> Asked:
+def shared(asked: RequestKey) -> RequestKey:
     """The same, as one object for all URLs: most are asked in few ways."""
     return asked
 
@@ -198,7 +208,7 @@ def shared(asked: Asked) -> Asked:
 def _bytes_of(body: Iterable[Piece], pieces: tuple[bytes, ...]) -> Iterator[bytes]:
     """*body* with its parts cut from *pieces*; a piece that is wanted whole is not copied."""
     for each in body:
-        if not isinstance(each, Part):
+        if not isinstance(each, ByteSpan):
             yield each
             continue
         start = 0
@@ -215,7 +225,7 @@ PLAN_BYTES = 8 * 1024 * 1024
 SHARE = 8
 
 
-class Memory:
+class ResponseCache:
     """Remembered URLs, for all mounts of a store.
 
     Args:
@@ -230,9 +240,9 @@ class Memory:
         #: Whether the Host header decides which mount answers.
         self.by_host = False
         self._tables: list[dict[Any, Any]] = []
-        self._entries: dict[str, Remembered] = {}
-        self._ahead: OrderedDict[str, Remembered] = OrderedDict()
-        self._passed: OrderedDict[str, Remembered] = OrderedDict()
+        self._entries: dict[str, CacheEntry] = {}
+        self._ahead: OrderedDict[str, CacheEntry] = OrderedDict()
+        self._passed: OrderedDict[str, CacheEntry] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -249,11 +259,11 @@ class Memory:
         self._tables.append({})
         return self._tables[-1]
 
-    def recall(self, key: str, asked: Asked, extensions: Container[str]) -> Ready | None:
+    def recall(self, key: str, asked: RequestKey, extensions: Container[str]) -> FinishedResponse | None:
         """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
-        return made(self.known(key, asked), extensions)
+        return finished_of(self.known(key, asked), extensions)
 
-    def known(self, key: str, asked: Asked) -> Known | None:
+    def known(self, key: str, asked: RequestKey) -> CachedResponse | None:
         """What is known of the answer that the URL remembered as *key* gives."""
         entry = self._entries.get(key)
         if entry is None:
@@ -267,7 +277,7 @@ class Memory:
             self._charge(key, entry)
         return known
 
-    def which_repeats(self, key: str, asked: Asked, known: Known) -> Remembered | None:
+    def which_repeats(self, key: str, asked: RequestKey, known: CachedResponse) -> CacheEntry | None:
         """The entry that tells for how long *known* may be repeated; ``None`` if it is made anew for each request."""
         entry = self._entries.get(key)
         return entry if entry is not None and entry.answers.get(asked) is known else None
@@ -281,11 +291,11 @@ class Memory:
         host = next((value for name, value in scope["headers"] if name == b"host"), b"") if self.by_host else b""
         return f"{path}\n{root_path}\n{host.decode('latin-1').lower()}"
 
-    def get(self, key: str) -> Remembered | None:
+    def get(self, key: str) -> CacheEntry | None:
         """The entry of a URL, whether or not it still holds."""
         return self._entries.get(key)
 
-    def put(self, key: str, entry: Remembered) -> None:
+    def put(self, key: str, entry: CacheEntry) -> None:
         """Remember *entry*, in the place of what was remembered of that URL."""
         if self._entries.get(key) is entry:
             self._empty_tables()
@@ -300,7 +310,7 @@ class Memory:
             entry.charged, entry.forgotten = entry.cost, False
             self._bytes += entry.charged
 
-    def drop(self, key: str, entry: Remembered) -> None:
+    def drop(self, key: str, entry: CacheEntry) -> None:
         """Forget *entry*, unless another has taken its place."""
         with self._lock:
             if self._entries.get(key) is entry:
@@ -322,7 +332,7 @@ class Memory:
         for table in self._tables:
             table.clear()
 
-    def _charge(self, key: str, entry: Remembered) -> None:
+    def _charge(self, key: str, entry: CacheEntry) -> None:
         if entry.cost == entry.charged:
             return
         with self._lock:
@@ -358,7 +368,7 @@ MAX_LOADING = 8
 MAX_AWAITED_BYTES = 1024 * 1024
 
 
-class Recall:
+class CacheWriter:
     """Remembers what one mount answered.
 
     Args:
@@ -367,14 +377,14 @@ class Recall:
         bodies: whether the bytes of files may be remembered; not where a proxy sends them.
     """
 
-    def __init__(self, memory: Memory, mount: Mount, *, bodies: bool = True) -> None:
+    def __init__(self, memory: ResponseCache, mount: Mount, *, bodies: bool = True) -> None:
         self._memory = memory
-        self._reader = mount.reader if isinstance(mount.reader, MarkingReader) else None
-        self._lookout = None if self._reader is None else Lookout(self._reader)
+        self._reader = mount.reader if isinstance(mount.reader, SignatureReader) else None
+        self._lookout = None if self._reader is None else DirectoryWatch(self._reader)
         self._bodies = bodies
         self._loading: set[str] = set()
 
-    def look(self, file: str) -> Look | None:
+    def look(self, file: str) -> Snapshot | None:
         """What the files look like now that an answer for *file* may be made of; ``None`` for no legal path.
 
         To be called before they are looked up: what changes meanwhile is then noticed at the next check.
@@ -382,16 +392,16 @@ class Recall:
         if not paths.is_clean(file):
             return None
         if self._reader is None:
-            return Look(None, ())
+            return Snapshot(None, ())
         logical, fingerprint = fingerprints.split(file)
         looked_at = _with_siblings(logical)
         if fingerprint is not None:
             looked_at += _with_siblings(file) if self._reader.mark(file) != NO_FILE else [file]
-        return Look(self._lookout, looked_at)
+        return Snapshot(self._lookout, looked_at)
 
     async def keep(
-        self, key: str, look: Look | None, answer: Answer, selection: Selection, *, with_bytes: bool = True
-    ) -> Answer:
+        self, key: str, look: Snapshot | None, answer: Response, selection: Selection, *, with_bytes: bool = True
+    ) -> Response:
         """Remember what was chosen, and *answer* with its bytes where these are remembered as well.
 
         *with_bytes* is false where somebody else will send them.
@@ -411,24 +421,24 @@ class Recall:
         if opened is not None and self._bodies and with_bytes and self._is_worth_loading(key, answer):
             pieces = loaded = await self._load(key, opened)
             answer = replace(answer, body=loaded)
-        entry, witness = self._memory.get(key), look.witness()
-        if entry is None or not entry.is_about(witness, selection.codings, selection.identity):
-            entry = Remembered(witness, self._reader, codings=selection.codings, identity=selection.identity)
+        entry, revalidation = self._memory.get(key), look.revalidation()
+        if entry is None or not entry.is_about(revalidation, selection.codings, selection.identity):
+            entry = CacheEntry(revalidation, self._reader, codings=selection.codings, identity=selection.identity)
         mark = None if file is None else look.mark_of(file)
-        entry.keep(Kept(replace(chosen, content=None), pieces, file, mark))
+        entry.keep(CachedRepresentation(replace(chosen, content=None), pieces, file, mark))
         self._memory.put(key, entry)
         return answer
 
-    def keep_missing(self, key: str, look: Look | None, refusal: Callable[[AssetRequest], Answer]) -> None:
+    def keep_missing(self, key: str, look: Snapshot | None, refusal: Callable[[AssetRequest], Response]) -> None:
         """Remember that there is no such file."""
         if look is not None:
-            self._memory.put(key, Remembered(look.witness(), self._reader, missing=refusal))
+            self._memory.put(key, CacheEntry(look.revalidation(), self._reader, missing=refusal))
 
-    def _is_worth_loading(self, key: str, answer: Answer) -> bool:
+    def _is_worth_loading(self, key: str, answer: Response) -> bool:
         """Whether the whole file is sent, and may be remembered; a client of a slow storage waits for no large one."""
         if answer.status != 200 or not answer.needs_file or key in self._loading or len(self._loading) >= MAX_LOADING:
             return False
-        size = sum(piece.stop - piece.start for piece in answer.body if isinstance(piece, Part))
+        size = sum(piece.stop - piece.start for piece in answer.body if isinstance(piece, ByteSpan))
         return size <= (self._memory.max_body if self._reader else min(self._memory.max_body, MAX_AWAITED_BYTES))
 
     async def _load(self, key: str, opened: AsyncOpenFile) -> tuple[bytes, ...]:

@@ -61,7 +61,7 @@ _NONE = Offer()
 _Key = tuple[FileStat, str]
 
 
-class Variants:
+class Encodings:
     """The variants of one mount's files."""
 
     def __init__(

@@ -48,7 +48,7 @@ class _Turn:
         return f" (and {self.left_out} more like it, left out)" if self.left_out else ""
 
 
-class Complaints:
+class ErrorLog:
     """What is said of the failed requests of one mount, whose storage is called *label*.
 
     *clock* gives monotonic seconds.

@@ -33,7 +33,7 @@ MAX_PROMISES = 50_000
 _log = logging.getLogger("assetstore")
 
 
-class Versions:
+class EntityTags:
     """Tells the versions of one mount's files apart."""
 
     def __init__(self, backend: Backend, fingerprint: Fingerprint | None, resolver: Resolver) -> None:

@@ -16,38 +16,46 @@ from functools import partial
 
 from assetstore.backends.base import WHOLE, Span
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath, VersionChanged
-from assetstore.http.cache import Memory, Recall
-from assetstore.http.encodings import Variants
-from assetstore.http.error_log import Complaints
-from assetstore.http.etags import Versions
+from assetstore.http.cache import CacheWriter, ResponseCache
+from assetstore.http.encodings import Encodings
+from assetstore.http.error_log import ErrorLog
+from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Found, Lookup
-from assetstore.http.negotiation import Selection, Selector
+from assetstore.http.negotiation import Negotiator, Selection
 from assetstore.http.request import AssetRequest
-from assetstore.http.response import CHANGED_MEANWHILE, NOT_FOUND, Answer, Failure, failure_of, plain, plan
-from assetstore.http.response_headers import ALLOW, Policy
-from assetstore.http.send import BrokenOff, Message, Receive, Send, deliver, is_for_server
-from assetstore.http.sendfile import Offload
+from assetstore.http.response import (
+    CHANGED_MEANWHILE,
+    NOT_FOUND,
+    ErrorStatus,
+    Response,
+    error_status,
+    plain_response,
+    respond,
+)
+from assetstore.http.response_headers import ALLOW, MountHeaders
+from assetstore.http.send import BrokenOff, Message, Receive, Send, is_for_server, send_response
+from assetstore.http.sendfile import Sendfile
 from assetstore.mounts.mount import Mount
 
 
 class AssetHandler:
     """The ASGI application of one mount; the path comes as ``scope["path_params"]["file"]``."""
 
-    def __init__(self, mount: Mount, offload: Offload | None = None, memory: Memory | None = None) -> None:
+    def __init__(self, mount: Mount, offload: Sendfile | None = None, memory: ResponseCache | None = None) -> None:
         self._mount = mount
         self._offload = None if offload is None else offload.for_mount(mount)
-        self._policy = Policy.of_mount(mount)
-        self._versions = versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
-        self._variants = variants = Variants(
+        self._policy = MountHeaders.of_mount(mount)
+        self._versions = versions = EntityTags(mount.backend, mount.fingerprinter, mount.resolver)
+        self._variants = variants = Encodings(
             mount.backend, mount.reader, mount.resolver, mount.compress_bytes, versions.digests, mount.media_types
         )
-        self._memory = Memory(0, plan_bytes=0) if memory is None else memory
-        self._recall = Recall(self._memory, mount, bodies=offload is None)
+        self._memory = ResponseCache(0, plan_bytes=0) if memory is None else memory
+        self._recall = CacheWriter(self._memory, mount, bodies=offload is None)
         self._lookup = Lookup(mount, versions)
-        self._selector = Selector(self._policy, versions, variants)
-        self._complaints = Complaints(mount.backend.label)
-        self._preflight = Answer(204, self._policy.preflight())
-        self._wrong_method = plain(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
+        self._selector = Negotiator(self._policy, versions, variants)
+        self._complaints = ErrorLog(mount.backend.label)
+        self._preflight = Response(204, self._policy.preflight())
+        self._wrong_method = plain_response(405, self._policy.refusal({"allow": ALLOW}), "Method Not Allowed")
 
     def close(self) -> None:
         """End the thread that compares siblings; the next use starts another."""
@@ -57,7 +65,7 @@ class AssetHandler:
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
             answer = self._preflight if method == "OPTIONS" else self._wrong_method
-            await deliver(answer, None, receive, send)
+            await send_response(answer, None, receive, send)
             return
         file = scope["path_params"].get("file") or self._mount.defaults.get("file", "")
         request = AssetRequest.from_headers(method, scope["headers"])
@@ -68,7 +76,7 @@ class AssetHandler:
             raise
         except AssetStoreError as error:
             answer = self._failed(file, request, error)
-            await deliver(answer, None, receive, send)
+            await send_response(answer, None, receive, send)
 
     async def _answer(self, scope: Message, file: str, request: AssetRequest, receive: Receive, send: Send) -> None:
         try:
@@ -90,16 +98,16 @@ class AssetHandler:
                 answer = await self._recall.keep(key, look, answer, selection, with_bytes=with_bytes)
             if self._offload is not None:
                 answer = self._offload.answer(answer, request, selection.chosen, selection.opened)
-            await deliver(answer, selection.opened, receive, send, extensions)
+            await send_response(answer, selection.opened, receive, send, extensions)
         finally:
             await selection.aclose()
 
-    async def _plan(self, file: str, request: AssetRequest) -> tuple[Answer, Selection]:
+    async def _plan(self, file: str, request: AssetRequest) -> tuple[Response, Selection]:
         now = time.time()
         for span in _looks(request):
             found = await self._lookup.find(file, span)
             selection = await self._select(found, request, now)
-            answer = plan(request, selection.chosen, now)
+            answer = respond(request, selection.chosen, now)
             if selection.opened is not None or not answer.needs_file:
                 return answer, selection
         raise VersionChanged(f"{file!r} would not be opened as it was looked up", path=file)
@@ -114,14 +122,14 @@ class AssetHandler:
             await found.aclose()
             raise
 
-    def _failed(self, file: str, request: AssetRequest, error: AssetStoreError) -> Answer:
-        failure = failure_of(error)
+    def _failed(self, file: str, request: AssetRequest, error: AssetStoreError) -> Response:
+        failure = error_status(error)
         if not isinstance(error, (AssetNotFound, UnsafePath)):
             self._complaints.refused(file, failure.status, error)
         return self._refuse(failure, request)
 
-    def _refuse(self, failure: Failure, request: AssetRequest) -> Answer:
-        return plain(failure.status, self._policy.refusal(failure.headers), failure.phrase, head=request.head)
+    def _refuse(self, failure: ErrorStatus, request: AssetRequest) -> Response:
+        return plain_response(failure.status, self._policy.refusal(failure.headers), failure.phrase, head=request.head)
 
 
 def _looks(request: AssetRequest) -> Iterator[Span | None]:

@@ -10,7 +10,7 @@ from assetstore.assets.media_types import coding_of
 from assetstore.backends.base import FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
 from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnexpectedResponse, UnsafePath
-from assetstore.http.etags import Versions
+from assetstore.http.etags import EntityTags
 from assetstore.mounts.mount import Mount
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Asset
@@ -41,7 +41,7 @@ class Found:
 class Lookup:
     """Finds the files of one mount."""
 
-    def __init__(self, mount: Mount, versions: Versions) -> None:
+    def __init__(self, mount: Mount, versions: EntityTags) -> None:
         self._mount = mount
         self._versions = versions
         self._keeper = mount.reader if isinstance(mount.reader, HoldsVersions) else None

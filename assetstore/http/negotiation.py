@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import AsyncOpenFile
 from assetstore.http.conditional import ETag, Validators
-from assetstore.http.encodings import PLAIN, Offer, Variants
-from assetstore.http.etags import Versions
+from assetstore.http.encodings import PLAIN, Encodings, Offer
+from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Found
-from assetstore.http.representation import Facts, Representation, etag_of_variant, modified_seconds
+from assetstore.http.representation import AssetHeaders, Representation, etag_of_variant, modified_seconds
 from assetstore.http.request import AssetRequest
-from assetstore.http.response_headers import Policy, told
+from assetstore.http.response_headers import MountHeaders, cache_headers
 
 #: A representation that is no plain file, and the file that holds its bytes where they are not in memory.
 _Variant = tuple[Representation, AsyncOpenFile | None]
@@ -45,10 +45,10 @@ def preferred(request: AssetRequest, codings: Sequence[str], identity: Validator
     return None if coding is None or request.wants_part(identity, now) else coding
 
 
-class Selector:
+class Negotiator:
     """Chooses among the representations of one mount's files."""
 
-    def __init__(self, policy: Policy, versions: Versions, variants: Variants) -> None:
+    def __init__(self, policy: MountHeaders, versions: EntityTags, variants: Encodings) -> None:
         self._policy = policy
         self._versions = versions
         self._variants = variants
@@ -81,7 +81,7 @@ class Selector:
         return Selection(identity, found.opened, stat, codings, identity.validators, offer.provisional)
 
     async def _select_coded(
-        self, found: Found, request: AssetRequest, now: float, facts: Facts, etag: str | None
+        self, found: Found, request: AssetRequest, now: float, facts: AssetHeaders, etag: str | None
     ) -> Selection:
         """As :meth:`select`, for what is stored in a coding: who cannot read it, or wants a part, gets plain bytes."""
         stat = found.stat
@@ -97,15 +97,15 @@ class Selector:
         stored = facts.represent(stat.size, etag, varies=True, coding=stat.coding)
         return Selection(stored, found.opened, stat, codings, identity)
 
-    def _facts(self, found: Found, now: float) -> Facts:
-        return Facts(
+    def _facts(self, found: Found, now: float) -> AssetHeaders:
+        return AssetHeaders(
             media_type=self._policy.media_types.of(found.logical),
             cache_control=self._policy.cache_control(found.logical, immutable=found.verified, current=found.current),
-            extra=(*self._policy.of(found.logical), *told(found.stat.cache)),
+            extra=(*self._policy.of(found.logical), *cache_headers(found.stat.cache)),
             modified=modified_seconds(found.stat, now),
         )
 
-    async def _variant(self, found: Found, offer: Offer, coding: str, facts: Facts) -> _Variant | None:
+    async def _variant(self, found: Found, offer: Offer, coding: str, facts: AssetHeaders) -> _Variant | None:
         sibling = offer.siblings.get(coding)
         if sibling is not None:
             return await self._sibling(found, sibling, coding, facts)
@@ -115,7 +115,7 @@ class Selector:
         tag = etag_of_variant(content, coding)
         return facts.represent(len(content), tag, varies=True, coding=coding, content=content), None
 
-    async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: Facts) -> _Variant | None:
+    async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: AssetHeaders) -> _Variant | None:
         """The sibling as a representation; it is opened if its file was."""
         opened = None
         if found.opened is not None:

@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 
 from assetstore.http.send import Application, Message, Receive, Send
 from assetstore.mounts.mount import Mount
-from assetstore.mounts.url_for import Namer
+from assetstore.mounts.url_for import AssetUrls
 from assetstore.names import fingerprint as fingerprints
 from assetstore.references.html import Scanner
 from assetstore.references.reference import Meaning, OutsideMount, Reference, own, replace
@@ -43,7 +43,7 @@ class RewrittenPages:
     a rewritten page are dropped, since the page also depends on its assets' names.
     """
 
-    def __init__(self, app: Application, namer: Namer) -> None:
+    def __init__(self, app: Application, namer: AssetUrls) -> None:
         self._app = app
         self._namer = namer
 
@@ -56,7 +56,7 @@ class RewrittenPages:
 class _Page:
     """One response."""
 
-    def __init__(self, scope: Message, send: Send, namer: Namer) -> None:
+    def __init__(self, scope: Message, send: Send, namer: AssetUrls) -> None:
         self._scope = scope
         self._send = send
         self._namer = namer

@@ -51,7 +51,7 @@ class Representation:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class AssetHeaders:
     """What all representations of one asset have in common."""
 
     media_type: str

@@ -39,7 +39,7 @@ PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ByteSpan:
     """The bytes ``start`` to ``stop`` (half-open) of the file."""
 
     start: int
@@ -47,11 +47,11 @@ class Part:
 
 
 #: What a body is made of, in order.
-Piece = bytes | Part
+Piece = bytes | ByteSpan
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response that only has to be sent."""
 
     status: int
@@ -61,10 +61,10 @@ class Answer:
     needs_file: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "needs_file", any(isinstance(piece, Part) for piece in self.body))
+        object.__setattr__(self, "needs_file", any(isinstance(piece, ByteSpan) for piece in self.body))
 
 
-class ByServer(NamedTuple):
+class ServerFile(NamedTuple):
     """A body that the server sends by itself: the bytes ``start`` to ``stop`` of a file on disk."""
 
     #: The message that says so.
@@ -74,16 +74,16 @@ class ByServer(NamedTuple):
     stop: int
 
 
-class Ready(NamedTuple):
+class FinishedResponse(NamedTuple):
     """An answer of which nothing has to be waited for: all its bytes are here, in order, or left to the server."""
 
     status: int
     headers: Headers
     body: tuple[bytes, ...] = ()
-    by_server: ByServer | None = None
+    by_server: ServerFile | None = None
 
 
-def ready(answer: Answer) -> Ready:
+def finished(answer: Response) -> FinishedResponse:
     """*answer*, which needs no file, as one that is ready.
 
     Raises:
@@ -92,7 +92,7 @@ def ready(answer: Answer) -> Ready:
     pieces = tuple(piece for piece in answer.body if isinstance(piece, bytes))
     if len(pieces) != len(answer.body):
         raise TypeError("an answer that needs a file was taken for one that does not")
-    return Ready(answer.status, answer.headers, packed(pieces))
+    return FinishedResponse(answer.status, answer.headers, packed(pieces))
 
 
 def packed(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -108,7 +108,7 @@ def cut(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return tuple([content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES)])
 
 
-def plan(request: AssetRequest, chosen: Representation, now: float) -> Answer:
+def respond(request: AssetRequest, chosen: Representation, now: float) -> Response:
     """Answer a GET or HEAD with the *chosen* representation (RFC 9110 section 13.2.2).
 
     Preconditions come first, then the ranges; they are cut from uncoded bytes only, which the
@@ -116,25 +116,25 @@ def plan(request: AssetRequest, chosen: Representation, now: float) -> Answer:
     """
     verdict = request.preconditions.evaluate(chosen.validators, now)
     if verdict is Verdict.NOT_MODIFIED:
-        return Answer(304, chosen.not_modified)
+        return Response(304, chosen.not_modified)
     if verdict is Verdict.FAILED:
-        return plain(412, chosen.refused, "Precondition Failed", head=request.head)
+        return plain_response(412, chosen.refused, "Precondition Failed", head=request.head)
     if request.ranges is not None and request.wants_part(chosen.validators, now):
-        parts = tuple(Part(start, stop) for start, stop in request.ranges.select(chosen.size))
+        parts = tuple(ByteSpan(start, stop) for start, stop in request.ranges.select(chosen.size))
         return _partial(request, chosen, parts)
-    return Answer(200, chosen.full, () if request.head else _whole(chosen))
+    return Response(200, chosen.full, () if request.head else _whole(chosen))
 
 
 def _whole(chosen: Representation) -> tuple[Piece, ...]:
     if chosen.content is not None:
         return (chosen.content,)
-    return (Part(0, chosen.size),) if chosen.size else ()
+    return (ByteSpan(0, chosen.size),) if chosen.size else ()
 
 
-def _partial(request: AssetRequest, chosen: Representation, parts: tuple[Part, ...]) -> Answer:
+def _partial(request: AssetRequest, chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
     if not parts:
         headers = (*chosen.refused, *raw({"content-range": unsatisfied(chosen.size)}))
-        return plain(416, headers, "Range Not Satisfiable", head=request.head)
+        return plain_response(416, headers, "Range Not Satisfiable", head=request.head)
     if len(parts) > 1:
         return _multipart(chosen, parts)
     only = parts[0]
@@ -143,10 +143,10 @@ def _partial(request: AssetRequest, chosen: Representation, parts: tuple[Part, .
         "content-length": str(only.stop - only.start),
         "content-range": content_range(only.start, only.stop, chosen.size),
     }
-    return Answer(206, (*chosen.partial, *raw(about)), _cut(chosen, only))
+    return Response(206, (*chosen.partial, *raw(about)), _cut(chosen, only))
 
 
-def _multipart(chosen: Representation, parts: tuple[Part, ...]) -> Answer:
+def _multipart(chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
     """Several parts as multipart/byteranges (section 14.6)."""
     # Not random, so that an answer stays a function of its request; no file can hold it by chance.
     seed = repr((chosen.full, parts)).encode()
@@ -166,18 +166,18 @@ def _multipart(chosen: Representation, parts: tuple[Part, ...]) -> Answer:
         "content-type": f"multipart/byteranges; boundary={boundary}",
         "content-length": str(length + len(closing)),
     }
-    return Answer(206, (*chosen.partial, *raw(about)), (*body, closing))
+    return Response(206, (*chosen.partial, *raw(about)), (*body, closing))
 
 
-def _cut(chosen: Representation, part: Part) -> tuple[Piece, ...]:
+def _cut(chosen: Representation, part: ByteSpan) -> tuple[Piece, ...]:
     return (part,) if chosen.content is None else (chosen.content[part.start : part.stop],)
 
 
-def plain(status: int, headers: Headers, text: str, *, head: bool = False) -> Answer:
+def plain_response(status: int, headers: Headers, text: str, *, head: bool = False) -> Response:
     """A short answer in words, which tell nothing but the status."""
     body = text.encode("ascii")
     about = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
-    return Answer(status, (*headers, *raw(about)), () if head else (body,))
+    return Response(status, (*headers, *raw(about)), () if head else (body,))
 
 
 #: Seconds after which a client may try again, where the storage named none.
@@ -186,7 +186,7 @@ _MAX_RETRY_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ErrorStatus:
     """What is said to the client: a status, its phrase, and when to come back."""
 
     status: int
@@ -199,13 +199,13 @@ class Failure:
         return {} if self.retry_after_seconds is None else {"retry-after": str(self.retry_after_seconds)}
 
 
-NOT_FOUND = Failure(404, "Not Found")
-BAD_GATEWAY = Failure(502, "Bad Gateway")
-UNAVAILABLE = Failure(503, "Service Unavailable", RETRY_SECONDS)
-TIMEOUT = Failure(504, "Gateway Timeout", RETRY_SECONDS)
+NOT_FOUND = ErrorStatus(404, "Not Found")
+BAD_GATEWAY = ErrorStatus(502, "Bad Gateway")
+UNAVAILABLE = ErrorStatus(503, "Service Unavailable", RETRY_SECONDS)
+TIMEOUT = ErrorStatus(504, "Gateway Timeout", RETRY_SECONDS)
 
 #: The most specific error wins.
-TABLE: dict[type[AssetStoreError], Failure] = {
+TABLE: dict[type[AssetStoreError], ErrorStatus] = {
     AssetNotFound: NOT_FOUND,
     UnsafePath: NOT_FOUND,
     # A mistake between this server and its storage, which the log reports; for clients there is no such file.
@@ -226,10 +226,10 @@ TABLE: dict[type[AssetStoreError], Failure] = {
 CHANGED_MEANWHILE = (VersionChanged, BodyTruncated, RangeNotSatisfiable)
 
 
-def failure_of(error: AssetStoreError) -> Failure:
+def error_status(error: AssetStoreError) -> ErrorStatus:
     """What a client is told of *error*."""
     found = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), BAD_GATEWAY)
     if isinstance(error, BackendThrottled) and error.retry_after_seconds is not None:
         wait = min(max(1, math.ceil(error.retry_after_seconds)), _MAX_RETRY_SECONDS)
-        return Failure(found.status, found.phrase, wait)
+        return ErrorStatus(found.status, found.phrase, wait)
     return found

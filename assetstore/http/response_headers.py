@@ -58,7 +58,7 @@ def _no_seconds(path: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class MountHeaders:
     """What a mount says to browsers and caches."""
 
     public: bool = True
@@ -94,7 +94,7 @@ class Policy:
         return raw(self._common() | {name.lower(): value for name, value in self.rules.of(path).items()})
 
     @classmethod
-    def of_mount(cls, mount: Mount) -> Policy:
+    def of_mount(cls, mount: Mount) -> MountHeaders:
         """The policy of *mount*: pages of a site are always revalidated, whatever its ``max_age``."""
         return cls(
             public=mount.public,
@@ -135,7 +135,7 @@ _FIXED = {
 }
 
 
-def told(cache: CacheFacts | None) -> Headers:
+def cache_headers(cache: CacheFacts | None) -> Headers:
     """The headers that say how *cache* came by an answer; none where there is no cache.
 
     A stale answer says how old it is (RFC 9111 section 5.1) and why it is given (RFC 9211 section

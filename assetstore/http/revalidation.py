@@ -11,7 +11,8 @@ import posixpath
 import time
 from collections.abc import Callable, Iterable
 
-from assetstore.backends.reader import NO_FILE, Mark, Marking
+from assetstore.backends.base import FileSignature
+from assetstore.backends.reader import NO_FILE, Signatures
 
 #: For how long an answer stands before the files behind it are looked at again. Less than the
 #: second within which a saved file must be seen, by more than :data:`SHARED_SECONDS`.
@@ -26,12 +27,12 @@ UNSETTLED = -1
 MAX_FOLDERS = 1024
 
 
-class Folder:
+class DirectoryState:
     """A folder as it looked a moment ago."""
 
     __slots__ = ("_mark", "_path", "_read", "state", "until")
 
-    def __init__(self, path: str, read: Callable[[str], Mark | None]) -> None:
+    def __init__(self, path: str, read: Callable[[str], FileSignature | None]) -> None:
         self._path = path
         self._read = read
         self._mark = read(path)
@@ -55,27 +56,27 @@ class Folder:
         return UNSETTLED if self._mark is None or self._mark.ctime_ns >= young_ns else self.state
 
 
-class Lookout:
+class DirectoryWatch:
     """What the files of one storage look like now, and what its folders looked like a moment ago."""
 
-    def __init__(self, storage: Marking) -> None:
+    def __init__(self, storage: Signatures) -> None:
         self.mark = storage.mark
-        self.glance = storage.glance
-        self._folders: dict[str, Folder] = {}
+        self.signature_hash = storage.signature_hash
+        self._folders: dict[str, DirectoryState] = {}
 
-    def folder(self, path: str) -> Folder:
+    def folder(self, path: str) -> DirectoryState:
         """A folder as it was :data:`SHARED_SECONDS` ago, or less."""
         folder = self._folders.get(path)
         if folder is None:
             if len(self._folders) >= MAX_FOLDERS:
                 self._folders.clear()
-            folder = self._folders[path] = Folder(path, self.mark)
+            folder = self._folders[path] = DirectoryState(path, self.mark)
         elif folder.until <= (now := time.monotonic()):
             folder.look(now)
         return folder
 
 
-class Look:
+class Snapshot:
     """What some files of one folder looked like before they were read, whether or not they exist.
 
     Args:
@@ -83,7 +84,7 @@ class Look:
         paths: of the files.
     """
 
-    def __init__(self, lookout: Lookout | None, paths: Iterable[str]) -> None:
+    def __init__(self, lookout: DirectoryWatch | None, paths: Iterable[str]) -> None:
         self._until = time.monotonic() + CHECK_SECONDS
         paths = () if lookout is None else tuple(paths)
         self._folder = lookout.folder(posixpath.dirname(paths[0])) if lookout is not None and paths else None
@@ -91,7 +92,7 @@ class Look:
         self._marks = {} if lookout is None else {path: lookout.mark(path) for path in paths}
         self._lookout = None if None in self._marks.values() else lookout
 
-    def mark_of(self, path: str) -> Mark | None:
+    def mark_of(self, path: str) -> FileSignature | None:
         """The mark of a file that was looked at; ``None`` if it was not there."""
         mark = self._marks.get(path)
         return None if mark == NO_FILE else mark
@@ -102,7 +103,7 @@ class Look:
         now = time.time_ns()
         return any(mark is not None and mark.mtime_ns > now for mark in self._marks.values())
 
-    def witness(self) -> Witness:
+    def revalidation(self) -> Revalidation:
         """Who will tell whether they still look so."""
         there, absent, state = [], [], 0
         for path, mark in self._marks.items() if self._lookout is not None else ():
@@ -111,10 +112,10 @@ class Look:
             else:
                 there.append(path)
                 state = hash((state, hash(mark)))
-        return Witness(self._until, self._lookout, tuple(there), tuple(absent), state, self._folder, self._settled)
+        return Revalidation(self._until, self._lookout, tuple(there), tuple(absent), state, self._folder, self._settled)
 
 
-class Witness:
+class Revalidation:
     """Knows what the files looked like before they were read, and so whether they are still the same.
 
     There is one for each URL that is remembered, asked once in a while, when its memory is in no
@@ -130,11 +131,11 @@ class Witness:
     def __init__(
         self,
         until: float,
-        lookout: Lookout | None,
+        lookout: DirectoryWatch | None,
         there: tuple[str, ...],
         absent: tuple[str, ...],
         state: int,
-        folder: Folder | None,
+        folder: DirectoryState | None,
         settled: int,
     ) -> None:
         #: When to look at them again, by :func:`time.monotonic`.
@@ -148,7 +149,7 @@ class Witness:
         #: The state of the folder that tells that the others are still absent.
         self._settled = settled
 
-    def saw_the_same_as(self, other: Witness) -> bool:
+    def matches(self, other: Revalidation) -> bool:
         """Whether both saw every file in the same state."""
         return (self._state, self._there, self._absent) == (other._state, other._there, other._absent)
 
@@ -159,14 +160,14 @@ class Witness:
             return False
         state = 0
         for path in self._there:
-            state = hash((state, lookout.glance(path)))
+            state = hash((state, lookout.signature_hash(path)))
         now = time.monotonic()
         if state != self._state or (self._absent and not self._are_absent(lookout, now)):
             return False
         self.until = now + CHECK_SECONDS
         return True
 
-    def _are_absent(self, lookout: Lookout, now: float) -> bool:
+    def _are_absent(self, lookout: DirectoryWatch, now: float) -> bool:
         folder = self._folder
         if folder is None:
             return False

@@ -21,16 +21,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore.assets import media_types, paths
 from assetstore.errors import AssetStoreError, SettingsError
-from assetstore.http.cache import Memory
+from assetstore.http.cache import ResponseCache
 from assetstore.http.cors import AllowedOrigins
 from assetstore.http.delivery import Delivery, Presigns
 from assetstore.http.handler import AssetHandler
-from assetstore.http.middleware import from_memory
+from assetstore.http.middleware import with_response_cache
 from assetstore.http.response_headers import ALLOW
-from assetstore.http.sendfile import Offload
+from assetstore.http.sendfile import Sendfile
 from assetstore.http.site import INDEX, Site, pages_of
 from assetstore.mounts.mount import Mount, MountTable
-from assetstore.mounts.url_for import Namer
+from assetstore.mounts.url_for import AssetUrls
 from assetstore.mounts.urls import NO_HOST
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import BackgroundResolver
@@ -68,7 +68,7 @@ class AssetNames(BaseRoute):
     Starlette makes a Mount's own names absolute.
     """
 
-    def __init__(self, urls: Namer, root_path: str = "") -> None:
+    def __init__(self, urls: AssetUrls, root_path: str = "") -> None:
         self._urls = urls
         self._root_path = root_path
         # Tools that list routes read these three.
@@ -115,15 +115,17 @@ class Claim:
 class AssetDispatcher:
     """Which mount answers a request, and the ASGI application of each."""
 
-    def __init__(self, urls: Namer, offload: Offload | None, memory: Memory, memory_bytes: int) -> None:
+    def __init__(self, urls: AssetUrls, offload: Sendfile | None, memory: ResponseCache, memory_bytes: int) -> None:
         self.urls = urls
+        #: Redirects from the root of the domain into a mount.
+        self.root_files: list[BaseRoute] = []
         self._memory = memory
         self._memory_bytes = memory_bytes
         self._offload = offload
         self._handlers: dict[Mount, AssetHandler] = {}
         self._applications: dict[Mount, ASGIApp] = {}
         #: Caches of mounts whose cached responses are not what is sent.
-        self._own_memories: list[Memory] = []
+        self._own_memories: list[ResponseCache] = []
 
     def routes(self) -> list[BaseRoute]:
         """A route for each prefix of each mount. The first one also answers for mounts that are added later."""
@@ -150,11 +152,11 @@ class AssetDispatcher:
         memory = self._memory
         if mount.html or mount.fallback is not None or mount.cors or mount.delivery != "stream":
             # These change responses behind the cache, so the store's, which is read before routing, must not have them.
-            memory = Memory(self._memory_bytes)
+            memory = ResponseCache(self._memory_bytes)
             memory.start_over(by_host=self._memory.by_host)
             self._own_memories.append(memory)
         own = self._handlers[mount] = AssetHandler(mount, self._offload, memory)
-        handler = from_memory(memory, own)
+        handler = with_response_cache(memory, own)
         if mount.delivery != "stream" and isinstance(mount.backend, Presigns):
             handler = Delivery(mount, mount.backend, handler)
         if mount.html or mount.fallback is not None:
@@ -246,10 +248,16 @@ class AssetRoute(AssetNames, StarletteMount):
         self._mount = mount
         self._prefix = prefix
         self._known = known
+        self._root_files_known = len(dispatcher.root_files)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
             return Match.NONE, {}
+        if self._known is not None:  # root files that were added after the routes were read
+            for route in self._dispatcher.root_files[self._root_files_known :]:
+                match, child = route.matches(scope)
+                if match is not Match.NONE:
+                    return match, {**child, "endpoint": route.handle}
         path, below = _route_path(scope), self._below
         if below:
             if not path.startswith(f"{below}/"):
@@ -333,7 +341,7 @@ class MountApplication:
 class _MountedNames(AssetNames):
     """The route below ``app.mount``: gives the URLs of one mount relative to where it was mounted."""
 
-    def __init__(self, urls: Namer, mount: Mount, endpoint: ASGIApp) -> None:
+    def __init__(self, urls: AssetUrls, mount: Mount, endpoint: ASGIApp) -> None:
         super().__init__(urls)
         self._mount = mount
         self._endpoint = endpoint
@@ -434,35 +442,6 @@ def root_file(file: str, mount: Mount) -> Route:
         return RedirectResponse(location, 301, {"Cache-Control": f"max-age={REDIRECT_SECONDS}, public"})
 
     return Route(f"/{file}", redirect, methods=["GET"], include_in_schema=False, name=f"root:{file}")
-
-
-class LateRootFiles(Route):
-    """Answers for root files that were added after the routes were read.
-
-    Args:
-        root_files: the store's own list, which may still grow.
-    """
-
-    def __init__(self, root_files: Sequence[BaseRoute]) -> None:
-        super().__init__("/{root_file}", self._nothing, methods=["GET"], name="root-files", include_in_schema=False)
-        self._root_files = root_files
-        self._known = len(root_files)
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        for route in self._root_files[self._known :]:
-            match, child = route.matches(scope)
-            if match is not Match.NONE:
-                return match, {**child, "endpoint": route}
-        return Match.NONE, {}
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await scope["endpoint"].handle(scope, receive, send)
-
-    async def _nothing(self, request: Request) -> Response:
-        return Response(status_code=404)
 
 
 def in_front_of(app: ASGIApp, dispatcher: AssetDispatcher, root_files: Sequence[BaseRoute]) -> ASGIApp:

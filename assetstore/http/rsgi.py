@@ -18,11 +18,11 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from assetstore.http.cache import Asked, Memory, Remembered
+from assetstore.http.cache import CacheEntry, RequestKey, ResponseCache
 from assetstore.http.request import READ
-from assetstore.http.response import Ready
+from assetstore.http.response import FinishedResponse
 from assetstore.http.response_headers import Headers
-from assetstore.http.revalidation import Witness
+from assetstore.http.revalidation import Revalidation
 from assetstore.http.send import PATHSEND, RANGESEND, Application, Message
 
 _EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
@@ -38,7 +38,7 @@ _Pairs = list[tuple[str, str]]
 _Asking = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
-class RsgiDoor:
+class RSGIApplication:
     """*application* for a server that speaks RSGI.
 
     Args:
@@ -48,12 +48,12 @@ class RsgiDoor:
     """
 
     def __init__(
-        self, application: Application, memory: Memory, lifespan: AbstractAsyncContextManager[None] | None = None
+        self, application: Application, memory: ResponseCache, lifespan: AbstractAsyncContextManager[None] | None = None
     ) -> None:
         self._application = application
         self._memory = memory
         self._lifespan = lifespan
-        self._instant: dict[_Asking, tuple[Witness, Remembered, int, _Pairs, bytes]] = memory.table()
+        self._instant: dict[_Asking, tuple[Revalidation, CacheEntry, int, _Pairs, bytes]] = memory.table()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._lifespan is not None:
@@ -90,17 +90,17 @@ class RsgiDoor:
             self._keep(asking, asked, ready, headers)
         return True
 
-    def _keep(self, asking: _Asking, asked: Asked, ready: Ready, headers: _Pairs) -> None:
+    def _keep(self, asking: _Asking, asked: RequestKey, ready: FinishedResponse, headers: _Pairs) -> None:
         """Have *ready* at hand in the server's words, if it is one that may be repeated."""
         entry = self._memory.which_repeats(asking[0], asked, ready)
         if entry is None or ready.by_server is not None:
             return
         if len(self._instant) >= MAX_INSTANT:
             self._instant.clear()
-        self._instant[asking] = entry.witness, entry, ready.status, headers, b"".join(ready.body)
+        self._instant[asking] = entry.revalidation, entry, ready.status, headers, b"".join(ready.body)
 
 
-def _respond(ready: Ready, headers: _Pairs, protocol: Any) -> None:
+def _respond(ready: FinishedResponse, headers: _Pairs, protocol: Any) -> None:
     status, _, pieces, by_server = ready
     if by_server is None:
         protocol.response_bytes(status, headers, pieces[0] if pieces else b"")

@@ -15,7 +15,7 @@ import anyio.lowlevel
 
 from assetstore.backends.reader import AsyncOpenFile, FileOnDisk, at_hand
 from assetstore.errors import AssetStoreError, BodyTruncated
-from assetstore.http.response import Answer, ByServer, Part, Ready, ready
+from assetstore.http.response import ByteSpan, FinishedResponse, Response, ServerFile, finished
 
 #: Bodies of at least this many bytes are left to the server where it can send files; measured (``benchmarks``).
 SENDFILE_BYTES = 2 * 1024 * 1024
@@ -33,8 +33,8 @@ class BrokenOff(Exception):
     """The body could not be finished after the headers had gone out; the server is to close the connection."""
 
 
-async def deliver(
-    answer: Answer,
+async def send_response(
+    answer: Response,
     opened: AsyncOpenFile | None,
     receive: Receive,
     send: Send,
@@ -49,7 +49,7 @@ async def deliver(
         BrokenOff: the headers are out already.
     """
     if not answer.needs_file:
-        await send_ready(ready(answer), send)
+        await send_finished(finished(answer), send)
         return
     start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
     by_server = _by_server(answer, opened, extensions)
@@ -71,7 +71,7 @@ async def deliver(
         await _stream(start, first, chunks, receive, send)
 
 
-async def send_ready(answer: Ready, send: Send) -> None:
+async def send_finished(answer: FinishedResponse, send: Send) -> None:
     """Send an answer of which nothing has to be waited for.
 
     The messages are made anew each time, since middleware may write into them.
@@ -97,52 +97,52 @@ async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
     Raises:
         BodyTruncated, VersionChanged, BackendError: it has other bytes, or they cannot be read.
     """
-    return tuple([chunk async for chunk in _exactly(opened, Part(0, size))])
+    return tuple([chunk async for chunk in _exactly(opened, ByteSpan(0, size))])
 
 
-def pays_by_server(part: Part) -> bool:
+def pays_by_server(part: ByteSpan) -> bool:
     """Whether *part* is large enough for a server to send it by itself, if it can."""
     return part.stop - part.start >= SENDFILE_BYTES
 
 
-def kind_for_server(part: Part, size: int, extensions: Container[str]) -> str | None:
+def kind_for_server(part: ByteSpan, size: int, extensions: Container[str]) -> str | None:
     """The message by which a server sends *part* of a file of *size* bytes by itself.
 
     ``None`` if it has no such message, or if sending it so would not pay.
     """
     if not pays_by_server(part):
         return None
-    if part == Part(0, size) and PATHSEND in extensions:
+    if part == ByteSpan(0, size) and PATHSEND in extensions:
         return PATHSEND
     return RANGESEND if RANGESEND in extensions else None
 
 
-def is_for_server(answer: Answer, size: int, extensions: Container[str]) -> bool:
+def is_for_server(answer: Response, size: int, extensions: Container[str]) -> bool:
     """Whether a server would send the body of *answer* by itself, from a file of *size* bytes."""
     part = answer.body[0] if len(answer.body) == 1 else None
-    return isinstance(part, Part) and kind_for_server(part, size, extensions) is not None
+    return isinstance(part, ByteSpan) and kind_for_server(part, size, extensions) is not None
 
 
-def _by_server(answer: Answer, opened: AsyncOpenFile | None, extensions: Container[str]) -> ByServer | None:
+def _by_server(answer: Response, opened: AsyncOpenFile | None, extensions: Container[str]) -> ServerFile | None:
     part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, Part) or opened is None:
+    if len(answer.body) > 1 or not isinstance(part, ByteSpan) or opened is None:
         return None
     kind = kind_for_server(part, opened.stat.size, extensions)
     if kind is None or not isinstance(opened, FileOnDisk):  # asked last: a protocol is slow to compare with
         return None
     path = opened.path_to_it()
-    return None if path is None else ByServer(kind, path, part.start, part.stop)
+    return None if path is None else ServerFile(kind, path, part.start, part.stop)
 
 
-def _message_of(by_server: ByServer) -> Message:
+def _message_of(by_server: ServerFile) -> Message:
     kind, path, start, stop = by_server
     return {"type": kind, "path": path} | ({"start": start, "stop": stop} if kind == RANGESEND else {})
 
 
-def _at_hand(answer: Answer, opened: AsyncOpenFile | None) -> bytes | None:
+def _at_hand(answer: Response, opened: AsyncOpenFile | None) -> bytes | None:
     """The body, where it is one part of a file that holds it already."""
     part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, Part):
+    if len(answer.body) > 1 or not isinstance(part, ByteSpan):
         return None
     return at_hand(opened, part.start, part.stop)
 
@@ -178,11 +178,11 @@ async def _cancel_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> N
     scope.cancel()
 
 
-async def _chunks(answer: Answer, opened: AsyncOpenFile | None) -> AsyncGenerator[tuple[bytes, bool], None]:
+async def _chunks(answer: Response, opened: AsyncOpenFile | None) -> AsyncGenerator[tuple[bytes, bool], None]:
     """Each chunk of the body, and whether there are more."""
-    left = sum(piece.stop - piece.start if isinstance(piece, Part) else len(piece) for piece in answer.body)
+    left = sum(piece.stop - piece.start if isinstance(piece, ByteSpan) else len(piece) for piece in answer.body)
     for piece in answer.body:
-        if not isinstance(piece, Part):
+        if not isinstance(piece, ByteSpan):
             left -= len(piece)
             yield piece, left > 0
             continue
@@ -194,7 +194,7 @@ async def _chunks(answer: Answer, opened: AsyncOpenFile | None) -> AsyncGenerato
                 yield chunk, left > 0
 
 
-async def _exactly(opened: AsyncOpenFile, part: Part) -> AsyncGenerator[bytes, None]:
+async def _exactly(opened: AsyncOpenFile, part: ByteSpan) -> AsyncGenerator[bytes, None]:
     """The bytes of *part*, neither more nor fewer."""
     left = part.stop - part.start
     chunks = opened.chunks(part.start, part.stop)

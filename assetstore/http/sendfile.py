@@ -19,7 +19,7 @@ from assetstore.backends.reader import AsyncOpenFile
 from assetstore.errors import SettingsError
 from assetstore.http.representation import Representation
 from assetstore.http.request import AssetRequest
-from assetstore.http.response import Answer
+from assetstore.http.response import Response
 from assetstore.http.response_headers import Headers
 from assetstore.mounts.mount import Mount
 from assetstore.settings import Settings
@@ -91,7 +91,7 @@ DIALECTS: Mapping[tuple[str, str], Dialect] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Offload:
+class Sendfile:
     """Decided once, when the store is wired: who sends local files, and how it is told."""
 
     dialect: Dialect
@@ -100,7 +100,7 @@ class Offload:
     places: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def parse(cls, header: str, server: str = "", places: Mapping[str, str] | None = None) -> Offload | None:
+    def parse(cls, header: str, server: str = "", places: Mapping[str, str] | None = None) -> Sendfile | None:
         """Read the three settings; ``None`` where no *header* is configured.
 
         Raises:
@@ -129,7 +129,7 @@ class Offload:
             offload = offload._with(directory, prefix)
         return offload
 
-    def for_mount(self, mount: Mount) -> Offload:
+    def for_mount(self, mount: Mount) -> Sendfile:
         """The same, knowing *mount*: its files are at ``/_accel/<name>/`` unless the map covers them."""
         backend = getattr(mount.backend, "inner", mount.backend)
         if not isinstance(backend, LocalBackend) or not self.dialect.mapped or mount.name is None:
@@ -139,8 +139,8 @@ class Offload:
         return self._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
 
     def answer(
-        self, answer: Answer, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
-    ) -> Answer:
+        self, answer: Response, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
+    ) -> Response:
         """*answer*, or where it would send a file of this disk, one that leaves that to the proxy.
 
         The proxy cuts the one part that is asked for by itself, from a 200: a 206 of ours it would
@@ -152,7 +152,7 @@ class Offload:
         if request.has_range != (answer.status == 206):
             return answer
         headers = self.headers(chosen.full, real_path)
-        return answer if headers is None else Answer(200, headers)
+        return answer if headers is None else Response(200, headers)
 
     def headers(self, whole: Headers, real_path: str) -> Headers | None:
         """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.
@@ -173,7 +173,7 @@ class Offload:
         kept = ((b"x-offload-" + name if name in apart else name, told) for name, told in whole if name not in left_out)
         return (*kept, (b"content-length", b"0"), (self.dialect.header.lower().encode(), value))
 
-    def _with(self, directory: str, prefix: str) -> Offload:
+    def _with(self, directory: str, prefix: str) -> Sendfile:
         if not _PREFIX.fullmatch(prefix):
             raise SettingsError(
                 f"STATIC_X_SENDFILE_MAP gives {prefix!r} for {directory!r}, which needs a slash at both ends "
@@ -200,12 +200,12 @@ def _real(directory: str) -> str:
     return os.path.join(os.path.realpath(directory), "")
 
 
-def offload_of(settings: Settings) -> Offload | None:
+def sendfile_of(settings: Settings) -> Sendfile | None:
     """What the settings say of a proxy in front; ``None`` without one.
 
     Raises:
         SettingsError: they do not go together.
     """
-    return Offload.parse(
+    return Sendfile.parse(
         settings.STATIC_X_SENDFILE_HEADER, settings.STATIC_X_SENDFILE_SERVER, settings.STATIC_X_SENDFILE_MAP
     )

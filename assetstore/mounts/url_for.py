@@ -94,7 +94,7 @@ class _Named(NamedTuple):
     url: str
 
 
-class Namer:
+class AssetUrls:
     """Gives assets their URLs. Never touches the network, never raises for a missing file unless strict."""
 
     def __init__(self, mounts: MountTable, missing: MissingAssets) -> None:

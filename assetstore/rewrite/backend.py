@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from assetstore.assets.paths import extension
-from assetstore.backends.base import WHOLE, Backend, BytesFile, FileStat, OpenFile, Span, Version
+from assetstore.backends.base import WHOLE, Backend, BytesFile, FileSignature, FileStat, OpenFile, Span, Version
 from assetstore.backends.reader import (
     NO_FILE,
     AsyncOpenFile,
     Closing,
-    Mark,
-    MarkingReader,
     Reader,
+    SignatureReader,
     ThreadReader,
     reader_of,
 )
@@ -359,7 +358,7 @@ class RewrittenReader:
 
     def __init__(self, inner: Backend, outer: Backend, is_rewritten: Callable[[str], bool]) -> None:
         self._others = reader_of(inner)
-        self._marking = self._others if isinstance(self._others, MarkingReader) else None
+        self._marking = self._others if isinstance(self._others, SignatureReader) else None
         self._rewritten = ThreadReader(outer)
         self._is_rewritten = is_rewritten
 
@@ -369,14 +368,14 @@ class RewrittenReader:
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         return await self._for(path).open(path, span, validator=validator)
 
-    def mark(self, path: str) -> Mark | None:
+    def mark(self, path: str) -> FileSignature | None:
         """As :meth:`MarkingReader.mark`; a rewritten file follows other files, so nothing of its own tells."""
         return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
 
-    def glance(self, path: str) -> int:
-        return hash(NO_FILE) if self._marking is None else self._marking.glance(path)
+    def signature_hash(self, path: str) -> int:
+        return hash(NO_FILE) if self._marking is None else self._marking.signature_hash(path)
 
-    def path_of(self, path: str, mark: Mark) -> str | None:
+    def path_of(self, path: str, mark: FileSignature) -> str | None:
         return self._marking.path_of(path, mark) if self._marking else None
 
     async def aclose(self) -> None:

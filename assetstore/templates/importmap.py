@@ -23,7 +23,7 @@ from assetstore.templates import html
 from assetstore.templates.addresses import Address, File, Verbatim, is_url
 from assetstore.templates.html import Markup
 from assetstore.templates.importmap_setting import ImportMap, Pin, PinAll
-from assetstore.templates.links import Named, PageNames
+from assetstore.templates.links import Link, Links
 from assetstore.templates.modules import MAX_MODULES, Import, Module, ModuleGraph
 from assetstore.util.background import DeferredCache, on_event_loop
 
@@ -100,7 +100,7 @@ _Request: TypeAlias = tuple[object, object | None]
 class ImportMaps:
     """Resolves the import map setting, for each page that asks."""
 
-    def __init__(self, setting: ImportMap, names: PageNames) -> None:
+    def __init__(self, setting: ImportMap, names: Links) -> None:
         self._setting = setting
         self._names = names
         self._graph = ModuleGraph()
@@ -230,7 +230,7 @@ class ImportMaps:
                 draft.imports.setdefault(plain, named.url + each.suffix)
                 self._digest(named, draft)
 
-    def _digest(self, named: Named, draft: _Draft, given: str | None = None) -> None:
+    def _digest(self, named: Link, draft: _Draft, given: str | None = None) -> None:
         digest = self._names.integrity(named, self._setting.integrity if given is None else given)
         if digest is not None:
             draft.integrity.setdefault(named.url, digest)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from assetstore.assets.paths import to_url
 from assetstore.mounts.mount import Mount
-from assetstore.mounts.url_for import Namer
+from assetstore.mounts.url_for import AssetUrls
 from assetstore.names.base import Asset
 from assetstore.templates import addresses
 from assetstore.templates.addresses import Address, File, Verbatim
@@ -16,7 +16,7 @@ from assetstore.templates.modules import Module
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Link:
     """A file as one page names it. ``mount`` and ``asset`` are ``None`` for a URL that is not ours."""
 
     url: str
@@ -27,7 +27,7 @@ class Named:
     crosses: bool = False
 
 
-class PageNames:
+class Links:
     """Names files for pages.
 
     Args:
@@ -35,7 +35,7 @@ class PageNames:
         integrity: whether files carry integrity; ``None`` decides by file (see ``ASSETS_INTEGRITY``).
     """
 
-    def __init__(self, namer: Namer, integrity: bool | None) -> None:
+    def __init__(self, namer: AssetUrls, integrity: bool | None) -> None:
         self.namer = namer
         self._integrity = integrity
         self._book = Integrity()
@@ -52,7 +52,7 @@ class PageNames:
         """
         return self.namer.mounts.named(self.namer.mounts.default if name is None else name)
 
-    def name(self, file: str | Address, request: object | None, *, same_origin: bool = False) -> Named:
+    def name(self, file: str | Address, request: object | None, *, same_origin: bool = False) -> Link:
         """*file* as the page of *request* names it.
 
         Raises:
@@ -60,22 +60,22 @@ class PageNames:
         """
         address = addresses.parse(file) if isinstance(file, str) else file
         if isinstance(address, Verbatim):
-            return Named(address.url, urlsplit(address.url).path, crosses=_crosses(address.url, request))
+            return Link(address.url, urlsplit(address.url).path, crosses=_crosses(address.url, request))
         mount = self.mount(address.mount)
         if address.is_folder:
-            return Named(self._folder(mount, address, request), address.path, mount)
+            return Link(self._folder(mount, address, request), address.path, mount)
         name = address.mount or self.namer.mounts.default
         root_path = self.namer.root_path(request)
         url = self.namer.url_for(name, address.path, root_path=root_path, request=request, same_origin=same_origin)
-        return Named(url, address.path, mount, self.namer.find(name, address.path), _crosses(url, request))
+        return Link(url, address.path, mount, self.namer.find(name, address.path), _crosses(url, request))
 
-    def plain(self, mount: Mount, path: str, request: object | None) -> Named:
+    def plain(self, mount: Mount, path: str, request: object | None) -> Link:
         """The file at *path* under the name that it has, as the page of *request* names it."""
         asset = mount.resolver.find(path) if mount.allows(path) else None
         url = mount.hosts.of(path, request) + mount.url.join(to_url(path), self.namer.root_path(request))
-        return Named(url, path, mount, asset, _crosses(url, request))
+        return Link(url, path, mount, asset, _crosses(url, request))
 
-    def integrity(self, named: Named, wanted: bool | str | None = None) -> str | None:
+    def integrity(self, named: Link, wanted: bool | str | None = None) -> str | None:
         """The integrity of a named file: *wanted* itself if that is text, none where it is false.
 
         ``None`` decides as the store was set: by default where the host differs, or a manifest knows it.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from assetstore.assets import media_types
 from assetstore.errors import AssetStoreError, SettingsError
 from assetstore.mounts.mount import Mount
-from assetstore.mounts.url_for import Namer
+from assetstore.mounts.url_for import AssetUrls
 from assetstore.references.js import is_module
 from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.settings import Settings
@@ -26,7 +26,7 @@ from assetstore.templates.bundles import BundledEntry
 from assetstore.templates.html import Attribute, Markup
 from assetstore.templates.importmap import ImportMaps, ResolvedImportMap
 from assetstore.templates.importmap_setting import ImportMap
-from assetstore.templates.links import Named, PageNames
+from assetstore.templates.links import Link, Links
 from assetstore.util.background import SHARE, DeferredCache, on_event_loop
 
 _log = logging.getLogger("assetstore")
@@ -62,8 +62,8 @@ _IN_LINK_HEADER = frozenset({"style", "font", "image"})
 class Pages:
     """What pages say of assets."""
 
-    def __init__(self, namer: Namer, settings: Settings) -> None:
-        self._names = PageNames(namer, settings.ASSETS_INTEGRITY)
+    def __init__(self, namer: AssetUrls, settings: Settings) -> None:
+        self._names = Links(namer, settings.ASSETS_INTEGRITY)
         self._maps = ImportMaps(ImportMap.parse(settings.IMPORT_MAP), self._names)
         self._versions: DeferredCache[str, str] = DeferredCache(
             self._digest_of_names, seconds=VERSION_SECONDS, name="assetstore-version"
@@ -265,7 +265,7 @@ class Pages:
         except AssetStoreError as error:
             _log.error("pages are not prepared: %s", error)
 
-    def _fetched(self, named: Named, integrity: bool | str | None, nonce: str | None) -> dict[str, Attribute]:
+    def _fetched(self, named: Link, integrity: bool | str | None, nonce: str | None) -> dict[str, Attribute]:
         """What every tag says of how its file is fetched."""
         digest = self._names.integrity(named, integrity)
         return {"integrity": digest, "crossorigin": "anonymous" if named.crosses else None, "nonce": nonce}
@@ -312,7 +312,7 @@ def _kind(path: str, given: Attribute) -> str:
     return kind
 
 
-def _crossorigin(kind: str, named: Named) -> str | None:
+def _crossorigin(kind: str, named: Link) -> str | None:
     return "anonymous" if kind in _ALWAYS_CORS or (kind in _CORS_BY_HOST and named.crosses) else None
 
 
@@ -324,7 +324,7 @@ def _rest(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
 class Page:
     """:class:`~assetstore.templates.page.Pages` for one request. Template engines and dependencies hand this out."""
 
-    namer: Namer
+    namer: AssetUrls
     pages: Pages
     request: object | None = None
     nonce: str | None = None

@@ -20,7 +20,7 @@ import pytest
 from starlette.applications import Starlette
 
 from assetstore import AssetStore
-from assetstore.http.sendfile import Offload
+from assetstore.http.sendfile import Sendfile
 from saved import saved_a_while_ago
 from servers.processes import ProcessStarter
 from servers.proxies import KINDS, Kind, open_folder, start_proxy
@@ -236,14 +236,14 @@ def test_a_file_that_goes_between_is_a_404_that_nobody_keeps(site: Site, monkeyp
     file = site.files / "assets/going.css"
     file.write_text("here")
     target = site.url("going.css")
-    decide = Offload.answer
+    decide = Sendfile.answer
 
     def decide_and_remove(*args: Any) -> Any:
         answer = decide(*args)
         file.unlink()
         return answer
 
-    monkeypatch.setattr(Offload, "answer", decide_and_remove)
+    monkeypatch.setattr(Sendfile, "answer", decide_and_remove)
     answer = ask(site.proxy, target)
     assert answer.status == 404
     assert "immutable" not in answer.headers.get("cache-control", "")

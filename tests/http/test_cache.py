@@ -9,51 +9,51 @@ import pytest
 
 from asgi.client import scope_of
 from asgi.remembering import recalled
-from assetstore.http import revalidation as witness
-from assetstore.http.cache import ENTRY_BYTES, Memory, Remembered
-from assetstore.http.response import Answer
-from assetstore.http.revalidation import Look
+from assetstore.http import revalidation as revalidation
+from assetstore.http.cache import ENTRY_BYTES, CacheEntry, ResponseCache
+from assetstore.http.response import Response
+from assetstore.http.revalidation import Snapshot
 
 ROOM = 10
 
 
 @pytest.fixture
-def memory() -> Memory:
+def memory() -> ResponseCache:
     """One that has room for :data:`ROOM` entries."""
-    return Memory(0, plan_bytes=ROOM * ENTRY_BYTES)
+    return ResponseCache(0, plan_bytes=ROOM * ENTRY_BYTES)
 
 
 @pytest.fixture
-def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Remembered]:
-    monkeypatch.setattr(witness, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
-    return lambda: Remembered(Look(None, ()).witness(), None, missing=lambda request: Answer(404, ()))
+def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], CacheEntry]:
+    monkeypatch.setattr(revalidation, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
+    return lambda: CacheEntry(Snapshot(None, ()).revalidation(), None, missing=lambda request: Response(404, ()))
 
 
 def key(number: int) -> str:
     return scope_of(str(number))["path"]
 
 
-def test_what_was_put_is_found(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_what_was_put_is_found(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
     memory.put(key(1), entry())
     found = recalled(memory, scope_of("1"))
     assert found is not None
     assert found.status == 404
 
 
-def test_the_budget_is_kept(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_the_budget_is_kept(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
     for number in range(100):
         memory.put(key(number), entry())
         assert memory.bytes <= ROOM * ENTRY_BYTES
     assert len(memory) == ROOM
 
 
-def test_without_a_budget_nothing_is_remembered(entry: Callable[[], Remembered]) -> None:
-    memory = Memory(0, plan_bytes=0)
+def test_without_a_budget_nothing_is_remembered(entry: Callable[[], CacheEntry]) -> None:
+    memory = ResponseCache(0, plan_bytes=0)
     memory.put(key(1), entry())
     assert (len(memory), memory.bytes) == (0, 0)
 
 
-def test_an_entry_that_grows_is_charged_for_it(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_an_entry_that_grows_is_charged_for_it(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
     memory.put(key(1), entry())
     before = memory.bytes
     recalled(memory, scope_of("1", headers={"Range": "bytes=0-1"}))
@@ -62,7 +62,9 @@ def test_an_entry_that_grows_is_charged_for_it(memory: Memory, entry: Callable[[
     assert memory.bytes == before
 
 
-def test_one_pass_over_many_files_does_not_evict_what_is_hot(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_one_pass_over_many_files_does_not_evict_what_is_hot(
+    memory: ResponseCache, entry: Callable[[], CacheEntry]
+) -> None:
     hot = [str(number) for number in range(ROOM // 2)]
     for path in hot:
         memory.put(key(int(path)), entry())
@@ -72,7 +74,7 @@ def test_one_pass_over_many_files_does_not_evict_what_is_hot(memory: Memory, ent
     assert all(recalled(memory, scope_of(path)) is not None for path in hot)
 
 
-def test_what_is_no_longer_hot_makes_room_in_the_end(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_what_is_no_longer_hot_makes_room_in_the_end(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
     memory.put(key(0), entry())
     recalled(memory, scope_of("0"))
     for number in range(1, 10 * ROOM):
@@ -82,7 +84,7 @@ def test_what_is_no_longer_hot_makes_room_in_the_end(memory: Memory, entry: Call
 
 
 def test_an_entry_that_no_longer_holds_is_forgotten(
-    memory: Memory, entry: Callable[[], Remembered], monkeypatch: pytest.MonkeyPatch
+    memory: ResponseCache, entry: Callable[[], CacheEntry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.put(key(1), entry())
     monkeypatch.setattr("time.monotonic", lambda: float("inf"))
@@ -90,12 +92,14 @@ def test_an_entry_that_no_longer_holds_is_forgotten(
     assert (len(memory), memory.bytes) == (0, 0)
 
 
-def test_another_root_path_is_another_url(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_another_root_path_is_another_url(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
     memory.put(key(1), entry())
     assert recalled(memory, {**scope_of("1"), "root_path": "/assets"}) is None
 
 
-def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(memory: Memory, entry: Callable[[], Remembered]) -> None:
+def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(
+    memory: ResponseCache, entry: Callable[[], CacheEntry]
+) -> None:
     one, other = (scope_of("1", headers={"Host": host}) for host in ("a.example", "b.example"))
     memory.put(memory.key_of(one), entry())
     assert recalled(memory, other) is not None
@@ -106,8 +110,8 @@ def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(memory: Memory, en
     assert recalled(memory, other) is None
 
 
-def test_threads_may_share_it(entry: Callable[[], Remembered]) -> None:
-    memory = Memory(0, plan_bytes=50 * ENTRY_BYTES)
+def test_threads_may_share_it(entry: Callable[[], CacheEntry]) -> None:
+    memory = ResponseCache(0, plan_bytes=50 * ENTRY_BYTES)
     faults: list[BaseException] = []
 
     def work(seed: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assetstore.backends.base import CacheFacts
-from assetstore.http.response_headers import raw, told
+from assetstore.http.response_headers import cache_headers, raw
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ from assetstore.http.response_headers import raw, told
     ],
 )
 def test_what_is_told(cache: CacheFacts | None, expected: dict[str, str]) -> None:
-    assert told(cache) == raw(expected)
+    assert cache_headers(cache) == raw(expected)

@@ -21,7 +21,7 @@ from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.reader import Reader, reader_of
 from assetstore.errors import BackendUnavailable, VersionChanged
 from assetstore.http import encodings as room
-from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, WAIT_BYTES, Offer, Variants
+from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, WAIT_BYTES, Encodings, Offer
 from assetstore.names import siblings
 from assetstore.names.base import Asset, LocalResolver
 from waiting import eventually
@@ -38,8 +38,8 @@ def reader(backend: LocalBackend) -> Reader:
 
 
 @pytest.fixture
-def variants(backend: LocalBackend, reader: Reader) -> Variants:
-    return Variants(backend, reader, LocalResolver(backend, None))
+def variants(backend: LocalBackend, reader: Reader) -> Encodings:
+    return Encodings(backend, reader, LocalResolver(backend, None))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def stat(backend: LocalBackend) -> FileStat:
     return backend.stat("css/app.css")
 
 
-def test_a_style_sheet_is_offered_in_every_coding(variants: Variants) -> None:
+def test_a_style_sheet_is_offered_in_every_coding(variants: Encodings) -> None:
     assert asyncio.run(variants.offer(STAT, "css/app.css")) == Offer(CODINGS)
 
 
@@ -83,11 +83,11 @@ def test_a_style_sheet_is_offered_in_every_coding(variants: Variants) -> None:
         pytest.param(FileStat("a.data", 5000, 1), "a.data", id="what nobody knows, without a sibling"),
     ],
 )
-def test_nothing_is_offered_of(variants: Variants, stat: FileStat, path: str) -> None:
+def test_nothing_is_offered_of(variants: Encodings, stat: FileStat, path: str) -> None:
     assert asyncio.run(variants.offer(stat, path)).codings == ()
 
 
-def test_a_tiny_file_may_have_a_sibling(variants: Variants, backend: LocalBackend, tree: Path) -> None:
+def test_a_tiny_file_may_have_a_sibling(variants: Encodings, backend: LocalBackend, tree: Path) -> None:
     put(tree, "tiny.css", b"a{b:c}")
     put(tree, "tiny.css.br", brotli.compress(b"a{b:c}"))
     offer = asyncio.run(variants.offer(backend.stat("tiny.css"), "tiny.css"))
@@ -96,7 +96,7 @@ def test_a_tiny_file_may_have_a_sibling(variants: Variants, backend: LocalBacken
 
 @pytest.mark.parametrize("age_ns", [0, 1, -(10**12)])
 def test_a_sibling_counts_where_it_holds_the_bytes_of_its_file(
-    variants: Variants, stat: FileStat, tree: Path, age_ns: int
+    variants: Encodings, stat: FileStat, tree: Path, age_ns: int
 ) -> None:
     put(tree, "css/app.css.zst", zstandard.compress(STYLE), MODIFIED_NS + age_ns)
     offer = asyncio.run(variants.offer(stat, "css/app.css"))
@@ -106,7 +106,7 @@ def test_a_sibling_counts_where_it_holds_the_bytes_of_its_file(
 
 
 def test_the_sibling_of_a_large_file_is_compared_in_the_background(
-    variants: Variants, backend: LocalBackend, tree: Path
+    variants: Encodings, backend: LocalBackend, tree: Path
 ) -> None:
     large = os.urandom(WAIT_BYTES) + b"x"
     put(tree, "large.data", large)
@@ -124,7 +124,7 @@ def test_the_sibling_of_a_large_file_is_compared_in_the_background(
 
 
 def test_what_cannot_be_compared_is_sent_by_its_time_and_never_as_proven(
-    variants: Variants, backend: LocalBackend, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, backend: LocalBackend, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(siblings, "MAX_BYTES", 100)
     put(tree, "css/app.css.br", brotli.compress(STYLE), MODIFIED_NS)
@@ -134,7 +134,7 @@ def test_what_cannot_be_compared_is_sent_by_its_time_and_never_as_proven(
 
 
 def test_a_fault_is_not_remembered_as_absence(
-    variants: Variants, reader: Reader, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, reader: Reader, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tree, "css/app.css.br", brotli.compress(STYLE), MODIFIED_NS)
 
@@ -149,25 +149,25 @@ def test_a_fault_is_not_remembered_as_absence(
     assert (set(offer.siblings), offer.provisional) == ({"br"}, False)
 
 
-def test_an_empty_sibling_is_half_a_build(variants: Variants, stat: FileStat, tree: Path) -> None:
+def test_an_empty_sibling_is_half_a_build(variants: Encodings, stat: FileStat, tree: Path) -> None:
     put(tree, "css/app.css.br", b"")
     assert asyncio.run(variants.offer(stat, "css/app.css")).siblings == {}
 
 
-def test_what_nobody_knows_may_have_a_sibling(variants: Variants, backend: LocalBackend, tree: Path) -> None:
+def test_what_nobody_knows_may_have_a_sibling(variants: Encodings, backend: LocalBackend, tree: Path) -> None:
     put(tree, "game.data", bytes(5000))
     put(tree, "game.data.br", brotli.compress(bytes(5000)))
     assert asyncio.run(variants.offer(backend.stat("game.data"), "game.data")).codings == ("br",)
 
 
-def test_what_is_stored_in_a_coding_is_had_in_that_and_plain(variants: Variants, tree: Path) -> None:
+def test_what_is_stored_in_a_coding_is_had_in_that_and_plain(variants: Encodings, tree: Path) -> None:
     put(tree, "app.css", gzip.compress(STYLE))
     stat = FileStat("app.css", (tree / "app.css").stat().st_size, MODIFIED_NS, coding="gzip")
     assert asyncio.run(variants.offer(stat, "app.css")) == Offer(("gzip",))
 
 
 def test_what_is_damaged_is_not_offered_plain_again(
-    variants: Variants, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stored_so(stat: FileStat, opened: object) -> bytes:
         return b"no gzip at all"
@@ -179,7 +179,7 @@ def test_what_is_damaged_is_not_offered_plain_again(
 
 
 def test_a_sibling_that_is_gone_or_another_by_now_is_not_opened(
-    variants: Variants, stat: FileStat, backend: LocalBackend, tree: Path
+    variants: Encodings, stat: FileStat, backend: LocalBackend, tree: Path
 ) -> None:
     put(tree, "css/app.css.br", b"x")
     seen = backend.stat("css/app.css.br")
@@ -206,12 +206,12 @@ def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reade
             return Asset(path, None, known[path]) if path in known else None
 
     offer = asyncio.run(
-        Variants(Remote(tree), reader, Known(backend, None)).offer(backend.stat("css/app.css"), "css/app.css")
+        Encodings(Remote(tree), reader, Known(backend, None)).offer(backend.stat("css/app.css"), "css/app.css")
     )
     assert set(offer.siblings) == {"br"}
 
 
-def test_a_variant_is_made_once(variants: Variants, stat: FileStat, made: list[str]) -> None:
+def test_a_variant_is_made_once(variants: Encodings, stat: FileStat, made: list[str]) -> None:
     async def twice() -> None:
         first = await variants.make(stat, "gzip", None)
         assert first is not None
@@ -222,7 +222,7 @@ def test_a_variant_is_made_once(variants: Variants, stat: FileStat, made: list[s
     assert made == ["gzip"]
 
 
-def test_many_who_ask_at_once_share_one_making(variants: Variants, stat: FileStat, made: list[str]) -> None:
+def test_many_who_ask_at_once_share_one_making(variants: Encodings, stat: FileStat, made: list[str]) -> None:
     async def at_once() -> None:
         results = await asyncio.gather(*(variants.make(stat, "br", None) for _ in range(50)))
         assert len({id(each) for each in results}) == 1
@@ -232,7 +232,7 @@ def test_many_who_ask_at_once_share_one_making(variants: Variants, stat: FileSta
 
 
 def test_another_version_is_made_anew(
-    variants: Variants, backend: LocalBackend, stat: FileStat, tree: Path, made: list[str]
+    variants: Encodings, backend: LocalBackend, stat: FileStat, tree: Path, made: list[str]
 ) -> None:
     async def both() -> None:
         await variants.make(stat, "gzip", None)
@@ -246,13 +246,13 @@ def test_another_version_is_made_anew(
     assert made == ["gzip", "gzip"]
 
 
-def test_a_file_that_is_another_by_now_makes_no_variant(variants: Variants) -> None:
+def test_a_file_that_is_another_by_now_makes_no_variant(variants: Encodings) -> None:
     with pytest.raises(VersionChanged):
         asyncio.run(variants.make(FileStat("css/app.css", len(STYLE), MODIFIED_NS - 1), "gzip", None))
 
 
 def test_what_gains_nothing_is_offered_no_more(
-    variants: Variants, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "compress", lambda data, coding: None)
     assert asyncio.run(variants.make(stat, "br", None)) is None
@@ -260,7 +260,7 @@ def test_what_gains_nothing_is_offered_no_more(
 
 
 def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, tree: Path, made: list[str]) -> None:
-    small = Variants(backend, reader, LocalResolver(backend, None), budget_bytes=3000)
+    small = Encodings(backend, reader, LocalResolver(backend, None), budget_bytes=3000)
 
     async def many() -> None:
         for number in range(20):
@@ -273,12 +273,12 @@ def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, t
 
 
 def test_a_budget_of_nothing_makes_nothing(backend: LocalBackend, reader: Reader) -> None:
-    none = Variants(backend, reader, LocalResolver(backend, None), budget_bytes=0)
+    none = Encodings(backend, reader, LocalResolver(backend, None), budget_bytes=0)
     assert asyncio.run(none.offer(STAT, "css/app.css")).codings == ()
 
 
 def test_who_would_wait_too_long_gets_the_plain_bytes(
-    variants: Variants, backend: LocalBackend, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, backend: LocalBackend, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
 
@@ -303,7 +303,7 @@ def test_who_would_wait_too_long_gets_the_plain_bytes(
 
 
 def test_who_waits_for_a_making_that_is_cancelled_is_not_left_waiting(
-    variants: Variants, stat: FileStat, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, stat: FileStat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
 

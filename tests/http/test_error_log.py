@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from assetstore.errors import AssetStoreError, BackendForbidden, BackendTimeout, BackendUnavailable
-from assetstore.http.error_log import KINDS, NEWS_SECONDS, PAUSE_SECONDS, Complaints
+from assetstore.http.error_log import KINDS, NEWS_SECONDS, PAUSE_SECONDS, ErrorLog
 from assetstore.http.send import BrokenOff
 
 
@@ -27,8 +27,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def complaints(clock: Clock) -> Complaints:
-    return Complaints("s3://bucket", clock)
+def complaints(clock: Clock) -> ErrorLog:
+    return ErrorLog("s3://bucket", clock)
 
 
 def raised(error: AssetStoreError) -> AssetStoreError:
@@ -45,9 +45,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, bool]]:
     return lines
 
 
-def test_the_first_of_a_kind_is_told_with_its_traceback(
-    complaints: Complaints, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_first_of_a_kind_is_told_with_its_traceback(complaints: ErrorLog, caplog: pytest.LogCaptureFixture) -> None:
     complaints.refused("app.css", 503, raised(BackendUnavailable("no route")))
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "Traceback" in caplog.text
@@ -55,7 +53,7 @@ def test_the_first_of_a_kind_is_told_with_its_traceback(
 
 
 def test_an_hour_of_outage_is_one_traceback_and_a_line_in_ten_seconds_that_counts(
-    complaints: Complaints, clock: Clock, caplog: pytest.LogCaptureFixture
+    complaints: ErrorLog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = raised(BackendUnavailable("no route"))
     for _ in range(3600 * 4):
@@ -67,7 +65,7 @@ def test_an_hour_of_outage_is_one_traceback_and_a_line_in_ten_seconds_that_count
     assert set(lines) == {("503 for 'app.css': s3://bucket failed: no route (and 39 more like it, left out)", False)}
 
 
-def test_each_kind_is_told_by_itself(complaints: Complaints, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_kind_is_told_by_itself(complaints: ErrorLog, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         complaints.refused("a.css", 503, raised(BackendUnavailable("away")))
         complaints.refused("a.css", 504, raised(BackendTimeout("slow")))
@@ -77,12 +75,12 @@ def test_each_kind_is_told_by_itself(complaints: Complaints, caplog: pytest.LogC
 
 def test_each_mount_is_told_by_itself(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     for label in ("s3://one", "s3://two"):
-        Complaints(label, clock).refused("a.css", 503, raised(BackendUnavailable("away")))
+        ErrorLog(label, clock).refused("a.css", 503, raised(BackendUnavailable("away")))
     assert [traceback for _, traceback in said(caplog)] == [True, True]
 
 
 def test_after_a_long_silence_it_is_news_again_and_no_count_is_lost(
-    complaints: Complaints, clock: Clock, caplog: pytest.LogCaptureFixture
+    complaints: ErrorLog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = raised(BackendUnavailable("away"))
     complaints.refused("a.css", 503, error)
@@ -94,7 +92,7 @@ def test_after_a_long_silence_it_is_news_again_and_no_count_is_lost(
 
 
 def test_broken_bodies_are_counted_too_and_their_traceback_is_left_to_the_server(
-    complaints: Complaints, clock: Clock, caplog: pytest.LogCaptureFixture
+    complaints: ErrorLog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
         complaints.broke_off("big.bin", BrokenOff("short"))
@@ -104,7 +102,7 @@ def test_broken_bodies_are_counted_too_and_their_traceback_is_left_to_the_server
     assert said(caplog) == [(line, False), (f"{line} (and 2 more like it, left out)", False)]
 
 
-def test_no_number_of_kinds_grows_the_memory(complaints: Complaints, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_number_of_kinds_grows_the_memory(complaints: ErrorLog, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(KINDS * 3):
         kind = type(f"Fault{number}", (BackendUnavailable,), {})
         complaints.refused("a.css", 503, kind("away"))
@@ -113,7 +111,7 @@ def test_no_number_of_kinds_grows_the_memory(complaints: Complaints, caplog: pyt
 
 
 def test_threads_together_tell_one_story_and_lose_no_count(
-    complaints: Complaints, clock: Clock, caplog: pytest.LogCaptureFixture
+    complaints: ErrorLog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = raised(BackendUnavailable("away"))
 

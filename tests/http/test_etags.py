@@ -12,7 +12,7 @@ import pytest
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, put
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.http.etags import WAIT_BYTES, Versions
+from assetstore.http.etags import WAIT_BYTES, EntityTags
 from assetstore.names.base import Asset, LocalResolver, Stored
 from assetstore.names.fingerprint import SAVED_NS, ContentFingerprint, Fingerprint, MtimeFingerprint, TimeFingerprint
 
@@ -31,8 +31,8 @@ class Remote(LocalBackend):
         raise AssertionError("that would be a request")
 
 
-def versions_of(backend: Backend, fingerprinter: Fingerprint | None) -> Versions:
-    return Versions(backend, fingerprinter, LocalResolver(backend, fingerprinter))
+def versions_of(backend: Backend, fingerprinter: Fingerprint | None) -> EntityTags:
+    return EntityTags(backend, fingerprinter, LocalResolver(backend, fingerprinter))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_manifest_makes_the_tag_follow_content(tree: Path) -> None:
             return Asset(path, OTHER, sha256=DIGEST)
 
     backend = LocalBackend(tree)
-    versions = Versions(backend, MtimeFingerprint(), Published(backend, None))
+    versions = EntityTags(backend, MtimeFingerprint(), Published(backend, None))
     assert asyncio.run(versions.etag(backend.stat("data.bin"))) == DIGEST[:32]
 
 
@@ -156,7 +156,7 @@ def test_what_a_manifest_names_is_checked_against_its_digest(tree: Path) -> None
             return Stored(len(DATA), DIGEST) if path == f"data-{OTHER}.bin" else None
 
     backend = LocalBackend(tree)
-    versions = Versions(backend, None, Published(backend, None))
+    versions = EntityTags(backend, None, Published(backend, None))
 
     def judge(data: bytes, fingerprint: str) -> bool | None:
         put(tree, f"data-{fingerprint}.bin", data)

@@ -8,7 +8,7 @@ import pytest
 
 from assetstore import errors
 from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, BackendThrottled
-from assetstore.http.response import TABLE, failure_of
+from assetstore.http.response import TABLE, error_status
 
 RAISED_BY_STORAGE = [
     kind
@@ -26,11 +26,11 @@ def test_a_kind_that_nobody_thought_of_is_a_bad_gateway() -> None:
     class Unheard(BackendError):
         pass
 
-    assert failure_of(Unheard("x")).status == 502
-    assert failure_of(AssetStoreError("x")).status == 502
+    assert error_status(Unheard("x")).status == 502
+    assert error_status(AssetStoreError("x")).status == 502
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(None, 5), (0.0, 1), (0.2, 1), (7.2, 8), (1e12, 120)])
 def test_a_throttled_client_is_told_when_to_come_back(seconds: float | None, expected: int) -> None:
-    failure = failure_of(BackendThrottled("x", retry_after_seconds=seconds))
+    failure = error_status(BackendThrottled("x", retry_after_seconds=seconds))
     assert failure.headers == {"retry-after": str(expected)}

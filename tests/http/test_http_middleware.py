@@ -13,14 +13,14 @@ import pytest
 from asgi.client import ask, scope_of
 from assetstore import AssetStore
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.reader import MarkingReader
+from assetstore.backends.reader import SignatureReader
 from assetstore.http import middleware as module
-from assetstore.http import revalidation as witness
-from assetstore.http.cache import ENTRY_BYTES, Kept, Memory, Remembered
-from assetstore.http.middleware import from_memory
-from assetstore.http.representation import Facts
-from assetstore.http.response import plain
-from assetstore.http.revalidation import Look, Lookout, Witness
+from assetstore.http import revalidation as revalidation
+from assetstore.http.cache import ENTRY_BYTES, CachedRepresentation, CacheEntry, ResponseCache
+from assetstore.http.middleware import with_response_cache
+from assetstore.http.representation import AssetHeaders
+from assetstore.http.response import plain_response
+from assetstore.http.revalidation import DirectoryWatch, Revalidation, Snapshot
 from assetstore.http.send import Application, BrokenOff
 
 ROOM = 10
@@ -28,23 +28,23 @@ KEY = scope_of("1")["path"]
 
 
 @pytest.fixture
-def memory() -> Memory:
+def memory() -> ResponseCache:
     """One that has room for :data:`ROOM` entries."""
-    return Memory(0, plan_bytes=ROOM * ENTRY_BYTES)
+    return ResponseCache(0, plan_bytes=ROOM * ENTRY_BYTES)
 
 
 @pytest.fixture
-def door(memory: Memory) -> Application:
+def door(memory: ResponseCache) -> Application:
     """What memory knows; anything else ends in :class:`BrokenOff`."""
 
     async def unknown(*_: object) -> None:
         raise BrokenOff("memory does not know it")
 
-    return from_memory(memory, unknown)
+    return with_response_cache(memory, unknown)
 
 
 @pytest.fixture
-def asked(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked(memory: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The URLs that the memory was asked for: those that were not at hand."""
     urls: list[str] = []
     known = memory.known
@@ -53,11 +53,13 @@ def asked(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Remembered]:
-    monkeypatch.setattr(witness, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
+def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[..., CacheEntry]:
+    monkeypatch.setattr(revalidation, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
 
-    def make(status: int = 404) -> Remembered:
-        return Remembered(Look(None, ()).witness(), None, missing=lambda request: plain(status, (), "No"))
+    def make(status: int = 404) -> CacheEntry:
+        return CacheEntry(
+            Snapshot(None, ()).revalidation(), None, missing=lambda request: plain_response(status, (), "No")
+        )
 
     return make
 
@@ -67,7 +69,7 @@ def status(door: Application, path: str = "1", **headers: str) -> int:
 
 
 def test_what_memory_knows_is_answered_and_found_at_once_from_then_on(
-    memory: Memory, door: Application, asked: list[str], entry: Callable[..., Remembered]
+    memory: ResponseCache, door: Application, asked: list[str], entry: Callable[..., CacheEntry]
 ) -> None:
     memory.put(KEY, entry())
     assert [status(door) for _ in range(3)] == [404] * 3
@@ -82,18 +84,18 @@ def test_what_it_does_not_know_goes_to_the_application(door: Application) -> Non
             ask(door, "1")
 
 
-def test_what_is_no_http_goes_to_the_application(memory: Memory) -> None:
+def test_what_is_no_http_goes_to_the_application(memory: ResponseCache) -> None:
     seen: list[Any] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope)
 
-    asyncio.run(from_memory(memory, application)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    asyncio.run(with_response_cache(memory, application)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert seen == [{"type": "lifespan"}]
 
 
 def test_what_is_forgotten_or_replaced_is_not_at_hand_either(
-    memory: Memory, door: Application, entry: Callable[..., Remembered]
+    memory: ResponseCache, door: Application, entry: Callable[..., CacheEntry]
 ) -> None:
     memory.put(KEY, first := entry(404))
     assert [status(door) for _ in range(2)] == [404] * 2
@@ -107,12 +109,12 @@ def test_what_is_forgotten_or_replaced_is_not_at_hand_either(
 
 
 def test_what_comes_to_hand_too_late_is_not_believed(
-    memory: Memory, door: Application, entry: Callable[..., Remembered], monkeypatch: pytest.MonkeyPatch
+    memory: ResponseCache, door: Application, entry: Callable[..., CacheEntry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another thread may empty the tables between asking the memory and writing the answer down."""
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(Witness, "holds", lambda self: True)
+    monkeypatch.setattr(Revalidation, "holds", lambda self: True)
     memory.put(KEY, entry(404))
     status(door)
     [kept] = [dict(table) for table in memory._tables]
@@ -123,7 +125,7 @@ def test_what_comes_to_hand_too_late_is_not_believed(
 
 
 def test_an_entry_that_knows_more_is_asked_again(
-    memory: Memory, door: Application, asked: list[str], entry: Callable[..., Remembered]
+    memory: ResponseCache, door: Application, asked: list[str], entry: Callable[..., CacheEntry]
 ) -> None:
     memory.put(KEY, known := entry())
     for _ in range(2):
@@ -134,18 +136,18 @@ def test_an_entry_that_knows_more_is_asked_again(
 
 
 def test_what_is_at_hand_is_looked_at_again_and_stays_at_hand(
-    memory: Memory, door: Application, asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    memory: ResponseCache, door: Application, asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_bytes(b"before")
     reader = LocalBackend(tmp_path).reader()
-    assert isinstance(reader, MarkingReader)
+    assert isinstance(reader, SignatureReader)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    look = Look(Lookout(reader), ("a.txt",))
-    memory.put(KEY, Remembered(look.witness(), reader, missing=lambda request: plain(410, (), "No")))
+    look = Snapshot(DirectoryWatch(reader), ("a.txt",))
+    memory.put(KEY, CacheEntry(look.revalidation(), reader, missing=lambda request: plain_response(410, (), "No")))
     for _ in range(3):
         assert status(door) == 410
-        now += 2 * witness.CHECK_SECONDS
+        now += 2 * revalidation.CHECK_SECONDS
     assert asked == [KEY]
     (tmp_path / "a.txt").write_bytes(b"and after")
     with pytest.raises(BrokenOff):
@@ -154,12 +156,12 @@ def test_what_is_at_hand_is_looked_at_again_and_stays_at_hand(
 
 
 def test_what_is_found_at_hand_stays_while_others_come(
-    memory: Memory, door: Application, entry: Callable[..., Remembered], monkeypatch: pytest.MonkeyPatch
+    memory: ResponseCache, door: Application, entry: Callable[..., CacheEntry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was asked for: a memory that hears of that only now and then must not take it for cold."""
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(Witness, "holds", lambda self: True)
+    monkeypatch.setattr(Revalidation, "holds", lambda self: True)
     memory.put(KEY, entry())
     for number in range(10 * ROOM):
         assert status(door) == 404
@@ -168,10 +170,10 @@ def test_what_is_found_at_hand_stays_while_others_come(
 
 
 def test_few_answers_are_at_hand(
-    memory: Memory,
+    memory: ResponseCache,
     door: Application,
     asked: list[str],
-    entry: Callable[..., Remembered],
+    entry: Callable[..., CacheEntry],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MAX_AT_HAND", 5)
@@ -183,7 +185,9 @@ def test_few_answers_are_at_hand(
     assert len(asked) == 40
 
 
-def test_headers_in_lists_are_understood(memory: Memory, door: Application, entry: Callable[..., Remembered]) -> None:
+def test_headers_in_lists_are_understood(
+    memory: ResponseCache, door: Application, entry: Callable[..., CacheEntry]
+) -> None:
     """The ASGI specification lets servers give pairs of any iterable kind."""
     memory.put(KEY, entry())
 
@@ -193,7 +197,9 @@ def test_headers_in_lists_are_understood(memory: Memory, door: Application, entr
     assert [ask(application, "1").status for _ in range(2)] == [404] * 2
 
 
-def test_another_root_path_is_another_url(memory: Memory, door: Application, entry: Callable[..., Remembered]) -> None:
+def test_another_root_path_is_another_url(
+    memory: ResponseCache, door: Application, entry: Callable[..., CacheEntry]
+) -> None:
     memory.put(KEY, entry())
     assert status(door) == 404
 
@@ -205,7 +211,7 @@ def test_another_root_path_is_another_url(memory: Memory, door: Application, ent
 
 
 def test_what_middleware_writes_into_the_messages_is_not_repeated(
-    memory: Memory, door: Application, entry: Callable[..., Remembered]
+    memory: ResponseCache, door: Application, entry: Callable[..., CacheEntry]
 ) -> None:
     memory.put(KEY, entry())
 
@@ -220,13 +226,13 @@ def test_what_middleware_writes_into_the_messages_is_not_repeated(
     assert len({str(ask(application, "1").headers) for _ in range(3)}) == 1  # and no header came twice
 
 
-def test_a_long_answer_comes_in_its_pieces(memory: Memory, entry: Callable[..., Remembered]) -> None:
-    chosen = Facts("a/b", "max-age=9", ()).represent(6, "t", varies=False)
-    known = Remembered(entry().witness, None, identity=chosen.validators)
-    known.keep(Kept(chosen, pieces=(b"abc", b"def")))
-    memory = Memory(1 << 20)
+def test_a_long_answer_comes_in_its_pieces(memory: ResponseCache, entry: Callable[..., CacheEntry]) -> None:
+    chosen = AssetHeaders("a/b", "max-age=9", ()).represent(6, "t", varies=False)
+    known = CacheEntry(entry().revalidation, None, identity=chosen.validators)
+    known.keep(CachedRepresentation(chosen, pieces=(b"abc", b"def")))
+    memory = ResponseCache(1 << 20)
     memory.put(KEY, known)
-    door = from_memory(memory, AssetStore().wrap(_nothing))
+    door = with_response_cache(memory, AssetStore().wrap(_nothing))
     for _ in range(2):
         reply = ask(door, "1")
         assert (reply.body, reply.status) == (b"abcdef", 200)

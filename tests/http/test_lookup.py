@@ -14,7 +14,7 @@ from assetstore import AssetStore
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.errors import AssetNotFound, BackendUnavailable, RangeNotSatisfiable, UnsafePath
-from assetstore.http.etags import Versions
+from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Found, Lookup
 from assetstore.names import fingerprint
 
@@ -59,7 +59,7 @@ def backend(tree: Path) -> Noting:
 def find(backend: Noting) -> Find:
     def look(file: str, span: Span | None = WHOLE, **options: Any) -> Found:
         mount = AssetStore().static("/assets/", root=backend, **options)
-        lookup = Lookup(mount, Versions(backend, mount.fingerprinter, mount.resolver))
+        lookup = Lookup(mount, EntityTags(backend, mount.fingerprinter, mount.resolver))
 
         async def once() -> Found:
             found = await lookup.find(file, span)
@@ -131,13 +131,13 @@ def test_a_file_that_went_since_it_was_named_is_looked_for_under_its_full_name(
     assert mount.resolver.find("data.bin") is not None  # and this is remembered for a moment
     put(tree, NAME, b"kept")
     (tree / "data.bin").unlink()
-    found = asyncio.run(_find_and_close(Lookup(mount, Versions(backend, mount.fingerprinter, mount.resolver)), NAME))
+    found = asyncio.run(_find_and_close(Lookup(mount, EntityTags(backend, mount.fingerprinter, mount.resolver)), NAME))
     assert (found.stat.path, found.stat.size) == (NAME, 4)
 
 
 @pytest.mark.parametrize("name", [NAME, OLD])
 def test_a_fault_while_a_version_is_told_apart_leaves_nothing_open(backend: Noting, tree: Path, name: str) -> None:
-    class Faulty(Versions):
+    class Faulty(EntityTags):
         async def is_current(self, stat: FileStat, fingerprint: str) -> bool:
             raise BackendUnavailable("as storage would say")
 

@@ -12,13 +12,13 @@ import pytest
 from asgi.tree import STYLE, put
 from assetstore import AssetStore
 from assetstore.backends.base import WHOLE
-from assetstore.http.encodings import Variants
-from assetstore.http.etags import Versions
+from assetstore.http.encodings import Encodings
+from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Lookup
-from assetstore.http.negotiation import Selector
+from assetstore.http.negotiation import Negotiator
 from assetstore.http.representation import Representation
 from assetstore.http.request import AssetRequest
-from assetstore.http.response_headers import Policy
+from assetstore.http.response_headers import MountHeaders
 
 NOW = 1_700_000_000.0
 #: A sibling as a build leaves it: other bytes than are made here.
@@ -28,13 +28,13 @@ BY_HAND = brotli.compress(STYLE, quality=1)
 def select(root: Path, headers: Mapping[str, str], *, opened: bool = True) -> tuple[Representation, bool]:
     """What is chosen for css/app.css, and whether a file was left for the body."""
     mount = AssetStore().static("/assets/", root=root)
-    versions = Versions(mount.backend, mount.fingerprinter, mount.resolver)
-    variants = Variants(mount.backend, mount.reader, mount.resolver)
+    versions = EntityTags(mount.backend, mount.fingerprinter, mount.resolver)
+    variants = Encodings(mount.backend, mount.reader, mount.resolver)
     request = AssetRequest.from_headers("GET", [(name.encode(), value.encode()) for name, value in headers.items()])
 
     async def once() -> tuple[Representation, bool]:
         found = await Lookup(mount, versions).find("css/app.css", WHOLE if opened else None)
-        selection = await Selector(Policy(), versions, variants).select(found, request, NOW)
+        selection = await Negotiator(MountHeaders(), versions, variants).select(found, request, NOW)
         await selection.aclose()
         return selection.chosen, selection.opened is not None
 
@@ -86,7 +86,7 @@ def test_a_sibling_that_is_gone_by_now_leaves_the_plain_bytes(tree: Path, monkey
         return None
 
     put(tree, "css/app.css.br", BY_HAND)
-    monkeypatch.setattr(Variants, "open_sibling", gone)
+    monkeypatch.setattr(Encodings, "open_sibling", gone)
     chosen, opened = select(tree, {"accept-encoding": "br"})
     assert (chosen.coding, chosen.size, opened) == (None, len(STYLE), True)
     assert (b"vary", b"Accept-Encoding") in chosen.full

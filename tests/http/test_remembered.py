@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.http.cache import ANSWER_BYTES, ENTRY_BYTES, KEPT_BYTES, MAX_ANSWERS, Asked, Kept, Remembered
+from assetstore.http.cache import (
+    ANSWER_BYTES,
+    ENTRY_BYTES,
+    KEPT_BYTES,
+    MAX_ANSWERS,
+    CachedRepresentation,
+    CacheEntry,
+    RequestKey,
+)
 from assetstore.http.conditional import ETag, Validators
-from assetstore.http.representation import Facts, Representation
-from assetstore.http.response import Ready
-from assetstore.http.revalidation import Look
+from assetstore.http.representation import AssetHeaders, Representation
+from assetstore.http.response import FinishedResponse
+from assetstore.http.revalidation import Snapshot
 
 DATA = bytes(range(200))
 IDENTITY = Validators(ETag("t"), 10**9)
@@ -16,20 +24,20 @@ GET = ("GET", ())
 
 
 def represented() -> Representation:
-    return Facts("a/b", "max-age=9", (), 10**9).represent(len(DATA), "t", varies=False)
+    return AssetHeaders("a/b", "max-age=9", (), 10**9).represent(len(DATA), "t", varies=False)
 
 
 @pytest.fixture
-def entry() -> Remembered:
+def entry() -> CacheEntry:
     """The whole of :data:`DATA`, in two pieces."""
-    entry = Remembered(Look(None, ()).witness(), None, identity=IDENTITY)
-    entry.keep(Kept(represented(), (DATA[:120], DATA[120:])))
+    entry = CacheEntry(Snapshot(None, ()).revalidation(), None, identity=IDENTITY)
+    entry.keep(CachedRepresentation(represented(), (DATA[:120], DATA[120:])))
     return entry
 
 
-def answered(entry: Remembered, request: Asked) -> Ready | None:
+def answered(entry: CacheEntry, request: RequestKey) -> FinishedResponse | None:
     known = entry.answers.get(request) or entry.plan(request)
-    assert known is None or isinstance(known, Ready)
+    assert known is None or isinstance(known, FinishedResponse)
     return known
 
 
@@ -50,7 +58,7 @@ def asked(method: str = "GET", **headers: str) -> tuple[str, tuple[tuple[bytes, 
     ],
 )
 def test_answers_are_made_of_what_is_remembered(
-    entry: Remembered, request_: tuple[str, tuple[tuple[bytes, bytes], ...]], status: int, body: bytes
+    entry: CacheEntry, request_: tuple[str, tuple[tuple[bytes, bytes], ...]], status: int, body: bytes
 ) -> None:
     for _ in range(2):
         answer = answered(entry, request_)
@@ -58,41 +66,41 @@ def test_answers_are_made_of_what_is_remembered(
         assert (answer.status, b"".join(answer.body)) == (status, body)
 
 
-def test_the_whole_is_not_copied(entry: Remembered) -> None:
-    whole = Remembered(Look(None, ()).witness(), None, identity=IDENTITY)
-    whole.keep(Kept(represented(), (DATA,)))
+def test_the_whole_is_not_copied(entry: CacheEntry) -> None:
+    whole = CacheEntry(Snapshot(None, ()).revalidation(), None, identity=IDENTITY)
+    whole.keep(CachedRepresentation(represented(), (DATA,)))
     answer = answered(whole, GET)
     assert answer is not None
     assert answer.body[0] is DATA
 
 
 @pytest.mark.parametrize("method", ["POST", "OPTIONS", "get", ""])
-def test_other_methods_are_not_its_business(entry: Remembered, method: str) -> None:
+def test_other_methods_are_not_its_business(entry: CacheEntry, method: str) -> None:
     assert answered(entry, (method, ())) is None
 
 
 def test_a_coding_that_is_not_remembered_is_not_made_up() -> None:
-    entry = Remembered(Look(None, ()).witness(), None, codings=("br",), identity=IDENTITY)
-    entry.keep(Kept(represented(), (DATA,)))
+    entry = CacheEntry(Snapshot(None, ()).revalidation(), None, codings=("br",), identity=IDENTITY)
+    entry.keep(CachedRepresentation(represented(), (DATA,)))
     assert answered(entry, asked(accept_encoding="br")) is None
     assert answered(entry, asked(accept_encoding="gzip")) is not None
 
 
 def test_a_plan_without_bytes_answers_what_needs_none() -> None:
-    entry = Remembered(Look(None, ()).witness(), None, identity=IDENTITY)
-    entry.keep(Kept(represented()))
+    entry = CacheEntry(Snapshot(None, ()).revalidation(), None, identity=IDENTITY)
+    entry.keep(CachedRepresentation(represented()))
     assert answered(entry, GET) is None
     unchanged = answered(entry, asked(if_none_match="*"))
     assert unchanged is not None
     assert unchanged.status == 304
 
 
-def test_bytes_are_not_given_up_for_a_plan_alone(entry: Remembered) -> None:
-    entry.keep(Kept(represented()))
+def test_bytes_are_not_given_up_for_a_plan_alone(entry: CacheEntry) -> None:
+    entry.keep(CachedRepresentation(represented()))
     assert answered(entry, GET) is not None
 
 
-def test_the_cost_counts_what_it_holds(entry: Remembered) -> None:
+def test_the_cost_counts_what_it_holds(entry: CacheEntry) -> None:
     empty = ENTRY_BYTES + KEPT_BYTES + len(DATA)
     assert entry.cost == empty
     answered(entry, GET)
@@ -102,7 +110,7 @@ def test_the_cost_counts_what_it_holds(entry: Remembered) -> None:
     assert entry.cost == empty + 2 * ANSWER_BYTES + 10, "an answer that time may change was kept"
 
 
-def test_the_cost_has_an_end(entry: Remembered) -> None:
+def test_the_cost_has_an_end(entry: CacheEntry) -> None:
     for number in range(10 * MAX_ANSWERS):
         answered(entry, asked(if_none_match=f'"{number}"'))
     assert entry.cost <= ENTRY_BYTES + KEPT_BYTES + len(DATA) + MAX_ANSWERS * ANSWER_BYTES

@@ -9,11 +9,11 @@ import pytest
 
 from assetstore.backends.base import FileStat
 from assetstore.http.conditional import ETag
-from assetstore.http.representation import Facts, etag_of_stat, etag_of_variant, modified_seconds
+from assetstore.http.representation import AssetHeaders, etag_of_stat, etag_of_variant, modified_seconds
 
 NOW = 1_700_000_000.0
 DIGEST = "0123456789abcdef" * 4
-FACTS = Facts(
+FACTS = AssetHeaders(
     media_type="text/css; charset=utf-8", cache_control="max-age=9", extra=((b"x-test", b"1"),), modified=10**9
 )
 
@@ -45,7 +45,7 @@ def test_a_tag_is_the_same_in_every_time_zone() -> None:
     code = (
         "from assetstore.backends.base import FileStat; from assetstore.http.representation import *;"
         "stat = FileStat('a', 9, 1_600_000_000_123_456_789);"
-        "print(etag_of_stat(stat), Facts('a', 'b', (), modified_seconds(stat, 2e9)).represent(9, 'x', varies=False))"
+        "print(etag_of_stat(stat), AssetHeaders('a', 'b', (), modified_seconds(stat, 2e9)).represent(9, 'x', varies=False))"
     )
     said = {
         subprocess.run(
@@ -95,6 +95,6 @@ def test_each_status_has_its_headers() -> None:
 
 
 def test_what_tells_no_versions_apart_has_no_validators() -> None:
-    made = Facts("a/b", "max-age=9", ()).represent(5, None, varies=False)
+    made = AssetHeaders("a/b", "max-age=9", ()).represent(5, None, varies=False)
     assert made.validators.etag is None
     assert not {b"etag", b"last-modified", b"vary"} & set(dict(made.full))

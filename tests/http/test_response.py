@@ -5,16 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.representation import Facts, Representation
+from assetstore.http.representation import AssetHeaders, Representation
 from assetstore.http.request import AssetRequest
-from assetstore.http.response import PIECE_BYTES, Answer, Part, cut, plain, plan
+from assetstore.http.response import PIECE_BYTES, ByteSpan, Response, cut, plain_response, respond
 
 CONTENT = bytes(range(200))
 NOW = 1_700_000_000.0
 
 
 def representation(content: bytes | None = None, size: int = len(CONTENT)) -> Representation:
-    return Facts("a/b", "max-age=9", (), 10**9).represent(size, "t", varies=False, content=content)
+    return AssetHeaders("a/b", "max-age=9", (), 10**9).represent(size, "t", varies=False, content=content)
 
 
 def get(**headers: str) -> AssetRequest:
@@ -23,35 +23,35 @@ def get(**headers: str) -> AssetRequest:
 
 
 def test_a_whole_file_is_one_part() -> None:
-    answer = plan(get(), representation(), NOW)
-    assert (answer.status, answer.body, answer.needs_file) == (200, (Part(0, 200),), True)
+    answer = respond(get(), representation(), NOW)
+    assert (answer.status, answer.body, answer.needs_file) == (200, (ByteSpan(0, 200),), True)
 
 
 def test_a_whole_variant_is_its_bytes() -> None:
-    answer = plan(get(), representation(CONTENT), NOW)
+    answer = respond(get(), representation(CONTENT), NOW)
     assert (answer.body, answer.needs_file) == ((CONTENT,), False)
 
 
 def test_an_empty_file_needs_no_reading() -> None:
-    assert plan(get(), representation(size=0), NOW).body == ()
+    assert respond(get(), representation(size=0), NOW).body == ()
 
 
 def test_head_has_the_same_headers_and_no_body() -> None:
-    head = plan(AssetRequest(head=True), representation(), NOW)
-    assert head == Answer(200, representation().full)
+    head = respond(AssetRequest(head=True), representation(), NOW)
+    assert head == Response(200, representation().full)
 
 
 def test_a_part_of_what_is_in_memory_is_cut_there() -> None:
-    assert plan(get(range="bytes=1-2"), representation(CONTENT), NOW).body == (CONTENT[1:3],)
+    assert respond(get(range="bytes=1-2"), representation(CONTENT), NOW).body == (CONTENT[1:3],)
 
 
 def test_a_range_that_if_range_forbids_is_no_range() -> None:
-    assert plan(get(range="bytes=1-2", if_range='"y"'), representation(), NOW).status == 200
+    assert respond(get(range="bytes=1-2", if_range='"y"'), representation(), NOW).status == 200
 
 
 def test_the_same_request_has_the_same_answer() -> None:
     request = get(range="bytes=1-2,5-6")
-    assert plan(request, representation(), NOW) == plan(request, representation(), NOW)
+    assert respond(request, representation(), NOW) == respond(request, representation(), NOW)
 
 
 @given(st.lists(st.integers(0, 2 * PIECE_BYTES + 2), max_size=4))
@@ -69,8 +69,8 @@ def test_pieces_that_have_that_size_are_not_copied() -> None:
 
 
 def test_a_short_answer_in_words_has_its_length() -> None:
-    assert dict(plain(404, (), "Not Found").headers)[b"content-length"] == b"9"
-    assert plain(404, (), "Not Found", head=True).headers == plain(404, (), "Not Found").headers
+    assert dict(plain_response(404, (), "Not Found").headers)[b"content-length"] == b"9"
+    assert plain_response(404, (), "Not Found", head=True).headers == plain_response(404, (), "Not Found").headers
 
 
 @given(
@@ -86,7 +86,7 @@ def test_a_short_answer_in_words_has_its_length() -> None:
     st.sampled_from([0, 1, 199, 200]),
 )
 def test_content_length_is_the_length_of_the_body(headers: dict[str, str], size: int) -> None:
-    answer = plan(get(**headers), representation(CONTENT[:size], size), NOW)
+    answer = respond(get(**headers), representation(CONTENT[:size], size), NOW)
     length = sum(len(piece) for piece in answer.body if isinstance(piece, bytes))
     promised = dict(answer.headers).get(b"content-length")
     assert promised == (None if answer.status == 304 else str(length).encode())

@@ -7,29 +7,40 @@ from collections.abc import Callable
 
 import pytest
 
-from assetstore.backends.reader import NO_FILE, Mark
+from assetstore.backends.base import FileSignature
+from assetstore.backends.reader import NO_FILE
 from assetstore.http import revalidation as module
-from assetstore.http.revalidation import CHECK_SECONDS, MAX_FOLDERS, SHARED_SECONDS, UNSETTLED, Look, Lookout, Witness
+from assetstore.http.revalidation import (
+    CHECK_SECONDS,
+    MAX_FOLDERS,
+    SHARED_SECONDS,
+    UNSETTLED,
+    DirectoryWatch,
+    Revalidation,
+    Snapshot,
+)
 
 
-class Storage(dict[str, Mark | None]):
+class Storage(dict[str, FileSignature | None]):
     """What each path looks like, and which of them were looked at."""
 
-    def __init__(self, marks: dict[str, Mark | None] | None = None, default: Mark | None = NO_FILE) -> None:
+    def __init__(
+        self, marks: dict[str, FileSignature | None] | None = None, default: FileSignature | None = NO_FILE
+    ) -> None:
         super().__init__(marks or {})
         self.looked: list[str] = []
         self._default = default
 
-    def mark(self, path: str) -> Mark | None:
+    def mark(self, path: str) -> FileSignature | None:
         self.looked.append(path)
         return self.get(path, self._default)
 
-    def glance(self, path: str) -> int:
+    def signature_hash(self, path: str) -> int:
         return hash(self.mark(path))
 
 
-def watch(storage: Storage | Lookout, *paths: str) -> Witness:
-    return Look(storage if isinstance(storage, Lookout) else Lookout(storage), paths).witness()
+def watch(storage: Storage | DirectoryWatch, *paths: str) -> Revalidation:
+    return Snapshot(storage if isinstance(storage, DirectoryWatch) else DirectoryWatch(storage), paths).revalidation()
 
 
 @pytest.fixture
@@ -46,137 +57,139 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_a_witness_holds_while_nothing_changed() -> None:
-    storage = Storage({"a.css": Mark(1, 2, 3, 4, 5), "": Mark(1, 9, 0, 1, 1)})
-    witness = watch(storage, "a.css", "a.css.br")
-    assert witness.holds()
-    storage["a.css"] = Mark(1, 2, 3, 4, 6)
-    assert not witness.holds()
+    storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5), "": FileSignature(1, 9, 0, 1, 1)})
+    revalidation = watch(storage, "a.css", "a.css.br")
+    assert revalidation.holds()
+    storage["a.css"] = FileSignature(1, 2, 3, 4, 6)
+    assert not revalidation.holds()
 
 
 def test_two_files_that_changed_places_are_not_the_same() -> None:
-    storage = Storage({"a.css": Mark(1, 2, 3, 4, 5), "a.css.br": Mark(1, 3, 3, 4, 5)})
+    storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5), "a.css.br": FileSignature(1, 3, 3, 4, 5)})
     before = watch(storage, "a.css", "a.css.br")
     assert before.holds()
     storage["a.css"], storage["a.css.br"] = storage["a.css.br"], storage["a.css"]
     assert not before.holds()
-    assert not before.saw_the_same_as(watch(storage, "a.css", "a.css.br"))
+    assert not before.matches(watch(storage, "a.css", "a.css.br"))
 
 
 def test_a_file_that_went_is_not_the_same() -> None:
-    storage = Storage({"a.css": Mark(1, 2, 3, 4, 5), "a.css.br": Mark(1, 3, 3, 4, 5)})
-    witness = watch(storage, "a.css", "a.css.br")
+    storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5), "a.css.br": FileSignature(1, 3, 3, 4, 5)})
+    revalidation = watch(storage, "a.css", "a.css.br")
     del storage["a.css.br"]
-    assert not witness.holds()
+    assert not revalidation.holds()
 
 
 def test_witnesses_of_the_same_state_saw_the_same() -> None:
-    storage = Storage({"a.css": Mark(1, 2, 3, 4, 5)})
+    storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5)})
     first = watch(storage, "a.css", "a.css.br")
-    assert first.saw_the_same_as(watch(storage, "a.css", "a.css.br"))
-    assert not first.saw_the_same_as(watch(storage, "a.css"))
-    storage["a.css.br"] = Mark(1, 3, 3, 4, 5)
-    assert not first.saw_the_same_as(watch(storage, "a.css", "a.css.br"))
+    assert first.matches(watch(storage, "a.css", "a.css.br"))
+    assert not first.matches(watch(storage, "a.css"))
+    storage["a.css.br"] = FileSignature(1, 3, 3, 4, 5)
+    assert not first.matches(watch(storage, "a.css", "a.css.br"))
 
 
 def test_a_witness_does_not_look_for_absent_files_in_a_folder_that_was_left_alone(
     later: Callable[[], None],
 ) -> None:
-    storage = Storage({"css/a.css": Mark(1, 2, 3, 4, 5), "css": Mark(1, 9, 0, 1, 1)})
-    witness = watch(storage, "css/a.css", "css/a.css.br")
+    storage = Storage({"css/a.css": FileSignature(1, 2, 3, 4, 5), "css": FileSignature(1, 9, 0, 1, 1)})
+    revalidation = watch(storage, "css/a.css", "css/a.css.br")
     storage.looked.clear()
-    assert witness.holds()
+    assert revalidation.holds()
     assert storage.looked == ["css/a.css"]
     later()
-    assert witness.holds()
+    assert revalidation.holds()
     assert storage.looked == ["css/a.css", "css/a.css", "css"]
-    storage["css"] = Mark(1, 9, 0, 2, 2)
+    storage["css"] = FileSignature(1, 9, 0, 2, 2)
     later()
     storage.looked.clear()
-    assert witness.holds()
+    assert revalidation.holds()
     assert "css/a.css.br" in storage.looked
     storage.looked.clear()
-    assert witness.holds()
+    assert revalidation.holds()
     assert storage.looked == ["css/a.css"]  # it has been left alone since
-    storage["css"], storage["css/a.css.br"] = Mark(1, 9, 0, 3, 3), Mark(1, 3, 3, 4, 5)
+    storage["css"], storage["css/a.css.br"] = FileSignature(1, 9, 0, 3, 3), FileSignature(1, 3, 3, 4, 5)
     later()
-    assert not witness.holds()
+    assert not revalidation.holds()
 
 
 def test_a_young_folder_tells_nothing(later: Callable[[], None]) -> None:
-    storage = Storage({"css/a.css": Mark(1, 2, 3, 4, 5), "css": Mark(1, 9, 0, 1, time.time_ns())})
-    lookout = Lookout(storage)
+    storage = Storage({"css/a.css": FileSignature(1, 2, 3, 4, 5), "css": FileSignature(1, 9, 0, 1, time.time_ns())})
+    lookout = DirectoryWatch(storage)
     assert lookout.folder("css").settled == UNSETTLED
-    witness = watch(lookout, "css/a.css", "css/a.css.br")
-    storage["css/a.css.br"] = Mark(1, 3, 3, 4, 5)  # within the same tick: the folder looks as it did
-    assert not witness.holds()
+    revalidation = watch(lookout, "css/a.css", "css/a.css.br")
+    storage["css/a.css.br"] = FileSignature(1, 3, 3, 4, 5)  # within the same tick: the folder looks as it did
+    assert not revalidation.holds()
 
 
 def test_without_marks_only_time_tells() -> None:
-    assert not Look(None, ()).witness().holds()
+    assert not Snapshot(None, ()).revalidation().holds()
     assert not watch(Storage(default=None), "sheet.css").holds()
-    assert not watch(Storage({"sheet.css": None, "other.css": Mark(1, 2, 3, 4, 5)}), "sheet.css", "other.css").holds()
-    assert Look(None, ()).witness().until <= time.monotonic() + 1
+    assert not watch(
+        Storage({"sheet.css": None, "other.css": FileSignature(1, 2, 3, 4, 5)}), "sheet.css", "other.css"
+    ).holds()
+    assert Snapshot(None, ()).revalidation().until <= time.monotonic() + 1
 
 
 def test_files_of_one_folder_look_at_it_together(later: Callable[[], None]) -> None:
-    storage = Storage({"css": Mark(1, 9, 0, 1, 1)})
-    lookout = Lookout(storage)
+    storage = Storage({"css": FileSignature(1, 9, 0, 1, 1)})
+    lookout = DirectoryWatch(storage)
     witnesses = [watch(lookout, f"css/{number}.css") for number in range(10)]
     assert storage.looked.count("css") == 1
     for _ in range(2):
         later()
-        assert all(witness.holds() for witness in witnesses)
+        assert all(revalidation.holds() for revalidation in witnesses)
     assert storage.looked.count("css") == 3
 
 
 def test_what_a_folder_looked_like_is_not_shared_for_long(later: Callable[[], None]) -> None:
-    storage = Storage({"css": Mark(1, 9, 0, 1, 1)})
-    lookout = Lookout(storage)
+    storage = Storage({"css": FileSignature(1, 9, 0, 1, 1)})
+    lookout = DirectoryWatch(storage)
     before = lookout.folder("css").state
-    storage["css"] = Mark(1, 9, 0, 2, 2)
+    storage["css"] = FileSignature(1, 9, 0, 2, 2)
     assert lookout.folder("css").state == before
     later()
     assert lookout.folder("css").state != before
 
 
 def test_a_file_that_came_while_its_folder_was_being_shared_is_seen_at_the_next_look(later: Callable[[], None]) -> None:
-    storage = Storage({"css": Mark(1, 9, 0, 1, 1)})
-    lookout = Lookout(storage)
+    storage = Storage({"css": FileSignature(1, 9, 0, 1, 1)})
+    lookout = DirectoryWatch(storage)
     lookout.folder("css")
-    storage["css"] = Mark(1, 9, 0, 2, 2)
-    witness = watch(lookout, "css/a.css")
-    storage["css/a.css"] = Mark(1, 3, 3, 4, 5)
+    storage["css"] = FileSignature(1, 9, 0, 2, 2)
+    revalidation = watch(lookout, "css/a.css")
+    storage["css/a.css"] = FileSignature(1, 3, 3, 4, 5)
     later()
-    assert not witness.holds()
+    assert not revalidation.holds()
 
 
 def test_few_folders_are_remembered_and_a_witness_needs_none_of_them(later: Callable[[], None]) -> None:
     storage = Storage()
-    lookout = Lookout(storage)
-    witness = watch(lookout, "css/a.css")
+    lookout = DirectoryWatch(storage)
+    revalidation = watch(lookout, "css/a.css")
     for number in range(3 * MAX_FOLDERS):
         lookout.folder(str(number))
     assert len(lookout._folders) <= MAX_FOLDERS
-    assert witness.holds()
-    storage["css"], storage["css/a.css"] = Mark(1, 9, 0, 2, 2), Mark(1, 3, 3, 4, 5)
+    assert revalidation.holds()
+    storage["css"], storage["css/a.css"] = FileSignature(1, 9, 0, 2, 2), FileSignature(1, 3, 3, 4, 5)
     later()
-    assert not witness.holds()
+    assert not revalidation.holds()
 
 
 def test_the_mark_of_a_file_is_the_one_it_had_before_it_was_read() -> None:
-    storage = Storage({"": Mark(1, 9, 0, 1, 1), "a.css": Mark(1, 2, 3, 4, 5)})
-    look = Look(Lookout(storage), ("a.css", "a.css.br"))
+    storage = Storage({"": FileSignature(1, 9, 0, 1, 1), "a.css": FileSignature(1, 2, 3, 4, 5)})
+    look = Snapshot(DirectoryWatch(storage), ("a.css", "a.css.br"))
     del storage["a.css"]
-    assert look.mark_of("a.css") == Mark(1, 2, 3, 4, 5)
+    assert look.mark_of("a.css") == FileSignature(1, 2, 3, 4, 5)
     assert look.mark_of("a.css.br") is None
     assert look.mark_of("b.css") is None
 
 
 def test_a_file_of_the_future_is_early() -> None:
     late = time.time_ns() + 3600 * 10**9
-    storage = Storage({"a.css": Mark(1, 2, 3, 4, 5), "b.css": Mark(1, 2, 3, late, 5), "c.css": None})
-    lookout = Lookout(storage)
-    assert [Look(lookout, (path,)).is_early for path in ("a.css", "b.css", "c.css", "d.css")] == [
+    storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5), "b.css": FileSignature(1, 2, 3, late, 5), "c.css": None})
+    lookout = DirectoryWatch(storage)
+    assert [Snapshot(lookout, (path,)).is_early for path in ("a.css", "b.css", "c.css", "d.css")] == [
         False,
         True,
         False,

@@ -22,15 +22,15 @@ from asgi.tree import DATA, FINGERPRINT, STYLE, put
 from assetstore import AssetStore
 from assetstore.assets import compression as compress
 from assetstore.backends.fsspec.backend import FilesystemBackend
-from assetstore.http.cache import Memory
+from assetstore.http.cache import ResponseCache
 from assetstore.http.handler import AssetHandler
 from assetstore.names import fingerprint
 
 #: Budgets of bytes: whole files are remembered, plans alone, or both for a few URLs only.
 MEMORIES = {
-    "everything": lambda: Memory(64 * 1024 * 1024),
-    "plans alone": lambda: Memory(0),
-    "little room": lambda: Memory(100_000, plan_bytes=10_000),
+    "everything": lambda: ResponseCache(64 * 1024 * 1024),
+    "plans alone": lambda: ResponseCache(0),
+    "little room": lambda: ResponseCache(100_000, plan_bytes=10_000),
 }
 
 PATHS = (
@@ -113,13 +113,13 @@ def test_the_memory_changes_no_answer(tree: Path, remembers: str, backwards: boo
         for asked, answer in turns[::-1] if backwards else turns:
             for _ in range(2):
                 assert told(runner.run(ask_async(fast, *asked))) == answer, asked
-    assert recalled(memory, scope_of(turns[0 if backwards else -1][0][0])) is not None, "nothing was remembered"
+    assert any(recalled(memory, scope_of(asked[0])) for asked, _ in turns), "nothing was remembered"
 
 
 def test_a_large_file_is_the_same_in_pieces(tree: Path) -> None:
     put(tree, "big.bin", DATA * 90)
     mount = AssetStore().static("/assets/", root=tree)
-    slow, fast = AssetHandler(mount), remembering(mount, Memory(64 * 1024 * 1024))
+    slow, fast = AssetHandler(mount), remembering(mount, ResponseCache(64 * 1024 * 1024))
     for headers in ({}, {"Range": "bytes=100-400000"}, {"Range": "bytes=0-1023"}, {"Range": "bytes=0-9,500000-"}):
         expected = told(asyncio.run(ask_async(slow, "big.bin", "GET", headers)))
         for _ in range(3):
@@ -134,7 +134,7 @@ def test_a_backend_without_marks_is_answered_the_same(tree: Path) -> None:
     root = f"/same-answers-{os.getpid()}"
     files.pipe({f"{root}/data.bin": DATA, f"{root}/css/app.css": STYLE})
     mount = AssetStore().static("/assets/", root=FilesystemBackend(files, root), name="assets")
-    memory = Memory(64 * 1024 * 1024)
+    memory = ResponseCache(64 * 1024 * 1024)
     slow, fast = AssetHandler(mount), remembering(mount, memory)
     for path, row in itertools.product(("data.bin", "css/app.css", "missing.css"), ({}, {"If-None-Match": "*"})):
         expected = told(asyncio.run(ask_async(slow, path, "GET", row)))

@@ -10,8 +10,8 @@ import pytest
 
 from assetstore.backends.base import FileStat
 from assetstore.errors import BodyTruncated, VersionChanged
-from assetstore.http.response import Answer, Part, Ready
-from assetstore.http.send import BrokenOff, deliver, send_ready
+from assetstore.http.response import ByteSpan, FinishedResponse, Response
+from assetstore.http.send import BrokenOff, send_finished, send_response
 
 
 class Held:
@@ -36,28 +36,28 @@ class Held:
         raise AssertionError("closing is the caller's")
 
 
-READY = Ready(200, ((b"a", b"b"),), (b"012", b"345", b"6"))
+READY = FinishedResponse(200, ((b"a", b"b"),), (b"012", b"345", b"6"))
 
 
 async def stays() -> Any:
     return await asyncio.Future()
 
 
-def sent_of(answer: Answer, opened: Held | None, receive: Any = stays) -> list[dict[str, Any]]:
+def sent_of(answer: Response, opened: Held | None, receive: Any = stays) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(deliver(answer, opened, receive, send))
+    asyncio.run(send_response(answer, opened, receive, send))
     return sent
 
 
-WHOLE = Answer(200, ((b"a", b"b"),), (Part(0, 10),))
+WHOLE = Response(200, ((b"a", b"b"),), (ByteSpan(0, 10),))
 
 
 def test_what_is_in_memory_is_one_message() -> None:
-    sent = sent_of(Answer(200, (), (b"ab", b"c")), None)
+    sent = sent_of(Response(200, (), (b"ab", b"c")), None)
     assert [each.get("body") for each in sent] == [None, b"abc"]
 
 
@@ -75,10 +75,10 @@ def test_what_the_file_holds_already_is_one_message_and_is_not_read() -> None:
             return b"0123456789"[start:stop] if stop <= 8 else None
 
     held = InMemory(b"89")
-    sent = sent_of(Answer(206, (), (Part(2, 8),)), held)
+    sent = sent_of(Response(206, (), (ByteSpan(2, 8),)), held)
     assert [(each.get("body"), each.get("more_body")) for each in sent] == [(None, None), (b"234567", False)]
     assert held.asked == []
-    assert sent_of(Answer(206, (), (Part(8, 10),)), held)[1]["body"] == b"89"
+    assert sent_of(Response(206, (), (ByteSpan(8, 10),)), held)[1]["body"] == b"89"
 
 
 def test_the_last_chunk_says_that_it_is_the_last() -> None:
@@ -88,7 +88,7 @@ def test_the_last_chunk_says_that_it_is_the_last() -> None:
 
 def test_pieces_are_sent_in_order_and_each_part_is_read_where_it_is() -> None:
     opened = Held(b"xx")
-    sent = sent_of(Answer(206, (), (b"<", Part(3, 5), b">", Part(7, 9), b"|")), opened)
+    sent = sent_of(Response(206, (), (b"<", ByteSpan(3, 5), b">", ByteSpan(7, 9), b"|")), opened)
     assert b"".join(each["body"] for each in sent[1:]) == b"<xx>xx|"
     assert opened.asked == [(3, 5), (7, 9)]
 
@@ -101,7 +101,7 @@ def test_a_fault_before_the_first_byte_leaves_the_response_unsent(chunks: Any) -
         sent.append(message)
 
     with pytest.raises((BodyTruncated, VersionChanged)):
-        asyncio.run(deliver(WHOLE, Held(*chunks), stays, send))
+        asyncio.run(send_response(WHOLE, Held(*chunks), stays, send))
     assert sent == []
 
 
@@ -113,7 +113,7 @@ def test_a_fault_after_it_breaks_off_and_never_ends_the_body(rest: Any) -> None:
         sent.append(message)
 
     with pytest.raises(BrokenOff):
-        asyncio.run(deliver(WHOLE, Held(b"01234", *rest), stays, send))
+        asyncio.run(send_response(WHOLE, Held(b"01234", *rest), stays, send))
     assert all(each["more_body"] for each in sent[1:])
     assert sum(len(each["body"]) for each in sent[1:]) < 10
 
@@ -131,7 +131,7 @@ def test_a_client_that_has_left_stops_the_reading() -> None:
         sent.append(message)
         await asyncio.sleep(0.01)
 
-    asyncio.run(deliver(WHOLE, opened, receive, send))
+    asyncio.run(send_response(WHOLE, opened, receive, send))
     assert opened.given < 5
 
 
@@ -139,7 +139,7 @@ def test_a_server_that_raises_for_a_client_that_has_left_is_no_fault() -> None:
     async def send(message: Any) -> None:
         raise OSError("gone")
 
-    asyncio.run(deliver(WHOLE, Held(b"01234", b"56789"), stays, send))
+    asyncio.run(send_response(WHOLE, Held(b"01234", b"56789"), stays, send))
 
 
 def test_others_get_their_turn_between_the_pieces_of_what_is_ready() -> None:
@@ -154,7 +154,7 @@ def test_others_get_their_turn_between_the_pieces_of_what_is_ready() -> None:
             await asyncio.sleep(0)
 
     async def both() -> None:
-        await asyncio.gather(send_ready(READY, send), other())
+        await asyncio.gather(send_finished(READY, send), other())
 
     asyncio.run(both())
     assert happened == [None, b"012", "other", b"345", "other", b"6"]
@@ -169,7 +169,7 @@ def test_a_client_that_leaves_what_is_ready_is_no_fault(when: int) -> None:
             raise OSError("gone")
         sent.append(message)
 
-    asyncio.run(send_ready(READY, send))
+    asyncio.run(send_finished(READY, send))
     assert len(sent) == when
 
 

@@ -12,27 +12,27 @@ from hypothesis import strategies as st
 
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
-from assetstore.http.representation import Facts
+from assetstore.http.representation import AssetHeaders
 from assetstore.http.request import AssetRequest
-from assetstore.http.response import Answer, Part
-from assetstore.http.sendfile import DIALECTS, Offload
+from assetstore.http.response import ByteSpan, Response
+from assetstore.http.sendfile import DIALECTS, Sendfile
 
 
-def told(who: Offload, path: str) -> bytes | None:
+def told(who: Sendfile, path: str) -> bytes | None:
     """What *who* is told of a file."""
     headers = who.headers((), path)
     return None if headers is None else headers[-1][1]
 
 
-def offload(header: str, server: str = "", places: dict[str, str] | None = None) -> Offload:
-    found = Offload.parse(header, server, places)
+def offload(header: str, server: str = "", places: dict[str, str] | None = None) -> Sendfile:
+    found = Sendfile.parse(header, server, places)
     assert found is not None
     return found
 
 
-REPRESENTATION = Facts("text/css", "no-cache", {}).represent(10, "tag", varies=False)
-WHOLE = Answer(200, REPRESENTATION.full, (Part(0, 10),))
-PART = Answer(206, REPRESENTATION.partial, (Part(2, 4),))
+REPRESENTATION = AssetHeaders("text/css", "no-cache", {}).represent(10, "tag", varies=False)
+WHOLE = Response(200, REPRESENTATION.full, (ByteSpan(0, 10),))
+PART = Response(206, REPRESENTATION.partial, (ByteSpan(2, 4),))
 
 
 @dataclass
@@ -65,13 +65,13 @@ EITHER = offload("X-Sendfile")
         pytest.param(EITHER, "/srv/site/a b.css", None, id="where they differ neither is"),
     ],
 )
-def test_each_proxy_is_told_in_its_own_spelling(who: Offload, path: str, value: bytes | None) -> None:
+def test_each_proxy_is_told_in_its_own_spelling(who: Sendfile, path: str, value: bytes | None) -> None:
     assert told(who, path) == value
 
 
 @pytest.mark.parametrize("who", [NGINX, APACHE, LIGHTTPD, EITHER], ids=["nginx", "apache", "lighttpd", "either"])
 @pytest.mark.parametrize("character", ["\n", "\r", "\0", "\t", "\x7f"])
-def test_control_characters_are_never_told(who: Offload, character: str) -> None:
+def test_control_characters_are_never_told(who: Sendfile, character: str) -> None:
     assert told(who, f"/srv/site/a{character}b.css") is None
 
 
@@ -106,7 +106,7 @@ def test_a_coded_file_goes_to_no_proxy_that_might_be_apache() -> None:
         pytest.param(PART, True, id="one part, which the proxy cuts"),
     ],
 )
-def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Answer, ranged: bool) -> None:
+def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Response, ranged: bool) -> None:
     left = NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, OnDisk())  # type: ignore[arg-type]
     assert (left.status, left.body) == (200, ())
     assert left.headers[-1] == (b"x-accel-redirect", b"/_accel/a.css")
@@ -116,25 +116,27 @@ def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Answer, ran
 @pytest.mark.parametrize(
     ("answer", "ranged", "opened"),
     [
-        pytest.param(Answer(304, REPRESENTATION.not_modified), False, OnDisk(), id="a 304"),
-        pytest.param(Answer(404, (), (b"Not Found",)), False, OnDisk(), id="a 404"),
-        pytest.param(Answer(412, (), (b"no",)), False, OnDisk(), id="a 412"),
-        pytest.param(Answer(416, (), (b"no",)), True, OnDisk(), id="a 416"),
-        pytest.param(Answer(200, REPRESENTATION.full, (b"coded",)), False, None, id="a variant in memory"),
-        pytest.param(Answer(200, REPRESENTATION.full), False, None, id="a HEAD"),
-        pytest.param(Answer(206, (), (b"--x", Part(0, 1), b"--x", Part(5, 6))), True, OnDisk(), id="several parts"),
+        pytest.param(Response(304, REPRESENTATION.not_modified), False, OnDisk(), id="a 304"),
+        pytest.param(Response(404, (), (b"Not Found",)), False, OnDisk(), id="a 404"),
+        pytest.param(Response(412, (), (b"no",)), False, OnDisk(), id="a 412"),
+        pytest.param(Response(416, (), (b"no",)), True, OnDisk(), id="a 416"),
+        pytest.param(Response(200, REPRESENTATION.full, (b"coded",)), False, None, id="a variant in memory"),
+        pytest.param(Response(200, REPRESENTATION.full), False, None, id="a HEAD"),
+        pytest.param(
+            Response(206, (), (b"--x", ByteSpan(0, 1), b"--x", ByteSpan(5, 6))), True, OnDisk(), id="several parts"
+        ),
         pytest.param(WHOLE, True, OnDisk(), id="a Range header that is to be ignored"),
         pytest.param(WHOLE, False, OnDisk(None), id="a file that is not on this disk"),
         pytest.param(WHOLE, False, object(), id="an object of a bucket"),
         pytest.param(WHOLE, False, OnDisk("/elsewhere/a.css"), id="a file that the map does not cover"),
     ],
 )
-def test_everything_else_is_sent_as_without_a_proxy(answer: Answer, ranged: bool, opened: Any) -> None:
+def test_everything_else_is_sent_as_without_a_proxy(answer: Response, ranged: bool, opened: Any) -> None:
     assert NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, opened) is answer
 
 
 def test_no_header_means_no_offload() -> None:
-    assert Offload.parse("") is None
+    assert Sendfile.parse("") is None
 
 
 def test_the_longest_directory_of_the_map_wins() -> None:
@@ -191,7 +193,7 @@ def test_what_does_not_fit_together_is_refused_at_wiring(
     header: str, server: str, places: dict[str, str] | None, told: str
 ) -> None:
     with pytest.raises(SettingsError, match=told):
-        Offload.parse(header, server, places)
+        Sendfile.parse(header, server, places)
 
 
 def test_every_dialect_names_the_header_that_it_stands_under() -> None:

@@ -11,7 +11,7 @@ import pytest
 from assetstore.errors import AssetNotFound, MountNotFound, UnsafePath
 from assetstore.mounts import url_for as namer_room
 from assetstore.mounts.mount import Mount, MountTable
-from assetstore.mounts.url_for import MissingAssets, Namer
+from assetstore.mounts.url_for import AssetUrls, MissingAssets
 from assetstore.mounts.urls import MountUrl, hosts
 from assetstore.names.base import Asset
 
@@ -39,12 +39,12 @@ def names() -> Names:
     return Names(Asset("app.css", "f" * 64), Asset("a b.txt"), Asset("run.exe", "e" * 64))
 
 
-def namer(names: Names, url: str = "/assets/", *, strict: bool = False, **wired: Any) -> Namer:
+def namer(names: Names, url: str = "/assets/", *, strict: bool = False, **wired: Any) -> AssetUrls:
     mounts = MountTable()
     backend: Any = SimpleNamespace(label="memory://")
     resolver: Any = names
     mounts.add(Mount("assets", MountUrl.parse(url), backend, backend, None, resolver, **wired))
-    return Namer(mounts, MissingAssets(strict))
+    return AssetUrls(mounts, MissingAssets(strict))
 
 
 @pytest.mark.parametrize(

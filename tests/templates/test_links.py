@@ -13,7 +13,7 @@ import pytest
 from assetstore import AssetStore
 from assetstore.errors import MountNotFound, UnsafePath
 from assetstore.templates.addresses import File, Verbatim
-from assetstore.templates.links import Named, PageNames
+from assetstore.templates.links import Link, Links
 
 CDN = "https://cdn.example.com/"
 PAGE = SimpleNamespace(url="https://www.example.com/page", scope={"root_path": "/shop"})
@@ -28,8 +28,8 @@ def assets(asset_tree: Path) -> AssetStore:
 
 
 @pytest.fixture
-def names(assets: AssetStore) -> PageNames:
-    return PageNames(assets._namer, None)
+def names(assets: AssetStore) -> Links:
+    return Links(assets._namer, None)
 
 
 def sha384(content: bytes) -> str:
@@ -48,34 +48,34 @@ def sha384(content: bytes) -> str:
         pytest.param("https://esm.sh/x", "https://esm.sh/x", True, id="a URL of another host"),
     ],
 )
-def test_an_address_is_named_for_its_page(names: PageNames, file: str, begins: str, crosses: bool) -> None:
+def test_an_address_is_named_for_its_page(names: Links, file: str, begins: str, crosses: bool) -> None:
     named = names.name(file, PAGE)
     assert named.url.startswith(begins)
     assert named.crosses is crosses
 
 
-def test_a_full_url_is_another_host_s_where_no_page_is_known(names: PageNames) -> None:
+def test_a_full_url_is_another_host_s_where_no_page_is_known(names: Links) -> None:
     assert names.name("https://www.example.com/x.js", None).crosses
     assert not names.name("css/app.css", None).crosses
 
 
-def test_a_url_that_is_not_ours_has_neither_mount_nor_asset(names: PageNames) -> None:
-    assert names.name("https://esm.sh/x?y=1", None) == Named("https://esm.sh/x?y=1", "/x", crosses=True)
+def test_a_url_that_is_not_ours_has_neither_mount_nor_asset(names: Links) -> None:
+    assert names.name("https://esm.sh/x?y=1", None) == Link("https://esm.sh/x?y=1", "/x", crosses=True)
 
 
-def test_a_worker_is_on_this_server_whatever_the_mount(names: PageNames) -> None:
+def test_a_worker_is_on_this_server_whatever_the_mount(names: Links) -> None:
     named = names.name("media:js/app.min.js", PAGE, same_origin=True)
     assert named.url.startswith("/shop/media/js/app.min-")
     assert not named.crosses
 
 
 @pytest.mark.parametrize("file", ["video:a.mp4", "video:clips/"])
-def test_a_mount_that_is_not_there_is_an_error(names: PageNames, file: str) -> None:
+def test_a_mount_that_is_not_there_is_an_error(names: Links, file: str) -> None:
     with pytest.raises(MountNotFound, match="'assets', 'media'"):
         names.name(file, None)
 
 
-def test_an_unsafe_path_is_an_error(names: PageNames) -> None:
+def test_an_unsafe_path_is_an_error(names: Links) -> None:
     with pytest.raises(UnsafePath):
         names.name("../secret", None)
 
@@ -99,23 +99,23 @@ class TestIntegrity:
     def test_who_has_it(
         self, assets: AssetStore, file: str, of_the_store: bool | None, wanted: bool | None, given: bool
     ) -> None:
-        names = PageNames(assets._namer, of_the_store)
+        names = Links(assets._namer, of_the_store)
         expected = sha384(b"one from css/app.css\n") if given else None
         named = names.name(file, PAGE)
         names.integrity(named, wanted)
         names.settle()
         assert names.integrity(named, wanted) == expected
 
-    def test_what_is_given_as_text_is_that(self, names: PageNames) -> None:
+    def test_what_is_given_as_text_is_that(self, names: Links) -> None:
         assert names.integrity(names.name("https://esm.sh/x", None), "sha384-x") == "sha384-x"
 
 
 class TestModules:
     @pytest.mark.parametrize("address", [File(None, "js/"), Verbatim("https://esm.sh/x")], ids=["a folder", "a URL"])
-    def test_what_is_no_file_of_ours_is_no_module(self, names: PageNames, address: Any) -> None:
+    def test_what_is_no_file_of_ours_is_no_module(self, names: Links, address: Any) -> None:
         assert names.module(address) is None
 
-    def test_a_file_is_a_module_of_its_mount(self, names: PageNames, assets: AssetStore) -> None:
+    def test_a_file_is_a_module_of_its_mount(self, names: Links, assets: AssetStore) -> None:
         module = names.module(File("media", "js/app.min.js"))
         assert module is not None
         assert (module.mount, module.path) == (assets.mounts.named("media"), "js/app.min.js")

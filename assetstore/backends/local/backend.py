@@ -10,10 +10,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions, copy_bytes
+from assetstore.backends.base import (
+    WHOLE,
+    FileSignature,
+    FileStat,
+    OpenFile,
+    Span,
+    UnfinishedUpload,
+    WriteOptions,
+    copy_bytes,
+)
 from assetstore.backends.local.reader import reader_for
 from assetstore.backends.local.sandbox import LocalRoot, require_directory, signature_of, translate
-from assetstore.backends.reader import Mark, Reader
+from assetstore.backends.reader import Reader
 from assetstore.errors import AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
 #: What :meth:`LocalBackend.write` calls a file before it is whole.
@@ -47,7 +56,7 @@ class LocalBackend:
         self._root = LocalRoot(directory, follow_symlinks=follow_symlinks)
         self._left_out: set[str] = set()
         #: As :meth:`Marking.glance`.
-        self.glance = self._root.glance
+        self.signature_hash = self._root.signature_hash
 
     def __repr__(self) -> str:
         return f"LocalBackend({self.label!r})"
@@ -67,7 +76,7 @@ class LocalBackend:
             raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
         return opened
 
-    def mark(self, path: str) -> Mark:
+    def mark(self, path: str) -> FileSignature:
         """As :meth:`MarkingReader.mark`."""
         return self._root.mark(path)
 

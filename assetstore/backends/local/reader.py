@@ -16,8 +16,8 @@ from typing import Protocol
 
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
-from assetstore.backends.reader import MAX_THREADS, AsyncOpenFile, Mark, Reader, ThreadReader
+from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span
+from assetstore.backends.reader import MAX_THREADS, AsyncOpenFile, Reader, ThreadReader
 from assetstore.errors import AssetStoreError, VersionChanged
 
 #: Bytes read at a time. Smaller pieces cost more calls, larger ones fresh pages of memory.
@@ -62,10 +62,10 @@ class LocalFiles(Backend, Protocol):
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> DescriptorFile:
         """As :meth:`Backend.open`."""
 
-    def mark(self, path: str) -> Mark:
+    def mark(self, path: str) -> FileSignature:
         """As :meth:`MarkingReader.mark`."""
 
-    def glance(self, path: str) -> int:
+    def signature_hash(self, path: str) -> int:
         """As :meth:`MarkingReader.glance`."""
 
 
@@ -76,7 +76,7 @@ class LocalReader:
         self._backend = backend
         self.mark = backend.mark
         #: As :meth:`Marking.glance`, without a call on the way: it is asked a second for each file that is hot.
-        self.glance = backend.glance
+        self.signature_hash = backend.signature_hash
         self._limiter = CapacityLimiter(max_threads)
         self._cached = _CachedBytes()
 
@@ -87,7 +87,7 @@ class LocalReader:
         opened = self._backend.open(path, span, validator=validator)
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
 
-    def path_of(self, path: str, mark: Mark) -> str | None:
+    def path_of(self, path: str, mark: FileSignature) -> str | None:
         try:
             opened = self._backend.open(path)
         except AssetStoreError:
@@ -169,10 +169,10 @@ class _Buffer(threading.local):
 
 def reader_for(backend: LocalFiles, directory: str) -> Reader:
     """How to read *directory*: on the loop, or in threads where each call may wait for another machine."""
-    return ThreadReader(backend) if is_far(directory) else LocalReader(backend)
+    return ThreadReader(backend) if is_network_filesystem(directory) else LocalReader(backend)
 
 
-def is_far(directory: str, mounts: str = "/proc/self/mounts") -> bool:
+def is_network_filesystem(directory: str, mounts: str = "/proc/self/mounts") -> bool:
     """Whether *directory* lies on a network's file system, or one that another process answers for.
 
     *mounts* lists file systems as Linux does (``fstab(5)``); where there is no such list, none is known to be far.

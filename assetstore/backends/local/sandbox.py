@@ -19,7 +19,7 @@ from operator import attrgetter
 
 from assetstore.assets import paths
 from assetstore.backends.base import FileSignature
-from assetstore.backends.reader import NO_FILE, Mark
+from assetstore.backends.reader import NO_FILE
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -144,7 +144,7 @@ class LocalRoot:
         os.close(descriptor)
         return facts
 
-    def mark(self, path: str) -> Mark:
+    def mark(self, path: str) -> FileSignature:
         """What changes whenever anything about *path* does; :data:`NO_FILE` where there is nothing.
 
         A link that leads nowhere has a mark, its own: what it leads to may appear without any change
@@ -158,7 +158,7 @@ class LocalRoot:
                 return signature_of(os.lstat(place))
         return NO_FILE
 
-    def glance(self, path: str) -> int:
+    def signature_hash(self, path: str) -> int:
         """The hash of what :meth:`mark` would say."""
         try:
             return hash(_facts_of(os.stat(f"{self.directory}/{path}")))

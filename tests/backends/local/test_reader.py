@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import pytest
 
 from assetstore.backends.local import reader as local_reader
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.local.reader import MAX_HELD, PIECE_BYTES, LocalReader, is_far, reader_for
-from assetstore.backends.reader import Mark, ThreadReader, reader_of
+from assetstore.backends.local.reader import PIECE_BYTES, LocalReader, is_network_filesystem, reader_for
+from assetstore.backends.reader import ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BodyTruncated
 
 DATA = bytes(range(256)) * 4096  # a megabyte
@@ -125,32 +125,6 @@ def test_a_file_that_shrinks_while_it_is_read_is_truncated(root: Path) -> None:
         asyncio.run(read())
 
 
-def test_a_closed_file_reads_no_other_file_of_the_same_number(root: Path) -> None:
-    async def read() -> None:
-        opened = await LocalReader(LocalBackend(root)).open("data.bin")
-        await opened.aclose()
-        await opened.aclose()
-        async for _ in opened.chunks(0, 10):
-            raise AssertionError("it read on")
-
-    with pytest.raises(BodyTruncated):
-        asyncio.run(read())
-
-
-def reading_now(reader: LocalReader, *steps: Callable[[], object]) -> list[bytes | None]:
-    """The first ten bytes of ``data.bin`` as it was marked: read twice, and once more after each of *steps*."""
-    mark = reader.mark("data.bin")
-
-    async def run() -> list[bytes | None]:
-        read = [reader.read_now("data.bin", mark, 0, 10) for _ in range(2)]
-        for step in steps:
-            step()
-            read.append(reader.read_now("data.bin", mark, 0, 10))
-        return read
-
-    return asyncio.run(run())
-
-
 @pytest.fixture
 def reader(root: Path) -> LocalReader:
     (root / "data.bin").read_bytes()
@@ -166,105 +140,7 @@ def open_beneath(root: Path) -> int:
     return sum(link.startswith(str(root.resolve())) for link in links)
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that were opened to be read at once."""
-    paths: list[str] = []
-    open_marked = LocalBackend.open_marked
-
-    def counting(backend: LocalBackend, path: str, mark: Mark) -> int | None:
-        paths.append(path)
-        return open_marked(backend, path, mark)
-
-    monkeypatch.setattr(LocalBackend, "open_marked", counting)
-    return paths
-
-
 @needs_the_flag
-def test_a_file_that_was_just_read_is_not_opened_again(reader: LocalReader, opened: list[str]) -> None:
-    assert reading_now(reader, lambda: None) == [DATA[:10]] * 3
-    assert opened == ["data.bin"]
-    assert reading_now(reader, lambda: reader.mark("data.bin")) == [DATA[:10]] * 3
-    assert opened == ["data.bin"] * 3, "its name was not looked at again"
-
-
-@needs_the_flag
-def test_only_what_the_page_cache_had_is_read_without_asking_it_again(reader: LocalReader, opened: list[str]) -> None:
-    mark = reader.mark("data.bin")
-
-    async def run() -> None:
-        for start, stop in ((0, 10), (2, 5), (0, 10), (5, 11), (100, 110)):
-            assert reader.read_now("data.bin", mark, start, stop) == DATA[start:stop]
-
-    asyncio.run(run())
-    assert opened == ["data.bin"] * 3
-
-
-@needs_the_flag
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda file: file.write_bytes(b"x" * len(DATA)), id="written in place"),
-        pytest.param(lambda file: os.truncate(file, 5), id="cut short"),
-        pytest.param(lambda file: (file.write_bytes(b"x" * len(DATA)), os.utime(file, (1, 1))), id="and dated back"),
-    ],
-)
-def test_a_file_that_is_changed_while_it_is_held_open_gives_nothing(
-    root: Path, reader: LocalReader, change: Callable[[Path], object]
-) -> None:
-    assert reading_now(reader, lambda: change(root / "data.bin"), lambda: None) == [DATA[:10]] * 2 + [None] * 2
-
-
-@needs_the_flag
-def test_a_file_that_is_replaced_or_deleted_gives_its_own_bytes_until_its_name_is_looked_at(
-    root: Path, reader: LocalReader
-) -> None:
-    read = reading_now(reader, lambda: os.rename(root / "data.bin", root / "other"), lambda: reader.mark("data.bin"))
-    assert read == [DATA[:10]] * 2 + [None] * 2
-
-
-@needs_the_flag
-def test_no_descriptor_is_left_open(root: Path, reader: LocalReader) -> None:
-    for number in range(3 * MAX_HELD):
-        (root / f"{number}.css").write_bytes(b"a{}")
-
-    async def run() -> None:
-        for number in range(3 * MAX_HELD):
-            mark = reader.mark(f"{number}.css")
-            assert reader.read_now(f"{number}.css", mark, 0, 3) == b"a{}"
-            assert reader.read_now(f"{number}.css", mark, 0, 4) is None
-        for number in range(3 * MAX_HELD):
-            reader.read_now(f"{number}.css", reader.mark(f"{number}.css"), 0, 3)
-        assert open_beneath(root) == MAX_HELD
-        await reader.aclose()
-
-    asyncio.run(run())
-    assert open_beneath(root) == 0
-
-
-@needs_the_flag
-def test_a_file_is_not_held_open_where_no_event_loop_would_close_it(root: Path, reader: LocalReader) -> None:
-    assert reader.read_now("data.bin", reader.mark("data.bin"), 0, 10) == DATA[:10]
-    assert open_beneath(root) == 0
-
-
-@needs_the_flag
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
-def test_a_forked_process_closes_and_opens_for_itself(root: Path, reader: LocalReader) -> None:
-    mark = reader.mark("data.bin")
-
-    async def run() -> None:
-        assert reader.read_now("data.bin", mark, 0, 10) == DATA[:10]
-        child = os.fork()
-        if not child:
-            reader.mark("data.bin")
-            os._exit(0 if reader.read_now("data.bin", mark, 5, 15) == DATA[5:15] else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0  # noqa: ASYNC222
-        assert reader.read_now("data.bin", mark, 0, 10) == DATA[:10]
-
-    asyncio.run(run())
-
-
 def test_a_missing_file_is_missing(root: Path) -> None:
     with pytest.raises(AssetNotFound):
         asyncio.run(LocalReader(LocalBackend(root)).open("missing.css"))
@@ -277,14 +153,14 @@ def test_a_network_file_system_is_far(tmp_path: Path, kind: str, far: bool) -> N
     place = str(tmp_path.resolve()).replace(" ", "\\040")
     mounts = tmp_path / "mounts"
     mounts.write_text(f"disk / ext4 rw 0 0\nother {place}/else nfs rw 0 0\nserver:/export {place} {kind} rw 0 0\n")
-    assert is_far(str(tmp_path / "assets" / "css"), str(mounts)) is far
+    assert is_network_filesystem(str(tmp_path / "assets" / "css"), str(mounts)) is far
 
 
 def test_a_directory_of_unknown_kind_is_read_on_the_loop(root: Path) -> None:
-    assert not is_far(str(root), str(root / "no such list"))
+    assert not is_network_filesystem(str(root), str(root / "no such list"))
     assert isinstance(reader_for(LocalBackend(root), str(root)), LocalReader)
 
 
 def test_a_far_directory_is_read_in_threads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_reader, "is_far", lambda directory: True)
+    monkeypatch.setattr(local_reader, "is_network_filesystem", lambda directory: True)
     assert isinstance(reader_for(LocalBackend(root), str(root)), ThreadReader)

@@ -129,9 +129,9 @@ def test_a_glance_tells_what_a_mark_tells(tree: Path, way: Callable[[Path], Loca
     root = way(tree / "root")
     (tree / "root" / "nowhere").symlink_to("missing")
     paths = ("inside/x.txt", "inside", "", "missing", "nowhere", "inside/x.txt/y", "nul\0")
-    assert [root.glance(path) for path in paths] == [hash(root.mark(path)) for path in paths]
-    before = root.glance("inside/x.txt"), root.glance("nowhere")
+    assert [root.signature_hash(path) for path in paths] == [hash(root.mark(path)) for path in paths]
+    before = root.signature_hash("inside/x.txt"), root.signature_hash("nowhere")
     (tree / "root" / "inside" / "x.txt").write_text("better")
     (tree / "root" / "missing").write_text("there")
-    assert root.glance("inside/x.txt") != before[0]
-    assert root.glance("nowhere") != before[1]
+    assert root.signature_hash("inside/x.txt") != before[0]
+    assert root.signature_hash("nowhere") != before[1]

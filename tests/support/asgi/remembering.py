@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from asgi.client import App, Message
-from assetstore.http.cache import Memory
+from assetstore.http.cache import ResponseCache
 from assetstore.http.handler import AssetHandler
-from assetstore.http.middleware import from_memory
+from assetstore.http.middleware import with_response_cache
 from assetstore.http.request import READ
-from assetstore.http.response import Ready
+from assetstore.http.response import FinishedResponse
 from assetstore.mounts.mount import Mount
 
 
-def remembering(mount: Mount, memory: Memory) -> App:
+def remembering(mount: Mount, memory: ResponseCache) -> App:
     """What answers for *mount* when *memory* is asked first."""
-    return from_memory(memory, AssetHandler(mount, memory=memory))
+    return with_response_cache(memory, AssetHandler(mount, memory=memory))
 
 
-def recalled(memory: Memory, scope: Message) -> Ready | None:
+def recalled(memory: ResponseCache, scope: Message) -> FinishedResponse | None:
     """What *memory* alone answers to one request."""
     asked = tuple((name, value) for name, value in scope["headers"] if name in READ)
     return memory.recall(memory.key_of(scope), (scope["method"], asked), scope.get("extensions") or ())
