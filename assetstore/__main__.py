@@ -1,4 +1,4 @@
-"""This module owns ``python -m assetstore``."""
+"""``python -m assetstore``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns every error the package raises, as one tree.
+"""Every error the package raises, as one tree.
 
 AssetStoreError
 ├─ SettingsError           a setting or argument is missing or malformed; found at wiring

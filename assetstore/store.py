@@ -1,4 +1,4 @@
-"""This module owns the object that users hold: wiring only, everything else has its own room."""
+"""The object that users hold: wiring only, everything else has its own room."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class AssetStore:
         return mount
 
     def root_files(self, *files: str, mount: str = "assets") -> None:
-        """Answer ``/favicon.ico`` and its like with a 301 into a mount (guide section 10).
+        """Answer ``/favicon.ico`` and its like with a 301 into a mount.
 
         Raises:
             MountNotFound: there is no mount called *mount* yet.
@@ -267,7 +267,7 @@ class AssetStore:
         self._dispatcher.forget(by_host=any(mount.url.host is not None for mount in self._mounts))
 
     def render_importmap(self, *, nonce: str | None = None, request: object | None = None) -> Markup:
-        """The import map as a script element, for a page's head, before its first module script (guide section 5.3).
+        """The import map as a script element, for a page's head, before its first module script.
 
         Raises:
             MountNotFound: a pin names a mount that is none.

@@ -1,4 +1,4 @@
-"""This module owns the bucket that is read while measuring: nginx over a folder, which costs next to nothing.
+"""The bucket that is read while measuring: nginx over a folder, which costs next to nothing.
 
 To a client that signs its requests it is an S3 server with path-style addresses: it answers GET, HEAD, ``Range`` and
 ``If-Match`` with ETag and Last-Modified, and looks at no signature.

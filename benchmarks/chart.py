@@ -1,4 +1,4 @@
-"""This module owns the chart of the README: who serves how many requests per second, as a picture."""
+"""The chart of the README: who serves how many requests per second, as a picture."""
 
 from __future__ import annotations
 

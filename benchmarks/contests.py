@@ -1,4 +1,4 @@
-"""This module owns who is compared with whom at which work, and the targets."""
+"""Who is compared with whom at which work, and the targets."""
 
 from __future__ import annotations
 

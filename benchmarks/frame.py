@@ -1,4 +1,4 @@
-"""This module owns what a measurement is: interleaved rounds, ratios within a round, and their spread.
+"""What a measurement is: interleaved rounds, ratios within a round, and their spread.
 
 On a shared machine absolute numbers are noise. So every subject of a comparison is measured once
 per round, rounds follow each other, and what is reported is the ratio of two subjects within the

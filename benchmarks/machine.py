@@ -1,4 +1,4 @@
-"""This module owns what is said of the machine and the versions that a run was made with."""
+"""What is said of the machine and the versions that a run was made with."""
 
 from __future__ import annotations
 

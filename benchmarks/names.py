@@ -1,4 +1,4 @@
-"""This module owns measuring the names of a bucket: how long a listing takes, and how much memory it fills."""
+"""Measuring the names of a bucket: how long a listing takes, and how much memory it fills."""
 
 from __future__ import annotations
 

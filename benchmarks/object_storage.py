@@ -1,4 +1,4 @@
-"""This module owns the suite that compares ways of serving from a bucket: cold, hot, and with slow readers."""
+"""The suite that compares ways of serving from a bucket: cold, hot, and with slow readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns measuring a publish beside a pool of ``upload_file`` and ``aws s3 sync``.
+"""Measuring a publish beside a pool of ``upload_file`` and ``aws s3 sync``.
 
 All of them write to ``rclone serve s3``, over a folder in memory. A first run sends everything; the
 run after it finds that nothing changed. assetstore writes two objects for each file, so it is

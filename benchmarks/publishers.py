@@ -1,4 +1,4 @@
-"""This module owns the publishers that are measured: ``python -m benchmarks.publishers SUBJECT FOLDER S3_URL ENDPOINT``.
+"""The publishers that are measured: ``python -m benchmarks.publishers SUBJECT FOLDER S3_URL ENDPOINT``.
 
 Each runs in a process of its own, so that its memory is its own.
 """

@@ -1,4 +1,4 @@
-"""This module owns how results are told: tables in text, and JSON under ``benchmarks/results``."""
+"""How results are told: tables in text, and JSON under ``benchmarks/results``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the servers that are measured: how each is started, pinned to one core, and stopped."""
+"""The servers that are measured: how each is started, pinned to one core, and stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the suite that compares requests per second: assetstore, its peers and the bare server."""
+"""The suite that compares requests per second: assetstore, its peers and the bare server."""
 
 from __future__ import annotations
 

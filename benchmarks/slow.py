@@ -1,4 +1,4 @@
-"""This module owns clients that read slowly, and how much memory a server takes to bear them."""
+"""Clients that read slowly, and how much memory a server takes to bear them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the suite that asks what many files cost: before the first request, and once all were asked for."""
+"""The suite that asks what many files cost: before the first request, and once all were asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the subjects that are measured: the command of each, and the URL it is asked for."""
+"""The subjects that are measured: the command of each, and the URL it is asked for."""
 
 from __future__ import annotations
 

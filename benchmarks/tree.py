@@ -1,4 +1,4 @@
-"""This module owns the files that are served while measuring."""
+"""The files that are served while measuring."""
 
 from __future__ import annotations
 

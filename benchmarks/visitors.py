@@ -1,4 +1,4 @@
-"""This module owns asking a server once for every file there is, and how much memory it has by then."""
+"""Asking a server once for every file there is, and how much memory it has by then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns the kinds of work that a server is measured at."""
+"""The kinds of work that a server is measured at."""
 
 from __future__ import annotations
 

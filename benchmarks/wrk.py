@@ -1,4 +1,4 @@
-"""This module owns driving a server with wrk, and checking that it answers what it should first."""
+"""Driving a server with wrk, and checking that it answers what it should first."""
 
 from __future__ import annotations
 

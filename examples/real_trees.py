@@ -1,4 +1,4 @@
-"""This module owns trying ``assetstore serve`` on trees that nobody here wrote.
+"""Trying ``assetstore serve`` on trees that nobody here wrote.
 
 ``python -m examples.real_trees`` finds the static folders of the packages in :data:`TREES` that are
 installed, serves each, asks for every file in it by its plain and by its fingerprinted name, compares

@@ -1,4 +1,4 @@
-"""This module owns how serving reads: the async face of a backend.
+"""How serving reads: the async face of a backend.
 
 A :class:`Reader` is what the HTTP side awaits. Where a backend has a native way (a
 ``reader()`` method) that is used; everything else is lifted by :class:`ThreadReader`. Caching,
@@ -59,14 +59,14 @@ class FileOnDisk(AsyncOpenFile, Protocol):
 class HoldsBytes(Protocol):
     """An opened file, some of whose bytes are in memory."""
 
-    def at_hand(self, start: int, stop: int) -> bytes | None:
+    def buffered(self, start: int, stop: int) -> bytes | None:
         """The bytes ``start`` to ``stop``, if they need not be waited for; ``None`` else."""
 
 
-def at_hand(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | None:
+def buffered(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | None:
     """The bytes ``start`` to ``stop`` of *opened*, if it is a file that has them already; ``None`` else."""
     # Asked by its name: a protocol is slow to compare with.
-    return cast(HoldsBytes, opened).at_hand(start, stop) if hasattr(opened, "at_hand") else None
+    return cast(HoldsBytes, opened).buffered(start, stop) if hasattr(opened, "buffered") else None
 
 
 class Signatures(Protocol):

@@ -18,7 +18,7 @@ from assetstore.names.manifest import Entry
 
 #: A cache counts its age in whole seconds, so the second look at a missing name comes after one.
 SECOND_LOOK_SECONDS = 1.2
-#: How long a new file may take to be seen by the origin itself (guide section 6: within a second).
+#: How long a new file may take to be seen by the origin itself.
 APPEAR_SECONDS = 5.0
 
 

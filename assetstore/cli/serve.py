@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from assetstore.cli.options import Commands, add_command, add_storage_option, storage_options
 from assetstore.errors import ManifestError, SettingsError
 from assetstore.mounts.mount import Mount
-from assetstore.servers import DOORS, open_door
+from assetstore.servers import SERVERS, open_server
 from assetstore.servers.app import Tree
 from assetstore.servers.listen import Listen
 
@@ -62,7 +62,7 @@ def _add_server_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
     group.add_argument("--workers", type=int, default=1, metavar="N", help="processes that serve (%(default)s)")
     group.add_argument("--log", action="store_true", help="write a line for each request")
-    group.add_argument("--server", choices=DOORS, help="the server to run on (the fastest that is installed)")
+    group.add_argument("--server", choices=SERVERS, help="the server to run on (the fastest that is installed)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
         storage_options=storage_options(args.storage_option),
     )
     mount = _mount(tree)  # wired here first, so that a bad value is one clear line
-    door = open_door(args.server)
+    interface = open_server(args.server)
     listen = Listen(args.host, args.port, args.uds, args.tls_cert, args.tls_key).checked()
     tree.to_environment()
     print(f"serving {mount.backend.label} at {listen.url}{mount.url.origin} (Ctrl-C ends it)", flush=True)
-    door.run(listen, workers=args.workers, log=args.log)
+    interface.run(listen, workers=args.workers, log=args.log)
     return 0
 
 

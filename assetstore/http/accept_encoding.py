@@ -1,4 +1,4 @@
-"""This module owns which content coding a client may be sent (RFC 9110 section 12.5.3)."""
+"""Which content coding a client may be sent (RFC 9110 section 12.5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns which URLs are remembered: the hot ones, within a budget of bytes, whatever else is asked for.
+"""The response cache: hot files by URL, within a budget of bytes; which one goes is chosen as SIEVE does.
 
 What goes first is chosen as the SIEVE algorithm does (Zhang et al., NSDI 2024). Entries stand in
 the order in which they came. A hand goes from the oldest towards the newest: what was asked for
@@ -131,11 +131,11 @@ class CacheEntry:
         missing: Callable[[AssetRequest], Response] | None = None,
     ) -> None:
         self.revalidation = revalidation
-        #: Bytes of memory that it takes, and that the memory knows of.
+        #: Bytes of memory that it takes, and that the the cache has of.
         self.cost, self.charged = ENTRY_BYTES, 0
         #: Whether it was asked for since the memory last went past it.
         self.visited = False
-        #: Whether memory has let it go: what a door still has of it counts no more.
+        #: Whether memory has let it go: what a interface still has of it counts no more.
         self.forgotten = False
         self._reader = reader
         self._codings = codings
@@ -150,7 +150,7 @@ class CacheEntry:
         return self.revalidation.matches(revalidation) and (self._codings, self._identity) == (codings, identity)
 
     def still_holds(self) -> bool:
-        """Whether memory has it still and its files are the ones they were, as of a moment ago; somebody asks for it."""
+        """Whether memory has it still and its files are the ones they were, as of before; somebody asks for it."""
         self.visited = True
         return not self.forgotten and (time.monotonic() < self.revalidation.until or self.revalidation.holds())
 
@@ -255,12 +255,12 @@ class ResponseCache:
         return self._bytes
 
     def table(self) -> dict[Any, Any]:
-        """For a door to keep answers in, so as to find them at once; emptied when an entry goes, or knows more."""
+        """For a interface to keep answers in, so as to find them at once; emptied when an entry goes, or knows more."""
         self._tables.append({})
         return self._tables[-1]
 
     def recall(self, key: str, asked: RequestKey, extensions: Container[str]) -> FinishedResponse | None:
-        """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if memory knows it."""
+        """What the URL remembered as *key* answers to a server with those ASGI *extensions*, if the cache has it."""
         return finished_of(self.known(key, asked), extensions)
 
     def known(self, key: str, asked: RequestKey) -> CachedResponse | None:

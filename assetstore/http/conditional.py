@@ -1,4 +1,4 @@
-"""This module owns validators and preconditions (RFC 9110 sections 8.8 and 13)."""
+"""Validators and preconditions (RFC 9110 sections 8.8 and 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns what the log hears of failed requests: the first of a kind in full, then a line now and then.
+"""Log of failed requests: the first of a kind with its traceback, then a line with a count.
 
 While a storage is down every request fails in the same way, as often as clients ask. The operator
 needs the story once and the count from then on; a traceback for each would fill the disk.

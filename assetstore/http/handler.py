@@ -1,4 +1,4 @@
-"""This module owns answering for one mount: an ASGI application that tells the story of a request.
+"""The ASGI application of one mount: look up, negotiate, respond, send.
 
 1. OPTIONS and unknown methods are answered from what was wired.
 2. The path becomes a file, opened, or only looked at while it may turn out that no byte is needed.

@@ -1,4 +1,4 @@
-"""This module owns which file a URL means, and what the URL's fingerprint is worth."""
+"""Lookup: which file a URL means, and whether the URL's fingerprint is that of its bytes."""
 
 from __future__ import annotations
 

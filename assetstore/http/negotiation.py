@@ -1,4 +1,4 @@
-"""This module owns which representation of a file a request gets: the plain bytes, or one of the variants."""
+"""Content negotiation (RFC 9110 section 12): the plain bytes of a file, or one of its encodings."""
 
 from __future__ import annotations
 

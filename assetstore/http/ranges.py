@@ -1,4 +1,4 @@
-"""This module owns byte ranges as HTTP spells them (RFC 9110 section 14).
+"""Byte ranges as HTTP spells them (RFC 9110 section 14).
 
 Inside, a range is a half-open :class:`~assetstore.backends.base.Span`; inclusive ends exist only
 here, at the header. What cannot be read is no range at all: the whole file is sent.

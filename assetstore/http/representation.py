@@ -1,4 +1,4 @@
-"""This module owns what one response carries (RFC 9110 section 3.2): validators, size, finished headers.
+"""One representation (RFC 9110 section 3.2): validators, size, finished headers.
 
 A representation is made from the facts of the very bytes that are sent: the stat of the opened
 file, or the variant in memory. Its headers are finished once for each status, so that answering

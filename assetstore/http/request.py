@@ -1,4 +1,4 @@
-"""This module owns what a request for an asset asks: its method and the few headers that matter."""
+"""A request for an asset: its method and the few headers that matter."""
 
 from __future__ import annotations
 

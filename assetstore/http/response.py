@@ -1,4 +1,4 @@
-"""This module owns what is answered to a request, as a plain value: status, headers, which bytes.
+"""From a request and a representation to a response, a plain value; and the responses to errors.
 
 Nothing here reads, waits or sends: a request and a representation go in, an answer comes out.
 """

@@ -1,4 +1,4 @@
-"""This module owns what every answer of a mount tells browsers, whatever its status.
+"""Headers of a mount on every response, whatever its status.
 
 The headers are finished when the mount is wired, as the tuples that go to the server.
 """

@@ -1,4 +1,4 @@
-"""This module owns whether files are still the ones that an answer was made of.
+"""Revalidation: are the files still the ones that a cached response was made of.
 
 Every remembered URL is asked about once in a while, each with the few files that were looked at for
 it, so this is kept short: a file that is there is asked for its mark; that nothing was added beside
@@ -28,7 +28,7 @@ MAX_FOLDERS = 1024
 
 
 class DirectoryState:
-    """A folder as it looked a moment ago."""
+    """A folder as it looked before."""
 
     __slots__ = ("_mark", "_path", "_read", "state", "until")
 
@@ -57,7 +57,7 @@ class DirectoryState:
 
 
 class DirectoryWatch:
-    """What the files of one storage look like now, and what its folders looked like a moment ago."""
+    """What the files of one storage look like now, and what its folders looked like before."""
 
     def __init__(self, storage: Signatures) -> None:
         self.mark = storage.mark

@@ -1,6 +1,6 @@
-"""This module owns the RSGI door: the same application, spoken to as granian does it itself.
+"""RSGI, granian's own interface, for ``assetstore serve``.
 
-What memory knows is answered without an ASGI message on the way, and what it answered a moment ago
+What the cache has is answered without an ASGI message on the way, and what it answered before
 with what the server was told then. Everything else goes to the ASGI application, whose messages are
 translated one by one; large files, and parts of them, are left to the server (RSGI specification
 1.5, ``response_file`` and ``response_file_range``).
@@ -91,7 +91,7 @@ class RSGIApplication:
         return True
 
     def _keep(self, asking: _Asking, asked: RequestKey, ready: FinishedResponse, headers: _Pairs) -> None:
-        """Have *ready* at hand in the server's words, if it is one that may be repeated."""
+        """Have *ready* cached in the server's words, if it is one that may be repeated."""
         entry = self._memory.which_repeats(asking[0], asked, ready)
         if entry is None or ready.by_server is not None:
             return

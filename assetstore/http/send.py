@@ -1,4 +1,4 @@
-"""This module owns sending an answer over ASGI: exactly the bytes that were promised, or a broken connection.
+"""Sending a response over ASGI: exactly the bytes that were promised, or a broken connection.
 
 A body that turns out short is never padded and never ended as if it were whole; raising makes
 the server close the connection, which is the only way to tell a client.
@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from assetstore.backends.reader import AsyncOpenFile, FileOnDisk, at_hand
+from assetstore.backends.reader import AsyncOpenFile, FileOnDisk, buffered
 from assetstore.errors import AssetStoreError, BodyTruncated
 from assetstore.http.response import ByteSpan, FinishedResponse, Response, ServerFile, finished
 
@@ -144,7 +144,7 @@ def _at_hand(answer: Response, opened: AsyncOpenFile | None) -> bytes | None:
     part = answer.body[0]
     if len(answer.body) > 1 or not isinstance(part, ByteSpan):
         return None
-    return at_hand(opened, part.start, part.stop)
+    return buffered(opened, part.start, part.stop)
 
 
 async def _stream(

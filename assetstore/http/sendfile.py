@@ -1,4 +1,4 @@
-"""This module owns what is said to a proxy in front that sends the file in our place (guide section 9).
+"""X-Sendfile and X-Accel-Redirect: the proxy in front sends the file.
 
 nginx and Caddy take ``X-Accel-Redirect``, the URI of a place inside the proxy; Apache and Lighttpd
 take ``X-Sendfile``, a path on disk. What each makes of an unusual name was measured with the

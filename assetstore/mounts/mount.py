@@ -1,4 +1,4 @@
-"""This module owns mounts: a URL prefix bound to a backend, and which of them a request is for."""
+"""Mounts: a URL prefix bound to a backend, and which of them a request is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns ``url_for``: from a mount's name and a logical path to a URL."""
+"""``url_for``: from a mount's name and a logical path to a URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns where a mount's URLs point, and at which paths the origin answers for it.
+"""Where a mount's URLs point, and at which paths the origin answers for it.
 
 Origin or CDN is a value, taken from the setting once: a :class:`MountUrl` has a base that is
 only ever joined to. A path gives path-only URLs, which no ``Host`` header and no TLS proxy can

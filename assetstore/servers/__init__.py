@@ -1,4 +1,4 @@
-"""This module owns which server ``assetstore serve`` runs on: the first door whose library is there."""
+"""The servers that ``assetstore serve`` runs on; the first that is installed is taken."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from assetstore.errors import SettingsError
 from assetstore.servers.listen import Listen
 
 #: Doors by the name of their library, the fastest first. Each is a module of this package with ``run``.
-DOORS = ("granian", "uvicorn")
+SERVERS = ("granian", "uvicorn")
 
 
-class Door(Protocol):
-    """What a door's module holds."""
+class Server(Protocol):
+    """What a interface's module holds."""
 
     def run(self, listen: Listen, *, workers: int, log: bool) -> None:
         """Serve the tree that :meth:`Tree.to_environment` left, until a signal ends it."""
 
 
-def open_door(wanted: str | None = None, doors: Sequence[str] = DOORS) -> Door:
-    """The door called *wanted*, or the first whose library is installed.
+def open_server(wanted: str | None = None, interfaces: Sequence[str] = SERVERS) -> Server:
+    """The interface called *wanted*, or the first whose library is installed.
 
     Raises:
         SettingsError: the library is not installed; the message says how to get it.
     """
-    choices = doors if wanted is None else [wanted]
+    choices = interfaces if wanted is None else [wanted]
     for name in choices:
         if importlib.util.find_spec(name) is not None:
-            return cast("Door", importlib.import_module(f"assetstore.servers.{name}"))
+            return cast("Server", importlib.import_module(f"assetstore.servers.{name}"))
     raise SettingsError(
         f"serving needs {' or '.join(choices)}, which is not installed: pip install 'assetstore[serve]'"
     )

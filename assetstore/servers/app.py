@@ -1,4 +1,4 @@
-"""This module owns the application that ``assetstore serve`` runs: one mount, and nothing else.
+"""The application that ``assetstore serve`` runs: one mount, and nothing else.
 
 Workers are processes of their own, so a :class:`Tree` travels to them through the environment.
 """

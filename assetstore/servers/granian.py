@@ -1,4 +1,4 @@
-"""This module owns the door to granian, by its own interface (RSGI)."""
+"""granian, through RSGI."""
 
 from __future__ import annotations
 

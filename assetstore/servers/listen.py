@@ -1,4 +1,4 @@
-"""This module owns where a server listens: a host and port or a unix socket, with TLS or without."""
+"""Where a server listens: a host and port or a unix socket, with TLS or without."""
 
 from __future__ import annotations
 

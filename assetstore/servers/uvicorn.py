@@ -1,4 +1,4 @@
-"""This module owns the door to uvicorn."""
+"""uvicorn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns aiohttp's static route as it is measured: a server of its own."""
+"""Aiohttp's static route as it is measured: a server of its own."""
 
 from __future__ import annotations
 

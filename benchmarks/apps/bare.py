@@ -1,4 +1,4 @@
-"""This module owns the least that an ASGI application can do: send messages that were ready before.
+"""The least that an ASGI application can do: send messages that were ready before.
 
 The messages are those that assetstore sends for the same work, recorded from it at start-up, so
 both send the same bytes and the same headers. The same as an endpoint of a Starlette application,

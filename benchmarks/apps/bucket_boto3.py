@@ -1,4 +1,4 @@
-"""This module owns a plain FastAPI route over boto3 in threads, as it is measured."""
+"""A plain FastAPI route over boto3 in threads, as it is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns Litestar's static files over s3fs as they are measured."""
+"""Litestar's static files over s3fs as they are measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns assetstore over a bucket as it is measured: keeping what it read, keeping nothing, and on disk."""
+"""Assetstore over a bucket as it is measured: keeping what it read, keeping nothing, and on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns a FastAPI route over s3fs, used asynchronously, as it is measured."""
+"""A FastAPI route over s3fs, used asynchronously, as it is measured."""
 
 from __future__ import annotations
 

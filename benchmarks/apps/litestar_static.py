@@ -1,4 +1,4 @@
-"""This module owns Litestar's static files as they are measured."""
+"""Litestar's static files as they are measured."""
 
 from __future__ import annotations
 

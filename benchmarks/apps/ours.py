@@ -1,4 +1,4 @@
-"""This module owns assetstore as it is measured: in front of an application, and as its routes."""
+"""Assetstore as it is measured: in front of an application, and as its routes."""
 
 from __future__ import annotations
 

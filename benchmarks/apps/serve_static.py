@@ -1,4 +1,4 @@
-"""This module owns ServeStatic as it is measured: its ASGI application, scanning at start-up."""
+"""ServeStatic as it is measured: its ASGI application, scanning at start-up."""
 
 from __future__ import annotations
 

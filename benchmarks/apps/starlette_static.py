@@ -1,4 +1,4 @@
-"""This module owns Starlette's StaticFiles as it is measured."""
+"""Starlette's StaticFiles as it is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns WhiteNoise as it is measured: a WSGI application, scanning at start-up."""
+"""WhiteNoise as it is measured: a WSGI application, scanning at start-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module owns ``make demo``: the bucket, the two addresses, what is said of them, and the end of it all."""
+"""``make demo``: the bucket, the two addresses, what is said of them, and the end of it all."""
 
 from __future__ import annotations
 

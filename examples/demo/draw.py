@@ -1,4 +1,4 @@
-"""This module owns how the demo's font, picture and icon were drawn.
+"""How the demo's font, picture and icon were drawn.
 
 It is not part of ``make demo``. To draw them again: ``pip install fonttools brotli pillow``, then
 ``python -m examples.demo.draw``.

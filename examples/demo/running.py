@@ -1,4 +1,4 @@
-"""This module owns the running demo: one process, one event loop, two listening sockets.
+"""The running demo: one process, one event loop, two listening sockets.
 
 There is no second process, so nothing can be left behind when this one ends.
 """

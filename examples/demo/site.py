@@ -1,4 +1,4 @@
-"""This module owns the site of the demo: three mounts, one page, and a panel that asks what they are called.
+"""The site of the demo: three mounts, one page, and a panel that asks what they are called.
 
 Nothing here knows which of the two addresses it is for: that is ``ASSETS_URL``, and it comes from outside.
 """

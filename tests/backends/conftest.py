@@ -1,4 +1,4 @@
-"""This module owns the bucket that tests of the S3 rooms share."""
+"""The bucket that tests of the S3 rooms share."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ LOOK_BACK = 'delete document.visibilityState; document.dispatchEvent(new Event("
 @pytest.fixture
 def doors(tmp_path: Path) -> Path:
     """A copy of the examples' folder, whose assets a test may change."""
-    folder = tmp_path / "doors"
-    shutil.copytree(PROJECT / "examples/doors", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "frameworks"
+    shutil.copytree(PROJECT / "examples/frameworks", folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "lagging.py").write_text(LAGGING)
     return folder
 

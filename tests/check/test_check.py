@@ -1,4 +1,4 @@
-"""This module proves a check against real pull CDNs, nginx and Varnish: silent before good ones, and it finds every fault."""
+"""A check against real pull CDNs, nginx and Varnish: silent before good ones, and it finds every fault."""
 
 from __future__ import annotations
 

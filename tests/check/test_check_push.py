@@ -1,4 +1,4 @@
-"""This module proves a check of a release that was pushed to a bucket, with a CDN in front of the bucket."""
+"""A check of a release that was pushed to a bucket, with a CDN in front of the bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves how a CDN is asked: over kept connections, with bounded memory, and never with an exception."""
+"""How a CDN is asked: over kept connections, with bounded memory, and never with an exception."""
 
 from __future__ import annotations
 

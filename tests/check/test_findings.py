@@ -1,4 +1,4 @@
-"""This module proves how findings are counted."""
+"""How findings are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves what is asked for, and in which order, with a client that only remembers."""
+"""What is asked for, and in which order, with a client that only remembers."""
 
 from __future__ import annotations
 

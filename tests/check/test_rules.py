@@ -1,4 +1,4 @@
-"""This module proves what is right and wrong about an response, row by row, without any network."""
+"""What is right and wrong about an response, row by row, without any network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves what ``--app`` finds, and what it says where it finds nothing."""
+"""What ``--app`` finds, and what it says where it finds nothing."""
 
 from __future__ import annotations
 

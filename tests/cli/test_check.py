@@ -1,4 +1,4 @@
-"""This module proves ``assetstore check``."""
+"""``assetstore check``."""
 
 from __future__ import annotations
 

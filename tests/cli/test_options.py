@@ -1,4 +1,4 @@
-"""This module proves what the publishing commands share: how they tell what they do."""
+"""What the publishing commands share: how they tell what they do."""
 
 from __future__ import annotations
 

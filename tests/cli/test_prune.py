@@ -1,4 +1,4 @@
-"""This module proves ``assetstore prune``."""
+"""``assetstore prune``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves ``assetstore publish``."""
+"""``assetstore publish``."""
 
 from __future__ import annotations
 

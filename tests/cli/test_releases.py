@@ -1,4 +1,4 @@
-"""This module proves ``assetstore releases``."""
+"""``assetstore releases``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves ``assetstore rollback``."""
+"""``assetstore rollback``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves ``assetstore serve`` as a user runs it: a process of its own, on a real socket."""
+"""``assetstore serve`` as a user runs it: a process of its own, on a real socket."""
 
 from __future__ import annotations
 

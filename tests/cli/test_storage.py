@@ -1,4 +1,4 @@
-"""This module proves how ``--storage-option`` is read."""
+"""How ``--storage-option`` is read."""
 
 from __future__ import annotations
 

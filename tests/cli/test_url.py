@@ -1,4 +1,4 @@
-"""This module proves ``assetstore url``."""
+"""``assetstore url``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves the demo as a newcomer meets it: one command, two addresses, a browser, Ctrl-C."""
+"""The demo as a newcomer meets it: one command, two addresses, a browser, Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves ``assetstore serve`` on trees that nobody here wrote."""
+"""``assetstore serve`` on trees that nobody here wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves the guide, section by section: ``test_6_2_…`` is for its section 6.2.
+"""The guide, section by section: ``test_6_2_…`` is for its section 6.2.
 
 Each section is proved once here in the guide's own terms; its corners are proved where the code is.
 """

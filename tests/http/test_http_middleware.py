@@ -176,7 +176,7 @@ def test_few_answers_are_at_hand(
     entry: Callable[..., CacheEntry],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MAX_AT_HAND", 5)
+    monkeypatch.setattr(module, "MAX_CACHED", 5)
     memory.put(KEY, entry())
     for _ in range(2):
         for number in range(20):

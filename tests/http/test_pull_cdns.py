@@ -1,7 +1,7 @@
 """Real caches in front of the origin: what they keep is right, and what is not right they do not keep.
 
 ``ASSETS_URL`` names a CDN; nginx and Varnish play it, each asking the origin for the very path
-that a browser asked it for (guide section 12, origin-pull).
+that a browser asked it for.
 """
 
 from __future__ import annotations

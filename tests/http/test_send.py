@@ -71,7 +71,7 @@ def test_a_file_of_one_chunk_is_one_message_that_is_the_last() -> None:
 
 def test_what_the_file_holds_already_is_one_message_and_is_not_read() -> None:
     class InMemory(Held):
-        def at_hand(self, start: int, stop: int) -> bytes | None:
+        def buffered(self, start: int, stop: int) -> bytes | None:
             return b"0123456789"[start:stop] if stop <= 8 else None
 
     held = InMemory(b"89")

@@ -1,4 +1,4 @@
-"""Mounts: unique, longest prefix first, each on its own host (guide sections 3, 8 and 11)."""
+"""Mounts: unique, longest prefix first, each on its own host."""
 
 from __future__ import annotations
 

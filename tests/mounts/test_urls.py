@@ -1,4 +1,4 @@
-"""Where a mount's URLs point, and where the origin answers (guide sections 3 and 12.1)."""
+"""Where a mount's URLs point, and where the origin answers."""
 
 from __future__ import annotations
 

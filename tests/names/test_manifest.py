@@ -1,4 +1,4 @@
-"""This module proves that a manifest is read back as it was written, and that nothing else passes for one."""
+"""That a manifest is read back as it was written, and that nothing else passes for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves what a mount takes from a manifest: names for every server, and only for the published bytes."""
+"""What a mount takes from a manifest: names for every server, and only for the published bytes."""
 
 from __future__ import annotations
 

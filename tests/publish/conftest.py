@@ -1,4 +1,4 @@
-"""This module owns what the tests of publishing share: a mount, targets, and backends that count or fail."""
+"""What the tests of publishing share: a mount, targets, and backends that count or fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves the progress bar on a terminal."""
+"""The progress bar on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves that a dry run reads everything and writes nothing."""
+"""That a dry run reads everything and writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves which objects an asset becomes, and with which headers."""
+"""Which objects an asset becomes, and with which headers."""
 
 from __future__ import annotations
 

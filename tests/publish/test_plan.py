@@ -1,4 +1,4 @@
-"""This module proves why an object is written, is not, or stops everything; row by row."""
+"""Why an object is written, is not, or stops everything; row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves that a pool is bounded, stops at a failure, and slows down when it is asked to."""
+"""That a pool is bounded, stops at a failure, and slows down when it is asked to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves what is told of a publish while it runs, in plain lines."""
+"""What is told of a publish while it runs, in plain lines."""
 
 from __future__ import annotations
 

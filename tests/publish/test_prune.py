@@ -1,4 +1,4 @@
-"""This module proves that a prune deletes what no kept release needs, and nothing else."""
+"""That a prune deletes what no kept release needs, and nothing else."""
 
 from __future__ import annotations
 

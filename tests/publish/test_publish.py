@@ -1,4 +1,4 @@
-"""This module proves the story of a publish, from a mount to a target."""
+"""The story of a publish, from a mount to a target."""
 
 from __future__ import annotations
 

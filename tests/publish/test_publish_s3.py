@@ -1,4 +1,4 @@
-"""This module proves publishing to a real S3 server over a socket: its requests, its headers, its races, and being killed."""
+"""Publishing to a real S3 server over a socket: its requests, its headers, its races, and being killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves the release record: one read, one conditional write, and nothing foreign is taken for it."""
+"""The release record: one read, one conditional write, and nothing foreign is taken for it."""
 
 from __future__ import annotations
 

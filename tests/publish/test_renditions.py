@@ -1,4 +1,4 @@
-"""This module proves that files are encoded once, where it makes them smaller, and as they were planned."""
+"""That files are encoded once, where it makes them smaller, and as they were planned."""
 
 from __future__ import annotations
 

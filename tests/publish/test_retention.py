@@ -1,4 +1,4 @@
-"""This module proves which releases are kept, and what each of them holds."""
+"""Which releases are kept, and what each of them holds."""
 
 from __future__ import annotations
 

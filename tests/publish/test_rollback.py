@@ -1,4 +1,4 @@
-"""This module proves going back to an earlier release."""
+"""Going back to an earlier release."""
 
 from __future__ import annotations
 

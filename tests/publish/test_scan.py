@@ -1,4 +1,4 @@
-"""This module proves what a scan tells of a mount's files, and which names they get."""
+"""What a scan tells of a mount's files, and which names they get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves where each mount goes."""
+"""Where each mount goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves how a plan is carried out when something is in its way, and how releases are called."""
+"""How a plan is carried out when something is in its way, and how releases are called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves that a tree arrives in a worker as it was given."""
+"""That a tree arrives in a worker as it was given."""
 
 from __future__ import annotations
 

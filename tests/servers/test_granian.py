@@ -1,4 +1,4 @@
-"""This module proves the door to granian: its own interface gives the answers that the application gives."""
+"""The interface to granian: its own interface gives the answers that the application gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This module proves that a place to listen at is checked before a server is started there."""
+"""That a place to listen at is checked before a server is started there."""
 
 from __future__ import annotations
 

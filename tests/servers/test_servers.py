@@ -1,22 +1,22 @@
-"""This module proves which door is taken."""
+"""Which interface is taken."""
 
 from __future__ import annotations
 
 import pytest
 
 from assetstore.errors import SettingsError
-from assetstore.servers import DOORS, open_door
+from assetstore.servers import SERVERS, open_server
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_each_door_opens_by_its_name(name: str) -> None:
-    assert callable(open_door(name).run)
+    assert callable(open_server(name).run)
 
 
 def test_the_first_installed_door_is_taken() -> None:
-    assert open_door(doors=("no_such_server", "uvicorn")).run is open_door("uvicorn").run
+    assert open_server(interfaces=("no_such_server", "uvicorn")).run is open_server("uvicorn").run
 
 
 def test_none_installed_says_what_to_install() -> None:
     with pytest.raises(SettingsError, match="serving needs no_such_server or nor_this_one, which is not installed"):
-        open_door(doors=("no_such_server", "nor_this_one"))
+        open_server(interfaces=("no_such_server", "nor_this_one"))

@@ -1,4 +1,4 @@
-"""The store as its user holds it: url_for and what a page gets from it (guide sections 4, 6, 11 and 12)."""
+"""The store as its user holds it: url_for and what a page gets from it."""
 
 from __future__ import annotations
 

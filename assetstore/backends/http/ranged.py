@@ -128,7 +128,7 @@ class RangedFile:
         self._fetch = fetch
         self._download: Download | None = download
 
-    def at_hand(self, start: int, stop: int) -> bytes | None:
+    def buffered(self, start: int, stop: int) -> bytes | None:
         """The bytes ``start`` to ``stop``, if they are all that was requested, and have arrived."""
         download = self._download
         if download is None or (download.start, download.stop) != (start, stop):

@@ -1,4 +1,4 @@
-"""This module owns how serving reads a directory: on the event loop for as long as nothing can block it.
+"""How serving reads a directory: on the event loop for as long as nothing can block it.
 
 Bytes that the page cache holds are copied out in a few microseconds, less than it takes to hand
 the work to a thread. Linux says at once whether it holds them (``preadv2(2)``, ``RWF_NOWAIT``);

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.reader import AsyncOpenFile, Reader, at_hand
+from assetstore.backends.reader import AsyncOpenFile, Reader, buffered
 from assetstore.backends.remote.breaker import Breaker
 from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.deadline import Timeouts
@@ -63,9 +63,9 @@ class _GuardedFile:
         self._retrier = retrier
         self._closed = False
 
-    def at_hand(self, start: int, stop: int) -> bytes | None:
+    def buffered(self, start: int, stop: int) -> bytes | None:
         """As *inner* has it: what has arrived needs no guard."""
-        return at_hand(self._opened, start, stop)
+        return buffered(self._opened, start, stop)
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         at, attempt = start, 1

@@ -118,7 +118,7 @@ class _CachedFile:
         self._open = True
         blocks.streams.enter(stat.version)
 
-    def at_hand(self, start: int, stop: int) -> bytes | None:
+    def buffered(self, start: int, stop: int) -> bytes | None:
         """The bytes ``start`` to ``stop``, if they are in the block that was read last."""
         if self._content is None or self._number != block_at(start):
             return None

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from assetstore.backends.base import Version
-from assetstore.backends.reader import AsyncOpenFile, at_hand
+from assetstore.backends.reader import AsyncOpenFile, buffered
 from assetstore.backends.remote.deadline import Done, Waiting, begin
 from assetstore.errors import AssetStoreError, BodyTruncated
 
@@ -55,7 +55,7 @@ class Stream:
         Raises:
             BodyTruncated: as :meth:`take`.
         """
-        rest = None if self._rest else at_hand(self.opened, self.at, self.stop)
+        rest = None if self._rest else buffered(self.opened, self.at, self.stop)
         if rest is not None:
             self.at = self.stop
             self._verify(rest)

@@ -1,4 +1,4 @@
-"""This module owns a storage in memory that does what a test tells it, and counts what it was asked."""
+"""A storage in memory that does what a test tells it, and counts what it was asked."""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ class _AllHere:
         self.stat = stat
         self._content = content
 
-    def at_hand(self, start: int, stop: int) -> bytes:
+    def buffered(self, start: int, stop: int) -> bytes:
         return self._content[start:stop]
 
     async def aclose(self) -> None:

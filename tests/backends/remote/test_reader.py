@@ -62,12 +62,12 @@ async def test_a_hot_small_file_is_no_request(storage: Any, make_remote: Any, re
 async def test_the_block_that_was_opened_is_at_hand(storage: Any, make_remote: Any) -> None:
     storage.put("film.bin", LARGE)
     opened = await make_remote().reader.open("film.bin", Span(BLOCK_BYTES + 5, None))
-    assert opened.at_hand(BLOCK_BYTES + 5, BLOCK_BYTES + 9) == LARGE[BLOCK_BYTES + 5 : BLOCK_BYTES + 9]
-    assert opened.at_hand(BLOCK_BYTES, 2 * BLOCK_BYTES) == LARGE[BLOCK_BYTES : 2 * BLOCK_BYTES]
-    assert opened.at_hand(BLOCK_BYTES, 2 * BLOCK_BYTES + 1) is None
-    assert opened.at_hand(0, 5) is None
+    assert opened.buffered(BLOCK_BYTES + 5, BLOCK_BYTES + 9) == LARGE[BLOCK_BYTES + 5 : BLOCK_BYTES + 9]
+    assert opened.buffered(BLOCK_BYTES, 2 * BLOCK_BYTES) == LARGE[BLOCK_BYTES : 2 * BLOCK_BYTES]
+    assert opened.buffered(BLOCK_BYTES, 2 * BLOCK_BYTES + 1) is None
+    assert opened.buffered(0, 5) is None
     await opened.aclose()
-    assert opened.at_hand(BLOCK_BYTES, BLOCK_BYTES + 1) is None
+    assert opened.buffered(BLOCK_BYTES, BLOCK_BYTES + 1) is None
 
 
 async def test_looking_at_a_file_opens_no_body(storage: Any, make_remote: Any) -> None:

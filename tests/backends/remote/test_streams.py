@@ -56,7 +56,7 @@ class Here:
         self.stat = FileStat("a.css", len(content), sha256=sha256)
         self._content = content
 
-    def at_hand(self, start: int, stop: int) -> bytes | None:
+    def buffered(self, start: int, stop: int) -> bytes | None:
         return self._content[start:stop]
 
     def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:

@@ -74,14 +74,14 @@ def test_a_small_body_that_came_is_at_hand_and_a_part_of_it_is_not(behind: tuple
         reader = S3Reader(behind[0], behind[0].thread_reader())
         opened = await reader.open("a.bin", Span(100, 200))
         async with asyncio.timeout(10):
-            assert opened.at_hand(100, 150) is None
-            while (content := opened.at_hand(100, 200)) is None:  # noqa: ASYNC110 (aiohttp tells nobody when)
+            assert opened.buffered(100, 150) is None
+            while (content := opened.buffered(100, 200)) is None:  # noqa: ASYNC110 (aiohttp tells nobody when)
                 await asyncio.sleep(0.001)
         assert content == BODY[100:200]
-        assert opened.at_hand(100, 200) is None
+        assert opened.buffered(100, 200) is None
         assert await body(opened, 100, 200) == BODY[100:200]  # by another request
         await opened.aclose()
-        assert opened.at_hand(100, 200) is None
+        assert opened.buffered(100, 200) is None
         await reader.aclose()
 
     asyncio.run(scenario())

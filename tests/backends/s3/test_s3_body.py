@@ -155,28 +155,28 @@ async def test_a_fault_on_the_way_is_ours(bucket: Bucket) -> None:
 class TestAtHand:
     async def test_all_that_came_is_here(self, bucket: Bucket) -> None:
         opened = await bucket.open(Span(10, 500))
-        assert opened.at_hand(10, 500) == DATA[10:500]
-        assert opened.at_hand(10, 500) is None
+        assert opened.buffered(10, 500) == DATA[10:500]
+        assert opened.buffered(10, 500) is None
         await opened.aclose()
-        assert opened.at_hand(10, 500) is None
+        assert opened.buffered(10, 500) is None
 
     async def test_a_part_of_it_is_not(self, bucket: Bucket) -> None:
         opened = await bucket.open(Span(10, 500))
-        assert opened.at_hand(10, 499) is None
+        assert opened.buffered(10, 499) is None
         assert await body(opened, 10, 500) == DATA[10:500]
 
     async def test_what_is_still_on_its_way_is_not(self, bucket: Bucket) -> None:
         answer = Answer(0, 100).feed(DATA[:60], end=False)
         opened = RangedFile(bucket.fetch, started(answer))
-        assert opened.at_hand(0, 100) is None
+        assert opened.buffered(0, 100) is None
         answer.feed(DATA[60:100])
-        assert opened.at_hand(0, 100) == DATA[:100]
+        assert opened.buffered(0, 100) == DATA[:100]
         await opened.aclose()
 
     async def test_what_came_too_short_is_not_and_reading_it_tells(self, bucket: Bucket) -> None:
         answer = Answer(0, 100).feed(DATA[:60])
         opened = RangedFile(bucket.fetch, started(answer))
-        assert opened.at_hand(0, 100) is None
+        assert opened.buffered(0, 100) is None
         with pytest.raises(BodyTruncated):
             await body(opened, 0, 100)
 

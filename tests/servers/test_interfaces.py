@@ -1,4 +1,4 @@
-"""This module proves what every door to a server has to do: TLS, and an end that lets answers finish."""
+"""What every interface to a server has to do: TLS, and an end that lets answers finish."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(params=["uvicorn", "granian"])
 def serve(request: pytest.FixtureRequest) -> list[str]:
-    """The command that serves a tree through each door."""
+    """The command that serves a tree through each interface."""
     return [sys.executable, "-m", "assetstore", "serve", "--server", request.param]
 
 

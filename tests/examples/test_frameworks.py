@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-DOORS = Path(__file__).parents[2] / "examples" / "doors"
+FRAMEWORKS = Path(__file__).parents[2] / "examples" / "frameworks"
 
 
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Imports one of the examples as if it were run from its folder."""
-    monkeypatch.syspath_prepend(DOORS)
+    monkeypatch.syspath_prepend(FRAMEWORKS)
     before = set(sys.modules)
 
     def load(name: str) -> ModuleType:
@@ -30,7 +30,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield load
     for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(DOORS)):
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(FRAMEWORKS)):
             del sys.modules[name]
 
 
