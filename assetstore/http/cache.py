@@ -48,7 +48,7 @@ from assetstore.names import fingerprint as fingerprints
 #: is kept for, in bytes.
 MAX_ANSWERS, MAX_ASKED_BYTES, MAX_PART_BYTES = 64, 512, 64 * 1024
 #: What an entry, a representation and an answer take without the bytes of files: measured, then rounded up.
-ENTRY_BYTES, KEPT_BYTES, ANSWER_BYTES = 2048, 2304, 512
+ENTRY_BYTES, KEPT_BYTES, ANSWER_BYTES = 2304, 2304, 512
 
 #: What a request asks: its method, and the headers that can change the answer.
 RequestKey = tuple[str, tuple[tuple[bytes, bytes], ...]]

@@ -195,7 +195,7 @@ def test_requests_are_logged_only_when_asked(asset_tree: Path) -> None:
         (["--url", "a b"], "holds a character"),
         (["--default-file", "../x"], "good one is"),
         (["--storage-option", "endpoint"], "is no KEY=VALUE"),
-        (["--storage-option", "a=b"], "takes no --storage-option"),
+        (["--storage-option", "regin_name=b"], "did you mean 'region_name'"),
         (["--tls-cert", "x.pem"], "needs both --tls-cert and --tls-key"),
         (["--port", "70000"], "out of range"),
     ],
