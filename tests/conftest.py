@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 import os
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,16 +56,53 @@ LONGEST = (
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests of one group run in one process of pytest-xdist (``--dist loadgroup``), the longest groups first.
 
     LocalStack and Swift start once a run. Tests that share a fixture of module scope stay together, so that what it
     starts is started once; any other test runs wherever there is room.
     """
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_start_order)
+    groups = {item.nodeid: group for item in items if (group := _group(item))}
+    items.sort(key=lambda item: _start_order(item, groups))
+    if worker := getattr(config, "workerinput", None):
+        fresh = Path(f"{worker['groups']}.{worker['workerid']}")
+        fresh.write_text(json.dumps(groups), "utf-8")
+        fresh.replace(worker["groups"])
+
+
+# pytest-xdist 3.8 marks groups in a private attribute that pytest 9.2 no longer reads, so its own ``loadgroup`` keeps
+# nothing together there. Each worker leaves its groups, which are the same in all of them, in a file for the scheduler.
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["groups"] = str(_groups_file(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+        groups: dict[str, str] | None = None
+
+        def _split_scope(self, nodeid: str) -> str:
+            if self.groups is None:
+                self.groups = json.loads(_groups_file(config).read_text("utf-8"))
+            return self.groups.get(nodeid, nodeid)
+
+    config.option.loadscopereorder = False  # the order is ours, the longest first
+    return ByGroup(config, log)
+
+
+@functools.cache
+def _groups_file(config: pytest.Config) -> Path:
+    """Where the workers of this run leave their groups; gone when the run ends."""
+    folder = tempfile.TemporaryDirectory(prefix="assetstore-groups-")
+    config.add_cleanup(folder.cleanup)
+    return Path(folder.name) / "groups.json"
 
 
 def _group(item: pytest.Item) -> str | None:
@@ -78,9 +119,8 @@ def _group(item: pytest.Item) -> str | None:
     return "-".join([item.location[0], *values])
 
 
-def _start_order(item: pytest.Item) -> int:
-    group = item.get_closest_marker("xdist_group")
-    if group and group.args[0] in {"localstack", "swift"}:
+def _start_order(item: pytest.Item, groups: Mapping[str, str]) -> int:
+    if groups.get(item.nodeid) in {"localstack", "swift"}:
         return 0
     return 1 if item.location[0].removeprefix("tests/").startswith(LONGEST) else 2
 
