@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Mapping
 
 from assetstore.assets import media_types
@@ -93,7 +92,7 @@ def _sha256(headers: Mapping[str, str]) -> str | None:
     try:
         # A composite checksum (of the parts' checksums) ends in -N and is not of the bytes.
         digest = b64decode(checksum, validate=True)
-    except Base64Error:
+    except ValueError:  # no base64; or not even ASCII
         return None
     return digest.hex() if len(digest) == 32 else None
 
