@@ -1,4 +1,4 @@
-"""The one store that every door of this folder opens."""
+"""The store that every application in this folder uses."""
 
 from __future__ import annotations
 
