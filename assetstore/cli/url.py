@@ -55,9 +55,9 @@ def url_of(app: object, name: str, file: str) -> str:
 
 def _await_name(mount: Mount, resolver: BackgroundResolver, file: str) -> None:
     """Wait until a name that comes over a network is known: no page may, but a command must."""
-    mount.resolver.find(file)
     resolver.refresh()
     deadline = time.monotonic() + PATIENCE_SECONDS
+    resolver.wait(PATIENCE_SECONDS, file)
     while not _is_known(mount, resolver, file):
         if time.monotonic() > deadline:
             raise BackendTimeout(f"{mount.backend.label} did not list {file!r} within {PATIENCE_SECONDS:g} seconds")

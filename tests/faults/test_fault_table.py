@@ -180,7 +180,7 @@ def test_there_are_no_more_than_three_attempts(service: Any) -> None:
 
 
 def test_expired_credentials_are_renewed_once(make_service: Any) -> None:
-    service = make_service(index="lazy")  # a listing in the background would renew them too
+    service = make_service(index="lazy", manifest=False)  # requests in the background would renew them too
     service.proxy.use(EXPIRED_TOKEN)
     service.get("app.css")
     assert service.asked("app.css") == ["GET"] * 2

@@ -74,8 +74,8 @@ def test_multipart_uploads_of_killed_writers_are_aborted_after_a_day(mount: Moun
 
 
 @pytest.mark.timeout(30)
-def test_a_listing_that_repeats_a_page_ends_with_an_error(s3_bucket: S3Bucket) -> None:
-    target = open_backend(f"{s3_bucket.url}/site", s3_bucket.server.options)
+def test_a_listing_that_repeats_a_page_ends_with_an_error(moto_bucket: S3Bucket) -> None:
+    target = open_backend(f"{moto_bucket.url}/site", moto_bucket.server.options)
     assert isinstance(target, S3Backend)
 
     def endless(parsed: dict[str, Any], **_: Any) -> None:
