@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -166,6 +167,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         (tmp_path / path).write_text(text)
     (tmp_path / "fonts").mkdir()
     box_font(tmp_path / "fonts/box.ttf")
+    # Nothing is immutable within two seconds of a save.
+    saved = time.time() - 60.5
+    for file in tmp_path.rglob("*.*"):
+        os.utime(file, (saved, saved))
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
