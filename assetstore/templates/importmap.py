@@ -121,8 +121,8 @@ class ImportMaps:
         self._graph.close()
 
     def get(self, request: object | None = None) -> ResolvedImportMap:
-        """The map for the page of *request*. On an event loop it is at most a second old, or the first one, which
-        is without most of a large graph until that is read.
+        """The map for the page of *request*. On an event loop it is the last one that was made, while the next one
+        is made in the background; the first one is without most of a large graph until that is read.
 
         Raises:
             MountNotFound, AssetNotFound: a pin names a mount that is none; or a missing file, where the store is strict.
