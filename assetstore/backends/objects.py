@@ -16,6 +16,7 @@ from assetstore.assets import paths
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
 from assetstore.errors import (
     AssetNotFound,
+    AssetStoreError,
     BackendThrottled,
     BackendUnavailable,
     BodyTruncated,
@@ -187,20 +188,32 @@ def stored_metadata(options: WriteOptions) -> dict[str, str]:
     return {**({SHA256_KEY: options.sha256} if options.sha256 else {}), **options.metadata}
 
 
-def retried(operation: Callable[[], T], attempts: int) -> T:
+def retried(operation: Callable[[], T], attempts: int, translate: Callable[[Exception], AssetStoreError]) -> T:
     """What *operation* returns, which is tried up to *attempts* times while the storage cannot be reached or is busy.
 
     Between two attempts there is the pause that the storage asked for, up to :data:`LONGEST_PAUSE_SECONDS`, or a
     short random one.
+
+    Args:
+        translate: makes our error of one of the client library's.
     """
-    for number in range(1, attempts):
+
+    def attempt() -> T:
         try:
             return operation()
+        except AssetStoreError:
+            raise
+        except Exception as error:
+            raise translate(error) from error
+
+    for number in range(1, attempts):
+        try:
+            return attempt()
         except BackendUnavailable as error:
             wished = error.retry_after_seconds if isinstance(error, BackendThrottled) else None
             pause = backoff_seconds(number, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if wished is None else wished
             time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
-    return operation()
+    return attempt()
 
 
 def written(write: Callable[[], FileStat], stat: Callable[[], FileStat], options: WriteOptions) -> FileStat:

@@ -30,7 +30,7 @@ from assetstore.backends.objects import (
     written,
 )
 from assetstore.backends.reader import Reader, ThreadReader
-from assetstore.errors import AssetNotFound, AssetStoreError, PublishConflict, RangeNotSatisfiable, VersionChanged
+from assetstore.errors import AssetNotFound, PublishConflict, RangeNotSatisfiable, VersionChanged
 
 T = TypeVar("T")
 
@@ -203,16 +203,11 @@ class AzureBackend:
 
     def _call(self, path: str, operation: Callable[[ContainerClient], T]) -> T:
         """What *operation* returns; the client's faults become ours, and those that may pass are tried again."""
-
-        def attempt() -> T:
-            try:
-                return operation(self.client.container())
-            except AssetStoreError:
-                raise
-            except Exception as error:
-                raise translate(error, path, self.label) from error
-
-        return retried(attempt, self._attempts)
+        return retried(
+            lambda: operation(self.client.container()),
+            self._attempts,
+            lambda error: translate(error, path, self.label),
+        )
 
 
 def _validator(etag: str | None) -> str | None:

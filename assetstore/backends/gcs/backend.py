@@ -28,7 +28,7 @@ from assetstore.backends.objects import (
     written,
 )
 from assetstore.backends.reader import Reader, ThreadReader
-from assetstore.errors import AssetNotFound, AssetStoreError, BackendUnavailable, PublishConflict, VersionChanged
+from assetstore.errors import AssetNotFound, BackendUnavailable, PublishConflict, VersionChanged
 
 T = TypeVar("T")
 
@@ -205,16 +205,11 @@ class GCSBackend:
 
     def _call(self, path: str, operation: Callable[[Bucket], T]) -> T:
         """What *operation* returns; the client's faults become ours, and those that may pass are tried again."""
-
-        def attempt() -> T:
-            try:
-                return operation(self.client.bucket())
-            except AssetStoreError:
-                raise
-            except Exception as error:
-                raise translate(error, path, self.label) from error
-
-        return retried(attempt, self._attempts)
+        return retried(
+            lambda: operation(self.client.bucket()),
+            self._attempts,
+            lambda error: translate(error, path, self.label),
+        )
 
 
 def _generation(validator: str | None) -> int | None:
