@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import known_implementations
 
 from assetstore.backends import open_backend
 from assetstore.backends.fsspec.backend import FilesystemBackend
@@ -88,9 +89,10 @@ def test_a_bucket_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_a_filesystem_without_its_library_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "paramiko")
+    absent = "no_such_library.FileSystem"
+    monkeypatch.setitem(known_implementations, "lacking", {"class": absent, "err": "Install it"})
     with pytest.raises(SettingsError, match="needs a library that is not installed"):
-        open_backend("sftp://host/assets")
+        open_backend("lacking://host/assets")
 
 
 def test_a_bucket_without_aiohttp_is_read_by_boto3_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
