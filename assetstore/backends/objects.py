@@ -36,7 +36,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 #: User metadata that a publish stores with an object.
 FINGERPRINT_KEY = "assetstore-fingerprint"
 SHA256_KEY = "assetstore-sha256"
-_HEX64 = re.compile(r"[0-9a-f]{64}")
+_HEX64, _FINGERPRINT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{8,64}")
 #: The pause after a first fault, and the longest, in seconds.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -173,7 +173,7 @@ def stat_of_object(
         None if modified is None else (modified - _EPOCH) // _MICROSECOND * 1000,
         validator,
         sha256=hex64(metadata.get(SHA256_KEY, "")),
-        published_fingerprint=hex64(metadata.get(FINGERPRINT_KEY, "")),
+        published_fingerprint=recorded_fingerprint(metadata.get(FINGERPRINT_KEY, "")),
         coding=coding or None,
     )
 
@@ -181,6 +181,11 @@ def stat_of_object(
 def hex64(value: str) -> str | None:
     """*value* if it is a SHA-256 in 64 lower-case hex digits."""
     return value if value and _HEX64.fullmatch(value) else None
+
+
+def recorded_fingerprint(value: str) -> str | None:
+    """*value* if it is a fingerprint: 8 to 64 lower-case hex digits."""
+    return value if _FINGERPRINT.fullmatch(value) else None
 
 
 def stored_metadata(options: WriteOptions) -> dict[str, str]:

@@ -109,7 +109,8 @@ def configuration(client: CdnClient, like: Entry) -> Iterator[CheckResult]:
 
 def missing(client: CdnClient, like: Entry) -> CheckResult:
     """A name that does not exist, spelled as the names of such files are."""
-    url_path = paths.to_url(fingerprints.add(_unheard_of(like), secrets.token_hex(32)))
+    digits = len(like.fingerprint or "") or fingerprints.LENGTH
+    url_path = paths.to_url(fingerprints.add(_unheard_of(like), secrets.token_hex(32)[:digits]))
     first = client.get(url_path)
     time.sleep(SECOND_LOOK_SECONDS)
     return rules.missing(first, client.get(url_path))

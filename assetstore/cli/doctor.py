@@ -26,7 +26,7 @@ from assetstore.errors import (
     SettingsError,
 )
 from assetstore.mounts.mount import Mount
-from assetstore.names.fingerprint import ContentFingerprint, split
+from assetstore.names.fingerprint import ContentFingerprint
 from assetstore.names.published import ManifestResolver
 from assetstore.store import AssetStore
 from assetstore.templates.lint import lint
@@ -188,7 +188,9 @@ def _manifest(mount: Mount, name: str, files: Mapping[str, FileStat]) -> Iterato
     if other:
         saw = f"{len(other)} files are not those of the manifest, as {other[0]}; {age}"
         yield Advice(Harm.WRONG, name, saw, "publish again, and deploy that manifest")
-    if new := [path for path in files if mount.allows(path) and _is_asset(path) and path not in manifest.entries]:
+    if new := [
+        path for path in files if mount.allows(path) and _is_asset(mount, path) and path not in manifest.entries
+    ]:
         saw = f"{len(new)} files are not in the manifest, so they have no fingerprint, as {new[0]}; {age}"
         yield Advice(Harm.SLOW, name, saw, "publish again, and deploy that manifest")
 
@@ -197,9 +199,9 @@ def _differs(stat: FileStat, size: int) -> bool:
     return stat.coding is None and stat.size != size
 
 
-def _is_asset(path: str) -> bool:
+def _is_asset(mount: Mount, path: str) -> bool:
     """Whether *path* is no compressed copy and no fingerprinted copy of another file."""
-    return split(path)[1] is None and not path.endswith(tuple(compression.SUFFIXES.values()))
+    return mount.split(path)[1] is None and not path.endswith(tuple(compression.SUFFIXES.values()))
 
 
 def _deploy(mount: Mount, name: str, url: str | None) -> Iterator[Advice]:

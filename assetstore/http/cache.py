@@ -42,7 +42,6 @@ from assetstore.http.response_headers import Headers
 from assetstore.http.revalidation import DirectoryWatch, Revalidation, Snapshot
 from assetstore.http.send import kind_for_server, pays_by_server, whole
 from assetstore.mounts.mount import Mount
-from assetstore.names import fingerprint as fingerprints
 
 #: Answers that are kept for one URL; and the longest request, and the longest part of a file, that one
 #: is kept for, in bytes.
@@ -379,6 +378,7 @@ class CacheWriter:
 
     def __init__(self, memory: ResponseCache, mount: Mount, *, bodies: bool = True) -> None:
         self._memory = memory
+        self._mount = mount
         self._reader = mount.reader if isinstance(mount.reader, SignatureReader) else None
         self._lookout = None if self._reader is None else DirectoryWatch(self._reader)
         self._bodies = bodies
@@ -393,7 +393,7 @@ class CacheWriter:
             return None
         if self._reader is None:
             return Snapshot(None, ())
-        logical, fingerprint = fingerprints.split(file)
+        logical, fingerprint = self._mount.split(file)
         looked_at = _with_siblings(logical)
         if fingerprint is not None:
             looked_at += _with_siblings(file) if self._reader.mark(file) != NO_FILE else [file]

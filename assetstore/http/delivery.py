@@ -15,7 +15,6 @@ from assetstore.errors import AssetNotFound, AssetStoreError
 from assetstore.http.response_headers import Headers
 from assetstore.http.send import Application, Message, Receive, Send
 from assetstore.mounts.mount import Mount
-from assetstore.names import fingerprint as fingerprints
 from assetstore.util.lru import LRU
 
 #: How long a presigned URL is good for.
@@ -102,7 +101,7 @@ class Delivery:
         content_type = found.get(b"content-type", b"application/octet-stream").decode("latin-1")
         path, etag = await self._stored(file)
         # A redirect leads to what is stored when it is followed: only a fingerprinted name is never written twice.
-        kept = path == file and fingerprints.split(file)[1] is not None
+        kept = path == file and self._mount.split(file)[1] is not None
         audience = "public" if self._mount.public else "private"
         policy = found[b"cache-control"].decode("latin-1") if kept else f"max-age=0, {audience}, must-revalidate"
         url, until = await self._url(path, content_type, policy)
@@ -131,7 +130,7 @@ class Delivery:
 
     async def _stored(self, file: str) -> tuple[str, str | None]:
         """Under which name the storage has the file that the URL of *file* means, and its validator there."""
-        for path in dict.fromkeys([file, fingerprints.split(file)[0]]):
+        for path in dict.fromkeys([file, self._mount.split(file)[0]]):
             try:
                 return path, (await self._mount.reader.stat(path)).validator
             except AssetNotFound:

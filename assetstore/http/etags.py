@@ -18,7 +18,7 @@ from assetstore.errors import AssetNotFound
 from assetstore.http.representation import etag_of_digest, etag_of_stat
 from assetstore.names.base import Resolver, has_bytes_of_its_name
 from assetstore.names.digests import Digests
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, is_telling
+from assetstore.names.fingerprint import LENGTH, ContentFingerprint, Fingerprint, agree, is_telling
 from assetstore.util.lru import LRU
 
 #: A request waits for the digest of a file of up to so many bytes (a millisecond); larger ones have it later.
@@ -62,8 +62,8 @@ class EntityTags:
     async def is_current(self, stat: FileStat, fingerprint: str) -> bool | None:
         """Whether *fingerprint* is that of the plain file which *stat* describes; ``None`` if that is not known yet."""
         if stat.fingerprint is not None:
-            return stat.fingerprint == fingerprint
-        if stat.published_fingerprint == fingerprint:
+            return agree(stat.fingerprint, fingerprint)
+        if stat.published_fingerprint is not None and agree(stat.published_fingerprint, fingerprint):
             return True
         if self._fingerprint is None:
             return False
@@ -82,7 +82,8 @@ class EntityTags:
         return None if digest is None else self._has_bytes_of_its_name(stat, digest) is True
 
     def _has_bytes_of_its_name(self, stat: FileStat, digest: str | None) -> bool | None:
-        return has_bytes_of_its_name(stat, self._resolver, digest, by_content=self._by_content)
+        length = LENGTH if self._fingerprint is None else self._fingerprint.length
+        return has_bytes_of_its_name(stat, self._resolver, digest, by_content=self._by_content, length=length)
 
     def is_published(self, path: str) -> bool:
         """Whether a manifest says which bytes are stored under *path*."""

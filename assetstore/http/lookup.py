@@ -12,7 +12,6 @@ from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
 from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnexpectedResponse, UnsafePath
 from assetstore.http.etags import EntityTags
 from assetstore.mounts.mount import Mount
-from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Asset
 
 
@@ -59,7 +58,7 @@ class Lookup:
         path = self._mount.clean(file)
         if not self._mount.allows(path):
             raise AssetNotFound(path, self._mount.backend.label, "its extension is not in allowed_ext")
-        logical, fingerprint = fingerprints.split(path)
+        logical, fingerprint = self._mount.split(path)
         if fingerprint is None:
             found = await self._take(path, path, span)
             return await self._promised(found) if self._mount.immutable.holds(path) else found

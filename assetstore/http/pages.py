@@ -17,7 +17,6 @@ from starlette.requests import HTTPConnection
 from assetstore.http.send import Application, Message, Receive, Send
 from assetstore.mounts.mount import Mount
 from assetstore.mounts.url_for import AssetUrls
-from assetstore.names import fingerprint as fingerprints
 from assetstore.references.html import Scanner
 from assetstore.references.reference import Meaning, OutsideMount, Reference, own, replace
 
@@ -134,7 +133,7 @@ class _Page:
         if found is None:
             return None
         mount, meant = found
-        if fingerprints.split(meant.path)[1] is not None or not mount.allows(meant.path):
+        if mount.split(meant.path)[1] is not None or not mount.allows(meant.path):
             return None
         asset = mount.resolver.find(meant.path)
         if asset is None or asset.fingerprint is None:

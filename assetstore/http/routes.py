@@ -32,8 +32,8 @@ from assetstore.http.site import INDEX, Site, pages_of
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.url_for import AssetUrls
 from assetstore.mounts.urls import NO_HOST
-from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import BackgroundResolver
+from assetstore.names.fingerprint import LENGTH
 
 _log = logging.getLogger("assetstore")
 
@@ -200,7 +200,7 @@ def _claim_at_root(mount: Mount, file: str) -> Claim | None:
     A CDN that pulls from the root must not keep the application's 404 page for a style sheet that is
     about to be deployed: that one is ours, with ``no-store``. The 404 of a page is the application's.
     """
-    if fingerprints.split(file)[1] is not None:
+    if _is_fingerprinted(mount, file):
         return Claim(mount, "/", file)
     path = file or mount.defaults.get("file", "")
     if not paths.is_clean(path, hidden=mount.hidden):
@@ -216,12 +216,21 @@ def _site_claim(mount: Mount, file: str) -> Claim:
     """A site at ``/`` answers for what it has, and for what no other route answers: with its own page for that."""
     if mount.html and (not file or file.endswith("/")):
         file += INDEX
-    if fingerprints.split(file)[1] is not None or any(mount.resolver.find(path) for path in pages_of(mount, file)):
+    if _is_fingerprinted(mount, file) or any(mount.resolver.find(path) for path in pages_of(mount, file)):
         return Claim(mount, "/", file)
     unsure = isinstance(mount.resolver, BackgroundResolver) and not all(
         mount.resolver.knows(path) for path in pages_of(mount, file)
     )
     return Claim(mount, "/", file, Match.FULL if unsure else Match.PARTIAL, unsure)
+
+
+def _is_fingerprinted(mount: Mount, file: str) -> bool:
+    """Whether *file* is the name of an asset with its fingerprint, which no page of the application has.
+
+    A short fingerprint alone does not tell: ``/post-20240101`` may be a page.
+    """
+    logical, fingerprint = mount.split(file)
+    return fingerprint is not None and (len(fingerprint) == LENGTH or mount.resolver.find(logical) is not None)
 
 
 class AssetRoute(AssetNames, StarletteMount):

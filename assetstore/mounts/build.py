@@ -28,7 +28,7 @@ from assetstore.mounts.mount import Mount, allowed_extensions
 from assetstore.mounts.options import MountOptions, completed
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice, Hosts, MountUrl, hosts
 from assetstore.names.base import BackgroundResolver, LocalResolver, Resolver, has_bytes_of_its_name
-from assetstore.names.fingerprint import ContentFingerprint, Fingerprint, fingerprinter
+from assetstore.names.fingerprint import LENGTH, ContentFingerprint, Fingerprint, fingerprinter
 from assetstore.names.manifest import Manifest
 from assetstore.names.manifest_file import ManifestFile, scheme
 from assetstore.names.options import Index
@@ -55,7 +55,7 @@ def build_mount(url: str, options: MountOptions) -> Mount:
     given = completed(options)
     public = _flag("public", given["public"])
     index = Index.parse(given["index"])
-    made_of = fingerprinter(given["fingerprint"])
+    made_of = fingerprinter(given["fingerprint"], given["fingerprint_length"])
     hidden = paths.hidden_names(given["hidden"])
     stored = _open(given)
     published: Resolver | None = None
@@ -151,7 +151,8 @@ def _remote(backend: Backend, given: MountOptions, is_only_version: Callable[[Fi
 def _is_only_version(resolver: Resolver, made_of: Fingerprint | None, stat: FileStat) -> bool:
     """Whether this is the one version that its path ever names: what is stored under a fingerprinted name, proven."""
     digest = None if made_of is None else made_of.digests.known(stat)
-    return has_bytes_of_its_name(stat, resolver, digest, by_content=isinstance(made_of, ContentFingerprint)) is True
+    by_content, length = isinstance(made_of, ContentFingerprint), LENGTH if made_of is None else made_of.length
+    return has_bytes_of_its_name(stat, resolver, digest, by_content=by_content, length=length) is True
 
 
 def _resolver(backend: Backend, made_of: Fingerprint | None, index: Index) -> Resolver:

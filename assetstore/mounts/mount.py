@@ -91,8 +91,14 @@ class Mount:
         Raises:
             UnsafePath: it is not. The limit of length is that of the logical path.
         """
-        paths.clean(fingerprints.split(path)[0], hidden=self.hidden)
+        paths.clean(self.split(path)[0], hidden=self.hidden)
         return path
+
+    def split(self, path: str) -> tuple[str, str | None]:
+        """The logical path and the fingerprint that *path* spells in this mount; ``(path, None)`` if it spells none."""
+        return fingerprints.split(
+            path, fingerprints.LENGTH if self.fingerprinter is None else self.fingerprinter.length
+        )
 
     def max_age_of(self, path: str) -> int:
         """``max-age`` of the plain name *path* in seconds; pages of a site are always revalidated."""

@@ -15,7 +15,7 @@ from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import DELIVERY_BYTES
 from assetstore.mounts.urls import HostChoice
-from assetstore.names.fingerprint import Fingerprinter
+from assetstore.names.fingerprint import LENGTH, Fingerprinter
 from assetstore.names.manifest import Manifest
 from assetstore.names.options import Index
 
@@ -35,6 +35,9 @@ class MountOptions(TypedDict, total=False):
     #: ``True`` (default): SHA-256 of the modified time, with the content where the time cannot tell versions apart;
     #: ``"mtime"``: of the time alone; ``"content"``: of the content; ``False``: none; or an object of your own.
     fingerprint: bool | Literal["mtime", "content"] | Fingerprinter
+    #: How many digits of the fingerprint URLs carry: 64 (default), or as few as 8 (32 bits). URLs with all 64 are answered
+    #: as well, so that pages of before a change keep working.
+    fingerprint_length: int
     #: The only host on which the mount answers; its URLs then begin with ``//host/``. Default: every host.
     host: str | None
     #: ``{"file": "index.html"}`` answers the bare prefix with that file; default none.
@@ -106,6 +109,7 @@ DEFAULTS: MountOptions = {
     "allowed_ext": (),
     "public": True,
     "fingerprint": True,
+    "fingerprint_length": LENGTH,
     "host": None,
     "defaults": None,
     "storage_options": None,

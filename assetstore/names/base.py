@@ -118,7 +118,9 @@ class BackgroundResolver(Protocol):
         """
 
 
-def has_bytes_of_its_name(stat: FileStat, resolver: Resolver, digest: str | None, *, by_content: bool) -> bool | None:
+def has_bytes_of_its_name(
+    stat: FileStat, resolver: Resolver, digest: str | None, *, by_content: bool, length: int = fingerprints.LENGTH
+) -> bool | None:
     """Whether what is stored under a fingerprinted name has the bytes that belong to the name.
 
     ``None`` where nothing says so, or not yet: what a publish recorded with the object, the size and
@@ -127,17 +129,20 @@ def has_bytes_of_its_name(stat: FileStat, resolver: Resolver, digest: str | None
     Args:
         digest: SHA-256 of the bytes, where it is known.
         by_content: whether the mount's names are made of that.
+        length: digits of the mount's fingerprints.
     """
-    named = fingerprints.split(stat.path)[1]
+    named = fingerprints.split(stat.path, length)[1]
     if named is None:
         return None
     if stat.fingerprint is not None:
-        return stat.fingerprint == named
-    if named in {stat.published_fingerprint, stat.sha256}:
+        return fingerprints.agree(stat.fingerprint, named)
+    if any(
+        known is not None and fingerprints.agree(known, named) for known in (stat.published_fingerprint, stat.sha256)
+    ):
         return True
     stored = resolver.stored(stat.path)
     if stored is None:
-        return True if by_content and digest == named else None
+        return True if by_content and digest is not None and fingerprints.agree(digest, named) else None
     if stored.size != stat.size:
         return False
     if stored.validator is not None and stored.validator == stat.validator:

@@ -1,8 +1,8 @@
 """What a fingerprint is made of, and how it is written in a name.
 
-A fingerprint is 64 lower-case hex digits, written between a file's name and its last extension:
-``js/app.min.js`` becomes ``js/app.min-<64 hex>.js``. :func:`add` and :func:`split` are a pure
-pair: ``split(add(path, fingerprint)) == (path, fingerprint)`` for every path.
+A fingerprint is 64 lower-case hex digits, or the first 8 to 63 of them (``fingerprint_length=``), written between
+a file's name and its last extension: ``js/app.min.js`` becomes ``js/app.min-<64 hex>.js``. :func:`add` and
+:func:`split` are a pure pair: ``split(add(path, fingerprint), len(fingerprint)) == (path, fingerprint)``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import posixpath
 import re
 import time
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from copy import copy
+from typing import ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import SettingsError
@@ -22,8 +23,9 @@ from assetstore.util.background import DeferredCache
 
 _log = logging.getLogger("assetstore")
 
-_STEM_AND_FINGERPRINT = re.compile(r"(?P<stem>.+)-(?P<fingerprint>[0-9a-f]{64})", re.DOTALL)
-_DIGITS = 64
+#: Digits of a whole fingerprint, and the fewest that a name may have: 32 bits.
+LENGTH, SHORTEST = 64, 8
+_HEX = re.compile(r"[0-9a-f]+")
 
 
 def add(path: str, fingerprint: str) -> str:
@@ -32,18 +34,34 @@ def add(path: str, fingerprint: str) -> str:
     return f"{stem}-{fingerprint}{ext}"
 
 
-def split(path: str) -> tuple[str, str | None]:
-    """The logical path and the fingerprint that *path* spells; ``(path, None)`` if it spells none."""
-    if len(path) <= _DIGITS:  # there is no room for one
+def split(path: str, length: int = LENGTH) -> tuple[str, str | None]:
+    """The logical path and the fingerprint that *path* spells; ``(path, None)`` if it spells none.
+
+    Args:
+        path: the path, fingerprinted or not.
+        length: digits of the mount's fingerprints. One of 64 digits is always read.
+    """
+    if len(path) <= length:  # there is no room for one
         return path, None
-    folder, name = posixpath.split(path)
-    root, ext = posixpath.splitext(name)
-    match = _STEM_AND_FINGERPRINT.fullmatch(root)
-    if match is None:
-        return path, None
-    logical, fingerprint = posixpath.join(folder, match["stem"] + ext), match["fingerprint"]
-    # A stem of dots (".-<hex>.css") would come back spelled otherwise: then it is no fingerprint.
-    return (logical, fingerprint) if add(logical, fingerprint) == path else (path, None)
+    root, ext = posixpath.splitext(path)
+    for digits in (LENGTH,) if length == LENGTH else (LENGTH, length):
+        stem, fingerprint = root[: -digits - 1], root[-digits:]
+        if root[-digits - 1 : -digits] == "-" and _HEX.fullmatch(fingerprint) and stem and not stem.endswith("/"):
+            logical = stem + ext
+            # A stem of dots (".-<hex>.css") would come back spelled otherwise: then it is no fingerprint.
+            if add(logical, fingerprint) == path:
+                return logical, fingerprint
+    return path, None
+
+
+def agree(one: str, other: str) -> bool:
+    """Whether two fingerprints are the same in as many digits as the shorter one has."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def is_fingerprint(text: object) -> bool:
+    """Whether *text* is a fingerprint of any legal length."""
+    return isinstance(text, str) and SHORTEST <= len(text) <= LENGTH and _HEX.fullmatch(text) is not None
 
 
 #: A modified time tells versions apart only where it has a part below one second, as editors, compilers and git
@@ -97,8 +115,20 @@ class Fingerprint:
     def __init__(self, digests: Digests | None = None) -> None:
         #: The digests of the mount's files.
         self.digests = Digests() if digests is None else digests
+        self._length = LENGTH
         #: Which paths get no fingerprint: pages, and names that have one already.
         self.leaves_out: Callable[[str], bool] = _nothing
+
+    @property
+    def length(self) -> int:
+        """Digits of the mount's fingerprints."""
+        return self._length
+
+    def cut_to(self, length: int) -> Self:
+        """The same, but for fingerprints of *length* digits."""
+        cut = copy(self)  # it may be an object of the user's, for several mounts
+        cut._length = length
+        return cut
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
         """The fingerprint of the version that *stat* describes, for which the file may be read here.
@@ -106,16 +136,23 @@ class Fingerprint:
         Raises:
             BackendError, AssetNotFound: it was read, and could not be.
         """
-        return None if self.leaves_out(stat.path) else stat.fingerprint or self._make(stat, backend, self.digests.now)
+        if self.leaves_out(stat.path):
+            return None
+        return self._cut(stat.fingerprint or self._make(stat, backend, self.digests.now))
 
     def soon(self, stat: FileStat, backend: Backend) -> str | None:
         """As :meth:`of`, but ``None`` for now where an event loop or the network would have to be waited for."""
-        return None if self.leaves_out(stat.path) else stat.fingerprint or self._make(stat, backend, self.digests.soon)
+        if self.leaves_out(stat.path):
+            return None
+        return self._cut(stat.fingerprint or self._make(stat, backend, self.digests.soon))
+
+    def _cut(self, made: str | None) -> str | None:
+        return made if made is None else made[: self._length]
 
     def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool | None:
         """Whether *fingerprint* is that of this version and of no other; ``None`` if that is not known yet."""
         made = self.soon(stat, backend)
-        if made != fingerprint:
+        if made is None or not agree(made, fingerprint):
             return None if made is None and self.needs_digest(stat) and not self.leaves_out(stat.path) else False
         return stat.fingerprint is not None or self._tells(stat, time.time_ns())
 
@@ -228,15 +265,15 @@ class CustomFingerprint(Fingerprint):
         return False
 
     def of(self, stat: FileStat, backend: Backend) -> str | None:
-        return None if self.leaves_out(stat.path) else stat.fingerprint or self.own.of(stat, backend)
+        return None if self.leaves_out(stat.path) else self._cut(stat.fingerprint or self.own.of(stat, backend))
 
     def soon(self, stat: FileStat, backend: Backend) -> str | None:
         if self.leaves_out(stat.path):
             return None
         if stat.fingerprint is not None or not self.own.reads:
-            return stat.fingerprint or self.own.of(stat, backend)
+            return self._cut(stat.fingerprint or self.own.of(stat, backend))
         version = _Version(stat, backend)
-        return self._made.soon(version) if backend.remote else self._made.get(version)
+        return self._cut(self._made.soon(version) if backend.remote else self._made.get(version))
 
     def close(self) -> None:
         super().close()
@@ -263,12 +300,19 @@ def _of_time(stat: FileStat, validator: str | None) -> str:
     return hashlib.sha256(made_of.encode()).hexdigest()
 
 
-def fingerprinter(choice: object) -> Fingerprint | None:
-    """What ``fingerprint=`` names; ``None`` for ``False``.
+def fingerprinter(choice: object, length: object = LENGTH) -> Fingerprint | None:
+    """What ``fingerprint=`` and ``fingerprint_length=`` name; ``None`` for ``False``.
 
     Raises:
-        SettingsError: *choice* is none of the accepted values.
+        SettingsError: one of them is none of the accepted values.
     """
+    if not isinstance(length, int) or isinstance(length, bool) or not SHORTEST <= length <= LENGTH:
+        raise SettingsError(f"fingerprint_length={length!r} is no number from {SHORTEST} to {LENGTH}; a good one is 16")
+    made_of = _fingerprinter(choice)
+    return made_of if made_of is None or made_of.length == length else made_of.cut_to(length)
+
+
+def _fingerprinter(choice: object) -> Fingerprint | None:
     if choice is True:
         return TimeFingerprint()
     if choice == "mtime":

@@ -48,7 +48,7 @@ class Entry:
 
     #: Logical path.
     path: str
-    #: 64 hex digits; ``None`` on a mount without fingerprints.
+    #: 64 hex digits, or the first of them; ``None`` on a mount without fingerprints.
     fingerprint: str | None
     #: Bytes of the asset itself (before any content coding), and their digests.
     size: int
@@ -94,6 +94,12 @@ class Manifest:
     retained: frozenset[str] = field(default=frozenset())
     #: Cache-Control of the objects under plain names, with which a rollback writes them again.
     plain_cache_control: str = "max-age=0, public, must-revalidate"
+    #: Digits of its fingerprints; ``None`` where no entry has one.
+    fingerprint_length: int | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        lengths = (len(each.fingerprint) for each in self.entries.values() if each.fingerprint is not None)
+        object.__setattr__(self, "fingerprint_length", next(lengths, None))
 
     def objects(self) -> Iterator[StoredObject]:
         """Everything that this release needs in the target."""
@@ -312,8 +318,8 @@ def _entry_or_object(facts: dict[str, Any]) -> object:
 def _read_entry(facts: Mapping[str, Any]) -> Entry:
     path, fingerprint = _text(facts["fingerprinted_path"]), facts["fingerprint"]
     if fingerprint is not None:
-        path, spelled = fingerprints.split(path)
-        if spelled != fingerprint:
+        path, spelled = fingerprints.split(path, len(fingerprint))
+        if spelled != fingerprint or len(fingerprint) < fingerprints.SHORTEST:
             raise ValueError(f"{path!r} has the fingerprint {fingerprint!r}")
     return Entry(
         path=path,

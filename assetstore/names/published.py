@@ -55,8 +55,9 @@ class ManifestResolver:
 
     def stored(self, path: str) -> Stored | None:
         plain = next((path.removesuffix(each) for each in SUFFIXES.values() if path.endswith(each)), path)
+        entries, length = self.manifest.entries, self.manifest.fingerprint_length or fingerprints.LENGTH
         for name in dict.fromkeys((path, plain)):
-            entry = self.manifest.entries.get(name) or self.manifest.entries.get(fingerprints.split(name)[0])
+            entry = entries.get(name) or entries.get(fingerprints.split(name, length)[0])
             for each in () if entry is None else entry.stored:
                 if entry is not None and each.path == path:
                     return Stored(each.size, each.sha256, None if each.coding is None else entry.sha256, each.validator)
@@ -277,6 +278,12 @@ class PublishedFingerprint(Fingerprint):
         self._names = names
         self._otherwise = otherwise
 
+    @property
+    def length(self) -> int:
+        """As the manifest has them; the configured length where there is none."""
+        otherwise = fingerprints.LENGTH if self._otherwise is None else self._otherwise.length
+        return self._names.manifest.fingerprint_length or otherwise
+
     def close(self) -> None:
         super().close()
         if self._otherwise is not None:
@@ -300,7 +307,7 @@ class PublishedFingerprint(Fingerprint):
 
     def is_of(self, fingerprint: str, stat: FileStat, backend: Backend) -> bool | None:
         entry = self._entry(stat)
-        if entry is not None and entry.fingerprint == fingerprint:
+        if entry is not None and entry.fingerprint is not None and fingerprints.agree(entry.fingerprint, fingerprint):
             digest = self.digests.soon(stat, backend)
             return None if digest is None else _has_bytes(entry, stat, digest)
         return self._otherwise is not None and self._otherwise.is_of(fingerprint, stat, backend)

@@ -157,7 +157,7 @@ def refuse_impossible_names(names: Sequence[str], target: WritableBackend) -> No
     if long:
         limit = f"{segment} bytes for one name" if segment else f"{whole} bytes for a whole path"
         raise PublishError(
-            f"{target.label} cannot hold {listed(long)}: it takes {limit}, and a fingerprint adds 65; "
+            f"{target.label} cannot hold {listed(long)}: it takes {limit}, and a fingerprint adds up to 65; "
             "rename the file; nothing was written"
         )
 
@@ -178,7 +178,7 @@ def _refuse_clashes(rows: Sequence[Row], inventory: Inventory) -> None:
     that this fingerprint is the one of these bytes: then another tool has overwritten the object.
     """
     clashes = [row for row in rows if row.reason is Reason.CHANGED and row.stage is Stage.FINGERPRINTED]
-    clashes = [row for row in clashes if row.entry.fingerprint != row.entry.sha256]
+    clashes = [row for row in clashes if not row.entry.sha256.startswith(row.entry.fingerprint or " ")]
     kept = _kept_entries(inventory) if clashes else ()
     names = [row.stored.path for row in clashes if not _is_recorded(row.entry, kept)]
     if names:

@@ -95,6 +95,8 @@ def published_names(fingerprinter: Fingerprint | None, previous: Manifest | None
     """*fingerprinter*, but for names made of times: there what was published keeps its name while its bytes stay."""
     if previous is None or not isinstance(fingerprinter, MtimeFingerprint):
         return fingerprinter
+    if previous.fingerprint_length not in {None, fingerprinter.length}:  # every name is another one anyway
+        return fingerprinter
     return PublishedFingerprint(ManifestResolver(previous), fingerprinter)
 
 

@@ -144,7 +144,7 @@ class RewrittenBackend:
             BrokenReference: it refers to a missing file, where that is an error.
         """
         self._refuse_variant(path)
-        if is_referrer(path) and on_event_loop():
+        if self._is_referrer(path) and on_event_loop():
             return self._stat_on_loop(path)
         made = self._rewritten(path, self._stat_of)
         return self._inner.stat(path) if made is None else made.stat
@@ -173,7 +173,7 @@ class RewrittenBackend:
 
     def defers(self, path: str) -> bool:
         """Whether the bytes at *path* may have to be made first, so that an event loop does not read them for a name."""
-        return is_referrer(path)
+        return self._is_referrer(path)
 
     def prepare(self) -> None:
         """Rewrite every file now, so that no page and no request waits for it. For start-up, in a thread.
@@ -189,7 +189,7 @@ class RewrittenBackend:
         """Every reference to a missing file, and every file that is too large to be read."""
         listed = {stat.path: stat for stat in self._inner.walk()}
         for path, stat in listed.items():
-            if not is_referrer(path) or not self._serves(path):
+            if not self._is_referrer(path) or not self._serves(path):
                 continue
             if stat.size > MAX_BYTES:
                 yield Fault(path, _too_large(stat), fatal=self._strict)
@@ -200,7 +200,7 @@ class RewrittenBackend:
 
     def reader(self) -> Reader:
         """How serving reads: rewritten files from here, everything else as the backend below is read best."""
-        return RewrittenReader(self._inner, self, lambda path: is_referrer(_original(path) or path))
+        return RewrittenReader(self._inner, self, lambda path: self._is_referrer(self._original(path) or path))
 
     def _stat_on_loop(self, path: str) -> FileStat:
         """As :meth:`stat`, on an event loop: what is known, or the file as it lies until it is rewritten."""
@@ -240,9 +240,17 @@ class RewrittenBackend:
         if self._is_stale_variant(path, self._stat_of):
             raise AssetNotFound(path, self.label, "a stored variant of a rewritten file is not served")
 
+    def _is_referrer(self, path: str) -> bool:
+        return is_referrer(path, self._fingerprinter.length)
+
+    def _original(self, path: str) -> str | None:
+        """The rewritten file that *path* would be a stored variant of."""
+        original = next((path.removesuffix(each) for each in _VARIANTS if path.endswith(each)), None)
+        return original if original is not None and self._is_referrer(original) else None
+
     def _is_stale_variant(self, path: str, stat_of: StatOf) -> bool:
         """Whether *path* is a stored variant of a file that is rewritten, so that it holds other bytes."""
-        original = _original(path)
+        original = self._original(path)
         if original is None or stat_of(original) is None:
             return False
         if _always_rewritten(original):
@@ -263,7 +271,7 @@ class RewrittenBackend:
 
         With *anew*, what *stat_of* gives counts even if the files were looked at within the recheck interval.
         """
-        if not is_referrer(path):
+        if not self._is_referrer(path):
             return None
         with self._lock:
             made, fresh_until = self._made.get(path, (None, 0.0))
@@ -290,7 +298,9 @@ class RewrittenBackend:
             found = made_of.get(other) if self._serves(other) else None
             return None if found is None else self._fingerprinter.of(found, self._inner)
 
-        output = graph.rewrite(sources, fingerprint_of, self._fingerprinter.leaves_out)[path]
+        output = graph.rewrite(sources, fingerprint_of, self._fingerprinter.leaves_out, self._fingerprinter.length)[
+            path
+        ]
         times = [each.mtime_ns for each in made_of.values() if each and each.mtime_ns is not None]
         digest = hashlib.sha256(output.data).hexdigest()
         served = FileStat(path, len(output.data), max(times, default=None), digest, digest, output.fingerprint)
@@ -316,7 +326,7 @@ class RewrittenBackend:
                 if meant is None or meant.path in made_of:
                     continue
                 made_of[meant.path] = found = stat_of(meant.path)
-                if found is not None and is_referrer(meant.path) and found.size <= MAX_BYTES:
+                if found is not None and self._is_referrer(meant.path) and found.size <= MAX_BYTES:
                     source = self._source(meant.path, found)
                     made_of[meant.path] = source.stat
                     if source.found or _always_rewritten(meant.path):  # else it is served as it lies
@@ -345,12 +355,6 @@ def _always_rewritten(path: str) -> bool:
 
 def _too_large(stat: FileStat) -> str:
     return f"{stat.size} bytes are too many to be read for references ({MAX_BYTES} at most), so it is served as it is"
-
-
-def _original(path: str) -> str | None:
-    """The rewritten file that *path* would be a stored variant of."""
-    original = next((path.removesuffix(each) for each in _VARIANTS if path.endswith(each)), None)
-    return original if original is not None and is_referrer(original) else None
 
 
 class RewrittenReader:

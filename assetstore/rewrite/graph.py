@@ -45,9 +45,12 @@ SCANNERS: dict[str, Callable[[bytes], list[Located]]] = {
 MAX_BYTES = css.MAX_BYTES
 
 
-def is_referrer(path: str) -> bool:
-    """Whether the file at *path* is read for references; one whose name carries a fingerprint was rewritten already."""
-    return extension(path) in SCANNERS and fingerprints.split(path)[1] is None
+def is_referrer(path: str, length: int = fingerprints.LENGTH) -> bool:
+    """Whether the file at *path* is read for references; one whose name carries a fingerprint was rewritten already.
+
+    *length* is that of the mount's fingerprints.
+    """
+    return extension(path) in SCANNERS and fingerprints.split(path, length)[1] is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +117,30 @@ def rewrite(
     sources: Mapping[str, Source],
     fingerprint_of: Callable[[str], str | None],
     leaves_out: Callable[[str], bool] = lambda path: False,
+    length: int = fingerprints.LENGTH,
 ) -> dict[str, Output]:
     """Every one of *sources* as it is served.
 
     *fingerprint_of* names every other file that they refer to; ``None`` leaves the reference as
     it is written. A file whose name carries a fingerprint already is left alone, and so is one that
-    *leaves_out* says has none.
+    *leaves_out* says has none. *length* is that of the mount's fingerprints.
     """
     made: dict[str, Output] = {}
 
     def name_of(path: str) -> str | None:
         if path in sources:
             return made[path].fingerprint if path in made and not leaves_out(path) else None
-        return None if fingerprints.split(path)[1] else fingerprint_of(path)
+        return None if fingerprints.split(path, length)[1] else fingerprint_of(path)
 
     for circle in _circles(sources):
         # Within the circle nothing is named yet, so these bytes have only what is outside of it named.
         partly = {path: sources[path].rewritten(name_of) for path in circle}
         if len(circle) > 1 or circle[0] in _next(sources, circle[0]):
-            names = _joint_names(partly)
+            names = {path: name[:length] for path, name in _joint_names(partly).items()}
             made |= {path: Output(b"", names[path]) for path in circle}
             made |= {path: Output(sources[path].rewritten(name_of), names[path]) for path in circle}
         else:
-            made |= {path: Output(data, hashlib.sha256(data).hexdigest()) for path, data in partly.items()}
+            made |= {path: Output(data, hashlib.sha256(data).hexdigest()[:length]) for path, data in partly.items()}
     return made
 
 

@@ -194,3 +194,15 @@ def test_links_out_of_the_root_are_followed_where_the_mount_says_so(serve: Serve
     store = AssetStore({})
     mount = store.static("/", root=root, follow_symlinks=True)
     assert {stat.path for stat in mount.backend.walk()} == {"a.css", "c.css", "folder/b.css"}
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian"])
+def test_short_fingerprints_are_verified_like_long_ones(serve: Serve, tmp_path: Path, server: str) -> None:
+    put(tmp_path, "app.css", b"body { color: red }")
+    served = serve(server, fingerprint_length=16)
+    url = url_of(served, "app.css").removeprefix("/assets/")
+    assert len(url) == len("app-.css") + 16
+    for _ in range(2):
+        assert get(served, url).headers["cache-control"] == IMMUTABLE
+        assert get(served, f"app-{'0' * 16}.css").headers["cache-control"] != IMMUTABLE
+    assert get(served, f"app-{'0' * 15}.css").status == 404

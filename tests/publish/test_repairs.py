@@ -244,7 +244,7 @@ def test_a_name_that_the_target_cannot_hold_is_refused_before_anything_is_writte
     tree: Path, folder: Path, target: WritableBackend
 ) -> None:
     (tree / ("é" * 100 + ".js")).write_text("1")
-    with pytest.raises(PublishError, match="255 bytes for one name, and a fingerprint adds 65"):
+    with pytest.raises(PublishError, match="255 bytes for one name, and a fingerprint adds up to 65"):
         publish(mount_of(tree), target)
     assert not folder.exists()
 

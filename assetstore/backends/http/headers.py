@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from assetstore.assets import media_types
 from assetstore.backends.base import FileStat
 from assetstore.backends.http.errors import is_size
-from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY, hex64
+from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY, hex64, recorded_fingerprint
 from assetstore.errors import UnexpectedResponse
 from assetstore.util.dates import parse_storage_date
 
@@ -39,7 +39,7 @@ def stat_of(path: str, headers: Mapping[str, str], *, is_s3: bool = False) -> Fi
         mtime_ns(headers.get("last-modified", "")),
         strong(etag),
         sha256=_sha256(headers),
-        published_fingerprint=hex64(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
+        published_fingerprint=recorded_fingerprint(headers.get(f"x-amz-meta-{FINGERPRINT_KEY}", "")),
         coding=_coding(headers.get("content-encoding", "")),
     )
 
