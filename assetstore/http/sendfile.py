@@ -4,14 +4,20 @@ nginx and Caddy take ``X-Accel-Redirect``, the URI of a place inside the proxy; 
 take ``X-Sendfile``, a path on disk. What each makes of an unusual name was measured with the
 programs themselves (nginx 1.22, Caddy 2.6, mod_xsendfile 0.12, Lighttpd 1.4.69): they decode
 percent escapes, all but mod_xsendfile, which takes the bytes as they are.
+
+A program that is given a path opens it a moment after the response was decided on, and the file may
+have been replaced or written to by then. :func:`may_go_by_path` says which responses may be given so,
+to a proxy as to a server (ASGI ``http.response.pathsend``, RSGI ``response_file``).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import quote_from_bytes
 
 from assetstore.backends.local.backend import LocalBackend
@@ -22,7 +28,49 @@ from assetstore.http.request import AssetRequest
 from assetstore.http.response import Response
 from assetstore.http.response_headers import Headers
 from assetstore.mounts.mount import Mount
+from assetstore.names import fingerprint as fingerprints
 from assetstore.settings import Settings
+
+_log = logging.getLogger("assetstore")
+
+#: Flag of a file system that is mounted read-only (``statvfs(3)``); absent on Windows.
+_READ_ONLY = getattr(os, "ST_RDONLY", 0)
+
+
+def may_go_by_path(headers: Headers, path: str, real_path: str) -> bool:
+    """Whether a response with these *headers* may be sent by a program that opens *real_path* by itself.
+
+    What is immutable may be only where no other bytes can stand there when the program opens the file: on a
+    file system that is mounted read-only, or under a stored name with the fingerprint of its bytes, as a
+    publish writes them. Any other file can be replaced or written to in the millisecond between.
+
+    Args:
+        headers: of the 200.
+        path: logical path of the file that was opened, with the fingerprint where it is stored under one.
+        real_path: where it is on this machine.
+    """
+    if not is_immutable(headers) or fingerprints.split(path)[1] is not None:
+        return True
+    try:
+        return bool(_READ_ONLY and os.statvfs(real_path).f_flag & _READ_ONLY)
+    except OSError:
+        return False
+
+
+def is_immutable(headers: Headers) -> bool:
+    """Whether these headers promise that the bytes never change (RFC 8246)."""
+    return any(name == b"cache-control" and b"immutable" in value for name, value in headers)
+
+
+@lru_cache(maxsize=64)
+def _tell_streamed(directory: str) -> None:
+    """Say once for each mount why the proxy does not send its immutable files."""
+    _log.info(
+        "immutable files in %s are sent by the application and not by the proxy, which opens a file when others may "
+        "have been put in its place; publish to a directory and serve that, or mount this one read-only",
+        directory,
+    )
+
 
 #: No spelling carries these through every server and proxy, so such files are streamed.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -98,6 +146,8 @@ class Sendfile:
     #: Directories (absolute, with a closing slash) and the URI prefixes that the proxy has for them. A directory may
     #: lie behind a link that a deploy moves, so it is resolved with each use.
     places: tuple[tuple[str, str], ...] = ()
+    #: Of the mount, for messages.
+    directory: str = ""
 
     @classmethod
     def parse(cls, header: str, server: str = "", places: Mapping[str, str] | None = None) -> Sendfile | None:
@@ -132,11 +182,12 @@ class Sendfile:
     def for_mount(self, mount: Mount) -> Sendfile:
         """The same, knowing *mount*: its files are at ``/_accel/<name>/`` unless the map covers them."""
         backend = getattr(mount.backend, "inner", mount.backend)
+        mine = replace(self, directory=mount.backend.label)
         if not isinstance(backend, LocalBackend) or not self.dialect.mapped or mount.name is None:
-            return self
+            return mine
         if self._uri(_real(backend.label), exact=False) is not None:
-            return self
-        return self._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
+            return mine
+        return mine._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
 
     def answer(
         self, answer: Response, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
@@ -164,8 +215,7 @@ class Sendfile:
         path = os.fsencode(real_path)
         if _CONTROL.search(path) or any(name in self.dialect.never for name, _ in whole):
             return None
-        exact = any(name == b"cache-control" and b"immutable" in told for name, told in whole)
-        value = self._uri(real_path, exact=exact) if self.dialect.mapped else self.dialect.spell(path)
+        value = self._uri(real_path, exact=is_immutable(whole)) if self.dialect.mapped else self.dialect.spell(path)
         if value is None:
             return None
         left_out = self.dialect.adds | {b"content-length"}  # the length is the file's

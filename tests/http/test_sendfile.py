@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore import AssetStore
+from assetstore.backends.base import FileStat
 from assetstore.errors import SettingsError
 from assetstore.http.representation import AssetHeaders
 from assetstore.http.request import AssetRequest
 from assetstore.http.response import ByteSpan, Response
-from assetstore.http.sendfile import DIALECTS, Sendfile
+from assetstore.http.sendfile import DIALECTS, Sendfile, may_go_by_path
 
 
 def told(who: Sendfile, path: str) -> bytes | None:
@@ -37,9 +38,10 @@ PART = Response(206, REPRESENTATION.partial, (ByteSpan(2, 4),))
 
 @dataclass
 class OnDisk:
-    """An opened file, as far as this room looks at it."""
+    """An opened file, as far as a proxy is told of it."""
 
     real_path: str | None = "/srv/site/a.css"
+    stat: FileStat = FileStat("a.css", 10)
 
 
 NGINX = offload("X-Accel-Redirect", "nginx", {"/srv/site": "/_accel/"})
@@ -133,6 +135,28 @@ def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Response, r
 )
 def test_everything_else_is_sent_as_without_a_proxy(answer: Response, ranged: bool, opened: Any) -> None:
     assert NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, opened) is answer
+
+
+IMMUTABLE = ((b"cache-control", b"max-age=31536000, public, immutable"),)
+NAMED = "a-" + "0" * 64 + ".css"
+
+
+def test_what_is_immutable_goes_by_a_path_only_where_no_other_bytes_can_stand_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.css"
+    file.write_text("a{}")
+    assert may_go_by_path(REPRESENTATION.full, "a.css", str(file)), "a plain file is asked for again"
+    assert not may_go_by_path(IMMUTABLE, "a.css", str(file))
+    assert may_go_by_path(IMMUTABLE, NAMED, str(tmp_path / NAMED)), "its name says which bytes it has"
+    facts = os.statvfs(file)
+    read_only = os.statvfs_result([*facts[:8], facts.f_flag | os.ST_RDONLY, facts.f_namemax])
+    monkeypatch.setattr(os, "statvfs", lambda path: read_only)
+    assert may_go_by_path(IMMUTABLE, "a.css", str(file)), "nobody can write there"
+
+
+def test_what_is_gone_does_not_go_by_its_path(tmp_path: Path) -> None:
+    assert not may_go_by_path(IMMUTABLE, "a.css", str(tmp_path / "a.css"))
 
 
 def test_no_header_means_no_offload() -> None:
