@@ -13,8 +13,12 @@ from assetstore.check.rules import Item, Report
 from assetstore.cli.options import (
     Commands,
     add_command,
+    add_output_options,
     add_storage_option,
     mounts_of,
+    naming_options,
+    number,
+    paint,
     print_json,
     print_table,
     storage_options,
@@ -42,12 +46,12 @@ def add_parsers(commands: Commands) -> None:
         "--to", metavar="TARGET", help="where it was published: the live release's manifest is read there"
     )
     add_storage_option(parser)
-    parser.add_argument("--sample", type=int, metavar="N", help="ask only for N files, of every kind some")
+    parser.add_argument("--sample", type=number(1), metavar="N", help="request only N files, of every kind some")
     parser.add_argument(
         "--write", action="store_true", help="write a file for a moment, to see whether a cache keeps a 404 silently"
     )
-    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="files at once (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    parser.add_argument("--workers", type=number(1), default=WORKERS, metavar="N", help="files at once (%(default)s)")
+    add_output_options(parser, "print faults alone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,16 @@ def run(args: argparse.Namespace) -> int:
         place=subject.place if args.write else None,
         workers=args.workers,
     )
-    print_json(_report_json(report)) if args.json else _print(report)
+    print_json(_report_json(report)) if args.json else _print(report, quiet=args.quiet)
     return 1 if report.faults else 0
 
 
 def _subject(args: argparse.Namespace) -> _Subject:
     mount = _mount(args)
     url = "://" in args.where
-    target = None if args.to is None else open_target(args.to, storage_options(args.storage_option))
-    manifest = _manifest(args, mount, target, release="" if url else args.where)
+    with naming_options():
+        target = None if args.to is None else open_target(args.to, storage_options(args.storage_option))
+        manifest = _manifest(args, mount, target, release="" if url else args.where)
     if manifest is None and mount is None:
         raise SettingsError("which files? give --manifest, --to TARGET, or --app MODULE:ATTR")
     base = args.where if url else _base(mount)
@@ -125,25 +130,23 @@ def _base(mount: Mount | None) -> str:
     return mount.url.base
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, *, quiet: bool) -> None:
     rows = [("", "looked at", "faults")]
     for item in Item:
         looked, faults = report.counts(item)
         if looked:
             rows.append((item.value, str(looked), str(faults) if faults else "-"))
-    print_table(rows, frozenset({1, 2}))
+    if not quiet:
+        print_table(rows, frozenset({1, 2}))
     for item in Item:
         faults_of = [each for each in report.faults if each.item is item]
         for each in faults_of[:SHOWN]:
-            print(f"\n{item.value}: {each.url}\n  saw: {each.saw}\n  change: {each.change}")
+            print(f"\n{paint(item.value, 'red')}: {each.url}\n  saw: {each.saw}\n  change: {each.change}")
         if len(faults_of) > SHOWN:
             print(f"\n{item.value}: {len(faults_of) - SHOWN} more of this kind; --json has them all")
-    what = f"{report.files} files, {report.requests} requests"
-    print(
-        f"\n{report.base}: {len(report.faults)} faults ({what})"
-        if report.faults
-        else f"\n{report.base}: all well ({what})"
-    )
+    if not quiet:
+        found = f"{len(report.faults)} faults" if report.faults else "all well"
+        print(f"\n{report.base}: {found} ({report.files} files, {report.requests} requests)")
 
 
 def _report_json(report: Report) -> dict[str, object]:

@@ -16,7 +16,16 @@ from assetstore.assets import compression
 from assetstore.backends.base import FileStat, read_bytes
 from assetstore.check import check, live_entries
 from assetstore.check.probes import Expect
-from assetstore.cli.options import Commands, add_app_option, add_command, load, mounts_in, paint, print_json
+from assetstore.cli.options import (
+    Commands,
+    add_app_option,
+    add_command,
+    add_output_options,
+    load,
+    mounts_in,
+    paint,
+    print_json,
+)
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -65,7 +74,7 @@ def add_parsers(commands: Commands) -> None:
     parser = add_command(commands, "doctor", run, "look at a configuration and a deploy, and say what to change")
     add_app_option(parser)
     parser.add_argument("--url", metavar="URL", help="where the application runs, as https://www.example.com")
-    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    add_output_options(parser, "print what is wrong alone")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
         colour = "yellow" if each.harm is Harm.SLOW else "red"
         where = f"{each.mount}: " if each.mount else ""
         print(f"{paint(each.harm.name.lower(), colour)}  {where}{each.saw}\n  change: {each.change}")
-    print(f"{len(found)} to change" if found else "nothing to change")
+    if not args.quiet:
+        print(f"{len(found)} to change" if found else "nothing to change")
     return 1 if found else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from assetstore.cli.options import Commands, add_command
+from assetstore.cli.options import Commands, add_command, add_output_options, print_json
 from assetstore.errors import SettingsError
 
 _FASTAPI = '''"""A page with one style sheet; run it with `uvicorn {name}:app --reload`."""
@@ -75,6 +75,7 @@ def add_parsers(commands: Commands) -> None:
     parser.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to (the current directory)")
     parser.add_argument("--framework", choices=tuple(FRAMEWORKS), default="fastapi", help="(%(default)s)")
     parser.add_argument("--name", default="shop", metavar="MODULE", help="the module's name (%(default)s)")
+    add_output_options(parser, "print nothing")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,6 +96,10 @@ def run(args: argparse.Namespace) -> int:
             file.write_text(text.format(name=args.name), "utf-8")
         except OSError as error:
             raise SettingsError(f"{file} cannot be written: {error}") from error
-        print(f"wrote {file}")
-    print(f"next: uvicorn {args.name}:app --reload")
+        if not (args.json or args.quiet):
+            print(f"wrote {file}")
+    if args.json:
+        print_json({"wrote": [str(folder / name) for name in files]})
+    elif not args.quiet:
+        print(f"next: uvicorn {args.name}:app --reload")
     return 0

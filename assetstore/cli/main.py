@@ -19,6 +19,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from assetstore import __version__
 from assetstore.cli import check, completion, doctor, importmap, init, publish, releases, serve, url
@@ -30,6 +31,7 @@ from assetstore.errors import (
     ManifestError,
     PublishConflict,
     PublishError,
+    SettingsError,
 )
 
 
@@ -37,9 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     top = parser()
     completion.complete(top)
-    args = top.parse_args(argv)
+    if not (sys.argv[1:] if argv is None else argv):
+        top.print_help(sys.stderr)
+        return 2
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
+        args = top.parse_args(argv)
         code: int = args.run(args)
         sys.stdout.flush()
     except AssetStoreError as error:
@@ -65,9 +70,21 @@ def exit_code(error: AssetStoreError) -> int:
     return 3 if isinstance(error, PublishError | ManifestError | BrokenReference) else 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; see '{self.prog} --help'")
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command and its arguments, in the order in which ``--help`` names them."""
-    top = argparse.ArgumentParser(prog="assetstore", description="Static assets on disk, in a bucket and behind a CDN.")
+    top = _Parser(
+        prog="assetstore",
+        description="Static assets on disk, in a bucket and behind a CDN.",
+        epilog="example:\n  assetstore init && uvicorn shop:app --reload",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"assetstore {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (init, serve, url, importmap, publish, releases, check, doctor, completion):

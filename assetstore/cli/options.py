@@ -6,16 +6,18 @@ import argparse
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 from assetstore.backends.base import WritableBackend
 from assetstore.check.arrival import wait_until_live
-from assetstore.errors import AssetStoreError, PublishError, SettingsError
+from assetstore.errors import AssetStoreError, ManifestError, PublishError, SettingsError
 from assetstore.http.routes import AssetNames
 from assetstore.mounts.mount import MountTable
 from assetstore.names.manifest import Manifest
@@ -157,12 +159,58 @@ def storage_options(given: Sequence[str]) -> dict[str, Any]:
     return options
 
 
+def add_output_options(parser: argparse.ArgumentParser, quiet: str) -> None:
+    """Add ``--json``, and ``--quiet``, which leaves out what *quiet* says."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    parser.add_argument("--quiet", action="store_true", help=quiet)
+
+
+def number(least: int) -> Callable[[str], int]:
+    """Reads an argument that is a whole number of at least *least*."""
+
+    def read(given: str) -> int:
+        if not given.isdecimal() or int(given) < least:
+            raise argparse.ArgumentTypeError(f"{given!r} is no whole number of at least {least}")
+        return int(given)
+
+    return read
+
+
+#: What messages for callers from Python say, and what the command line has instead.
+_AS_OPTIONS = (
+    (r", or pass must_exist=False if a build makes it later", ""),
+    (r"create it, correct the path", "create it, or correct the path"),
+    (r"give a list such as \['\.css', '\.js', ''\]", "a good value is .css,.js"),
+    (r"defaults=\{'file': ('[^']*')\} is not known; a good one is .*", r"--default-file=\1 is no file name; a good one is index.html"),
+    (r"\ballowed_ext\b", "--allowed-ext"),
+    (r"\bfingerprint=False\b", "--no-fingerprint"),
+    (r"\bcorrect manifest=", "correct --manifest"),
+    (r"\bstorage_options( of \w+)? know no\b", r"--storage-option\1 does not know"),
+    (r"\bstorage_options\b", "--storage-option"),
+    (r"\b(?P<name>fingerprint|references|manifest|index|url|keep)=", r"--\g<name>="),
+)  # fmt: skip
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Messages of what runs within name options of the command line, not arguments of Python that it does not have.
+
+    Only for what is made of the command's own arguments: an application's errors speak of its code.
+    """
+    try:
+        yield
+    except (SettingsError, ManifestError) as error:
+        said = str(error)
+        for argument, option in _AS_OPTIONS:
+            said = re.sub(argument, option, said)
+        raise type(error)(said) from error
+
+
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--to``, ``--storage-option`` and ``--json``."""
+    """Add ``--to``, ``--storage-option``, ``--json`` and ``--quiet``."""
     parser.add_argument("--to", required=True, metavar="TARGET", help="s3://bucket/prefix, a directory, an fsspec URL")
     add_storage_option(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add_output_options(parser, "no progress on standard error")
 
 
 def target_of(args: argparse.Namespace) -> WritableBackend:
@@ -171,7 +219,8 @@ def target_of(args: argparse.Namespace) -> WritableBackend:
     Raises:
         SettingsError: it is malformed, or can only be read.
     """
-    return open_target(args.to, storage_options(args.storage_option))
+    with naming_options():
+        return open_target(args.to, storage_options(args.storage_option))
 
 
 def mounts_of(spelled: str) -> MountTable:

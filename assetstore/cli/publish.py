@@ -19,6 +19,8 @@ from assetstore.cli.options import (
     after_live,
     check_live_options,
     mounts_of,
+    naming_options,
+    number,
     print_json,
     print_table,
     progress_on,
@@ -65,14 +67,16 @@ def add_parsers(commands: Commands) -> None:
         action="store_true",
         help="print what would be written, and write nothing; exit 5 if anything would",
     )
-    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="uploads at once (%(default)s)")
+    parser.add_argument("--workers", type=number(1), default=WORKERS, metavar="N", help="uploads at once (%(default)s)")
     add_live_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     siblings = tuple(_coding(each) for each in args.siblings.split(",") if each.strip())
     coding = _coding(args.encoding) if args.encoding else None
-    pairs = destinations(mounts_of(args.app), args.mount, args.to, storage_options(args.storage_option))
+    mounts = mounts_of(args.app)
+    with naming_options():
+        pairs = destinations(mounts, args.mount, args.to, storage_options(args.storage_option))
     if args.manifest and len(pairs) > 1 and "{mount}" not in args.manifest:
         raise SettingsError(
             "--manifest would be written once for each mount; choose one with --mount, or write {mount} in it"

@@ -13,6 +13,7 @@ from assetstore.cli.options import (
     add_target_options,
     after_live,
     check_live_options,
+    number,
     print_json,
     print_table,
     progress_on,
@@ -41,10 +42,15 @@ def add_parsers(commands: Commands) -> None:
         "delete what no kept release needs; without --yes only print what would be deleted, and exit 5 if anything would",
     )
     add_target_options(pruning)
-    pruning.add_argument("--keep", type=int, default=5, metavar="N", help="keep the last N releases (%(default)s)")
+    pruning.add_argument(
+        "--keep", type=number(1), default=5, metavar="N", help="keep the last N releases (%(default)s)"
+    )
     pruning.add_argument("--younger-than", default="", metavar="AGE", help="keep every release younger, as 30d or 12h")
     pruning.add_argument(
-        "--max-deletes", default=MAX_DELETES, metavar="N|P%%", help="refuse to delete more than this (%(default)s)"
+        "--max-deletes",
+        default=MAX_DELETES,
+        metavar="LIMIT",
+        help="refuse to delete more than this number of objects, or this share, as 30%% (%(default)s)",
     )
     pruning.add_argument("--yes", action="store_true", help="delete; without it the plan is only printed")
 

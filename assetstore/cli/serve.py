@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 
-from assetstore.cli.options import Commands, add_command, add_storage_option, storage_options
-from assetstore.errors import ManifestError, SettingsError
-from assetstore.mounts.mount import Mount
+from assetstore.cli.options import Commands, add_command, add_storage_option, naming_options, number, storage_options
 from assetstore.servers import SERVERS, open_server
 from assetstore.servers.app import Tree
 from assetstore.servers.listen import Listen
@@ -47,9 +44,9 @@ def _add_tree_options(group: argparse._ArgumentGroup) -> None:
         "--index",
         choices=("listing", "lazy"),
         default="listing",
-        help="how the names in a bucket are learnt; 'lazy' for one too large to list (%(default)s)",
+        help="how the names in a bucket are found; 'lazy' for one too large to list (%(default)s)",
     )
-    group.add_argument("--private", action="store_true", help="shared caches may not keep the answers")
+    group.add_argument("--private", action="store_true", help="shared caches may not keep the responses")
     group.add_argument("--default-file", metavar="FILE", help="answer the bare prefix with this file, as index.html")
     add_storage_option(group)
 
@@ -60,14 +57,13 @@ def _add_server_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--uds", metavar="PATH", help="listen on a unix socket instead")
     group.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM), for https")
     group.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
-    group.add_argument("--workers", type=int, default=1, metavar="N", help="processes that serve (%(default)s)")
+    group.add_argument("--workers", type=number(1), default=1, metavar="N", help="processes that serve (%(default)s)")
     group.add_argument("--log", action="store_true", help="write a line for each request")
+    group.add_argument("--quiet", action="store_true", help="do not print where it listens")
     group.add_argument("--server", choices=SERVERS, help="the server to run on (the fastest that is installed)")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.workers < 1:
-        raise SettingsError(f"--workers={args.workers} serves nobody; give 1 or more")
     tree = Tree(
         root=args.root,
         url=args.url,
@@ -80,41 +76,15 @@ def run(args: argparse.Namespace) -> int:
         index=args.index,
         storage_options=storage_options(args.storage_option),
     )
-    mount = _mount(tree)  # wired here first, so that a bad value is one clear line
+    with naming_options():  # wired here first, so that a bad value is one clear line
+        [mount] = tree.store().mounts
     interface = open_server(args.server)
     listen = Listen(args.host, args.port, args.uds, args.tls_cert, args.tls_key).checked()
     tree.to_environment()
-    print(f"serving {mount.backend.label} at {listen.url}{mount.url.origin} (Ctrl-C ends it)", flush=True)
+    if not args.quiet:
+        print(f"serving {mount.backend.label} at {listen.url}{mount.url.origin} (Ctrl-C ends it)", flush=True)
     interface.run(listen, workers=args.workers, log=args.log)
     return 0
-
-
-#: What messages for callers from Python say, and what the command line has instead.
-_AS_OPTIONS = (
-    (r", or pass must_exist=False if a build makes it later", ""),
-    (r"give a list such as \['\.css', '\.js', ''\]", "a good value is .css,.js"),
-    (r"defaults=\{'file': ('[^']*')\} is not known; a good one is .*", r"--default-file=\1 is no file name; a good one is index.html"),
-    (r"\ballowed_ext\b", "--allowed-ext"),
-    (r"\bstorage_options\b", "--storage-option"),
-    (r"\bcorrect manifest=", "correct --manifest"),
-    (r"\b(?P<name>fingerprint|references|manifest|index|url)=", r"--\g<name>="),
-)  # fmt: skip
-
-
-def _mount(tree: Tree) -> Mount:
-    """The one mount of *tree*.
-
-    Raises:
-        SettingsError, ManifestError: a value is malformed; the message names options of the command, not arguments of Python.
-    """
-    try:
-        [mount] = tree.store().mounts
-    except (SettingsError, ManifestError) as error:
-        said = str(error)
-        for argument, option in _AS_OPTIONS:
-            said = re.sub(argument, option, said)
-        raise type(error)(said) from error
-    return mount
 
 
 def extensions(given: Sequence[str]) -> tuple[str, ...]:

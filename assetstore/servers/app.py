@@ -46,7 +46,7 @@ class Tree:
         Raises:
             SettingsError: the root or another value is no good.
         """
-        assets = AssetStore({}, ASSETS_URL=self.url)
+        assets = AssetStore({}, ASSETS_URL="/")  # "site/" is below the root of the domain
         assets.static(
             self.url,
             root=self.root,

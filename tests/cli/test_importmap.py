@@ -58,6 +58,22 @@ def test_a_check_fails_with_file_and_line(shop: Path) -> None:
     assert done.stdout == "2 faults\n"
 
 
+def test_every_form_is_json_where_that_is_wanted(shop: Path) -> None:
+    (shop / "assets/js/app.js").write_text("import './gone.js'")
+    assert json.loads(run(shop, "--json").stdout)["imports"]
+    assert json.loads(run(shop, "--csp-hash", "--json").stdout)["csp_hash"].startswith("'sha256-")
+    done = run(shop, "--check", "--json")
+    [fault] = json.loads(done.stdout)["faults"]
+    assert "js/app.js:1:8: import of './gone.js'" in fault
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_line(shop: Path) -> None:
+    done = run(shop, "--output", "none/importmap.json")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--output='none/importmap.json' cannot be written" in done.stderr
+
+
 def test_it_asks_for_the_store(shop: Path) -> None:
     (shop / "shop.py").write_text("assets = 7")
     done = run(shop)

@@ -15,7 +15,7 @@ from assetstore import __version__
 from assetstore.cli.main import main, parser
 from assetstore.cli.options import EXAMPLES, paint
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 
 def test_every_command_is_named_by_help() -> None:
@@ -44,6 +44,7 @@ def test_every_command_shows_an_example_that_it_understands(name: str, capsys: p
         ),
         (["--default-file", "../b"], "--default-file='../b' is no file name; a good one is index.html"),
         (["--manifest", "none.json"], "write it with 'assetstore publish --manifest PATH', or correct --manifest"),
+        (["--references", "strict", "--no-fingerprint"], "writes fingerprints, and --no-fingerprint makes none"),
     ],
 )
 def test_a_message_names_options_and_no_arguments_of_python(
@@ -51,6 +52,59 @@ def test_a_message_names_options_and_no_arguments_of_python(
 ) -> None:
     assert main(["serve", str(asset_tree), "--port", "0", *options]) == (3 if "--manifest" in options else 2)
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["releases", "--to", "s3://my-bucket/shop", "--storage-option", "nonsense=1"],
+        ["publish", "--app", "{site}:assets", "--to", "s3://my-bucket/shop", "--storage-option", "nonsense=1"],
+        ["check", "https://cdn.example.com/", "--to", "s3://my-bucket/shop", "--storage-option", "nonsense=1"],
+        ["check", "https://cdn.example.com/", "--manifest", "none.json"],
+        ["serve", "none"],
+        ["serve", "s3://my-bucket/shop", "--storage-option", "nonsense=1"],
+        ["prune", "--to", "target", "--keep", "0"],
+        ["check", "https://cdn.example.com/", "--sample", "0"],
+    ],
+    ids=" ".join,
+)
+def test_no_message_of_a_command_names_an_argument_that_it_does_not_have(
+    words: list[str], site: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([word.format(site=site) for word in words])
+    said = capsys.readouterr().err
+    assert code in {2, 3}, said
+    assert re.findall(r"\bstorage_options\b|(?<!-)\b[a-z_]+=|=(?:True|False|None)\b", said) == []
+
+
+OUTPUT = {
+    "--json": {"init", "url", "importmap", "publish", "releases", "rollback", "prune", "check", "doctor"},
+    "--quiet": {"init", "serve", "importmap", "publish", "releases", "rollback", "prune", "check", "doctor"},
+}
+
+
+@pytest.mark.parametrize("option", OUTPUT)
+def test_commands_with_results_print_json_and_can_be_quiet(option: str) -> None:
+    from cli_reference import commands
+
+    assert {name for name, each in commands().items() if option in each.format_help()} == OUTPUT[option]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["importmap", "--app", "{site}:assets", "--check"], ""),
+        (["doctor", "--app", "{site}:assets"], ""),
+        (["init", "new"], ""),
+    ],
+    ids=" ".join,
+)
+def test_quiet_is_silent_where_nothing_is_wrong(
+    words: list[str], said: str, site: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [word.format(site=site) for word in words]
+    assert main([*given, "--quiet"]) == 0
+    assert capsys.readouterr().out == said
 
 
 def test_colours_are_for_terminals_and_no_color_switches_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +138,7 @@ def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_command_at_all_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
+    assert main([]) == 2
     assert "usage: assetstore" in capsys.readouterr().err
 
 

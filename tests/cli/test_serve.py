@@ -190,7 +190,7 @@ def test_requests_are_logged_only_when_asked(asset_tree: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--workers", "0"], "--workers=0 serves nobody"),
+        (["--workers", "0"], "argument --workers: '0' is no whole number of at least 1"),
         (["--allowed-ext", "css"], "does not begin with a dot"),
         (["--url", "a b"], "holds a character"),
         (["--default-file", "../x"], "good one is"),
