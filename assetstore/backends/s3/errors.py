@@ -86,7 +86,6 @@ EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
     boto.NoAuthTokenError: BackendCredentials,
     boto.UnauthorizedSSOTokenError: BackendCredentials,
     boto.SSOError: BackendCredentials,
-    boto.LoginError: BackendCredentials,
     boto.RefreshWithMFAUnsupportedError: BackendCredentials,
     boto.UnknownCredentialError: BackendCredentials,
     boto.ParamValidationError: SettingsError,
@@ -96,6 +95,8 @@ EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
     boto.ConfigNotFound: SettingsError,
     boto.ConfigParseError: SettingsError,
 }
+if hasattr(boto, "LoginError"):  # since botocore 1.41
+    EXCEPTIONS[boto.LoginError] = BackendCredentials
 
 
 _OUT_OF_TIME = re.compile(r"\bexpired\b|not yet valid", re.IGNORECASE)
