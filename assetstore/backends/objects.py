@@ -24,7 +24,7 @@ from assetstore.errors import (
     SettingsError,
     UnsafePath,
 )
-from assetstore.util.backoff import backoff_seconds
+from assetstore.util import backoff_seconds
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from assetstore.errors import BackendThrottled
-from assetstore.util.backoff import backoff_seconds
+from assetstore.util import backoff_seconds
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -28,8 +28,8 @@ from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, Ver
 from assetstore.names.fingerprint import Fingerprint
 from assetstore.rewrite import graph
 from assetstore.rewrite.graph import MAX_BYTES, Fault, Source, StatOf, is_referrer
+from assetstore.util import reset_after_fork
 from assetstore.util.background import DeferredCache, on_event_loop
-from assetstore.util.fork import reset_after_fork
 from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")

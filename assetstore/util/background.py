@@ -20,8 +20,7 @@ from random import SystemRandom
 from typing import Generic, TypeVar
 
 from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, BackendUnavailable
-from assetstore.util.backoff import backoff_seconds
-from assetstore.util.fork import reset_after_fork
+from assetstore.util import backoff_seconds, reset_after_fork
 from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")

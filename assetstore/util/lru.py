@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, overload
 
-from assetstore.util.fork import reset_after_fork
+from assetstore.util import reset_after_fork
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -368,7 +368,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(releases, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(releases, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(releases, "SETTLE_SECONDS", 0.15)
-    monkeypatch.setattr("assetstore.util.backoff.random.random", lambda: 0.0)
+    monkeypatch.setattr("assetstore.util.random.random", lambda: 0.0)
     monkeypatch.setattr("assetstore.publish.pool.backoff_seconds", lambda *_, **__: 0.01)
     monkeypatch.setattr("assetstore.backends.s3.upload.backoff_seconds", lambda *_, **__: 0.01)
 

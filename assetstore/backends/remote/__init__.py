@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import Reader
 from assetstore.backends.remote.blocks import Blocks
-from assetstore.backends.remote.breaker import Breaker
 from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
 from assetstore.backends.remote.guard import GuardedReader
-from assetstore.backends.remote.metadata import Metadata
-from assetstore.backends.remote.metadata_cache import MetadataCache
+from assetstore.backends.remote.metadata import Metadata, MetadataCache
 from assetstore.backends.remote.reader import CachedReader
+from assetstore.backends.remote.retry import Breaker
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 
 __all__ = ["CacheSettings", "CachedReader", "Remote", "RemoteLimits", "remote"]

@@ -12,10 +12,9 @@ from contextlib import suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader, buffered
-from assetstore.backends.remote.breaker import Breaker
 from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.deadline import Timeouts
-from assetstore.backends.remote.retry import PASSING, Retrier, pause_seconds
+from assetstore.backends.remote.retry import PASSING, Breaker, Retrier, pause_seconds
 from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import BackendError, BodyTruncated, VersionChanged
 

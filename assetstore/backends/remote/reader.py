@@ -11,12 +11,10 @@ from collections.abc import AsyncIterator, Iterable
 
 from assetstore.backends.base import WHOLE, CacheFacts, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader
-from assetstore.backends.remote.block import block_at, bounds, first_block
-from assetstore.backends.remote.blocks import Blocks
+from assetstore.backends.remote.blocks import HIT, Blocks, block_at, bounds, first_block
 from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.disk import NoDisk
-from assetstore.backends.remote.metadata import Metadata
-from assetstore.backends.remote.metadata_cache import HIT, MetadataCache
+from assetstore.backends.remote.metadata import Metadata, MetadataCache
 from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
 from assetstore.util.background import on_event_loop
 

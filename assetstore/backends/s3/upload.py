@@ -28,7 +28,7 @@ from assetstore.errors import (
 
 if TYPE_CHECKING:
     from assetstore.backends.s3.backend import S3Backend
-from assetstore.util.backoff import backoff_seconds
+from assetstore.util import backoff_seconds
 
 #: From this size on an object goes in parts, so that memory holds one part and never the whole.
 PART_BYTES = 16 * 1024 * 1024

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.remote.block import BLOCK_BYTES, block_at, bounds, first_block, widen
+from assetstore.backends.remote.blocks import BLOCK_BYTES, block_at, bounds, first_block, widen
 
 APP = FileStat("app.css", 10, mtime_ns=5, validator="v1")
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.remote.block import BLOCK_BYTES
-from assetstore.backends.remote.blocks import Blocks
+from assetstore.backends.remote.blocks import BLOCK_BYTES, Blocks
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.remote.breaker import Breaker, Permit
+from assetstore.backends.remote.retry import Breaker, Permit
 
 
 @pytest.fixture

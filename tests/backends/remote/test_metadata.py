@@ -13,13 +13,11 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.remote.block import BLOCK_BYTES
-from assetstore.backends.remote.blocks import Blocks
+from assetstore.backends.remote.blocks import BLOCK_BYTES, Blocks
 from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.disk import FOLDER, DiskCache, DiskStore, NoDisk
-from assetstore.backends.remote.metadata import Metadata
-from assetstore.backends.remote.metadata_cache import MetadataCache
+from assetstore.backends.remote.metadata import Metadata, MetadataCache
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.errors import (
     AssetNotFound,

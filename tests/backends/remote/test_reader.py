@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from assetstore.backends.base import Span
 from assetstore.backends.remote import CacheSettings, RemoteLimits
-from assetstore.backends.remote.block import BLOCK_BYTES
+from assetstore.backends.remote.blocks import BLOCK_BYTES
 from assetstore.errors import (
     AssetNotFound,
     BackendCredentials,

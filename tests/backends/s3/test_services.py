@@ -19,9 +19,8 @@ from assetstore import AssetStore
 from assetstore.backends.base import BytesFile, WriteOptions, read_bytes
 from assetstore.backends.reader import reader_of
 from assetstore.backends.s3.backend import S3Backend, open_url
-from assetstore.backends.s3.client import S3Options
+from assetstore.backends.s3.client import SERVICES, S3Options
 from assetstore.backends.s3.presign import Presigner
-from assetstore.backends.s3.services import SERVICES
 from assetstore.errors import PublishConflict, SettingsError
 from servers.s3 import S3Bucket
 

@@ -12,7 +12,8 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.backends.s3.sigv4 import Credentials, Form
+from assetstore.backends.s3.client import Credentials
+from assetstore.backends.s3.presign import Form
 
 KEYS = Credentials("AKIAEXAMPLE", "secret/with+odd=chars")
 CLIENTS: dict[str, dict[str, Any]] = {
