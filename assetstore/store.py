@@ -27,9 +27,8 @@ from assetstore.http.routes import (
 )
 from assetstore.http.sendfile import sendfile_of
 from assetstore.monitoring import Health, status_routes
-from assetstore.mounts.build import build_mount
+from assetstore.mounts.build import MountOptions, build_mount, static_signature
 from assetstore.mounts.mount import Mount, MountTable
-from assetstore.mounts.options import MountOptions, static_signature
 from assetstore.mounts.url_for import STRICT_SECONDS, AssetUrls, MissingAssets
 from assetstore.names.base import BackgroundResolver
 from assetstore.publish import Published, publish
@@ -75,7 +74,7 @@ class AssetStore:
         Args:
             url: a path prefix (``/media/``), a full URL of a CDN (``https://cdn.example.com/``), or a path below
                 ``ASSETS_URL`` (``media/``). Default: ``ASSETS_URL``.
-            **options: as :class:`~assetstore.mounts.options.MountOptions` describes them; only ``root`` is needed.
+            **options: as :class:`~assetstore.mounts.build.MountOptions` describes them; only ``root`` is needed.
 
         Raises:
             SettingsError: an option is unknown or malformed, or the name or prefix is taken.

@@ -1,4 +1,4 @@
-"""Legal logical paths, and how one is written in a URL.
+"""Legal logical paths, how one is written in a URL, and which files of a root are assets (``include``, ``exclude``).
 
 A *logical path* is an asset's name for authors: ``css/app.css``, separated by ``/``, with no
 leading slash. Every path that comes from outside (a URL, a template, a listing) passes
@@ -10,8 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
+from assetstore.assets.cache_policy import glob
 from assetstore.errors import SettingsError, UnsafePath
 
 #: Longest logical path in UTF-8 bytes: the length of an S3 key.
@@ -105,3 +107,55 @@ def extension(path: str) -> str:
 def to_url(path: str) -> str:
     """Percent-encode a logical path for use in a URL path (RFC 3986 section 3.3)."""
     return quote(path, safe="/@")
+
+
+#: Names that are no assets unless ``include`` names them: keys and credentials, state and dumps, and what editors,
+#: compilers and file managers leave behind. Names with a leading dot are hidden anyway.
+DEFAULT_EXCLUDE = (
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx"),
+    *("credentials.json", "service-account*.json", "client_secret*.json", "*.tfstate", "*.tfstate.*", "*.tfvars"),
+    *("*.sql", "*.sql.gz", "*.htpasswd", "*.env", "__pycache__/**", "**/__pycache__/**", "*.pyc", "*.pyo"),
+    *("*~", "*.swp", "*.swo", "#*#", "*.orig", "*.rej", "Thumbs.db", "desktop.ini", "ehthumbs.db"),
+)
+
+
+class Selection:
+    """Decides by its logical path whether a file is an asset.
+
+    Args:
+        include: glob patterns of what is an asset whatever *exclude* and :data:`DEFAULT_EXCLUDE` say.
+        exclude: glob patterns of what is none: ``"*.map"``, ``"drafts/**"``.
+
+    Raises:
+        SettingsError: one of them is no list of patterns, or a pattern can match nothing.
+    """
+
+    __slots__ = ("_exclude", "_include", "allows")
+
+    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        self._include = _compiled("include", include)
+        self._exclude = _compiled("exclude", [*_listed("exclude", exclude), *DEFAULT_EXCLUDE])
+        #: Whether the file at a logical path is an asset; the last 10,000 paths are remembered.
+        self.allows = lru_cache(maxsize=10_000)(self._allows)
+
+    def _allows(self, path: str) -> bool:
+        if self._include is not None and self._include.fullmatch(path):
+            return True
+        return self._exclude is None or not self._exclude.fullmatch(path)
+
+
+def _listed(setting: str, patterns: object) -> list[str]:
+    if isinstance(patterns, str | bytes) or not isinstance(patterns, Iterable):
+        raise SettingsError(
+            f"{setting}={patterns!r} is no list; give a list of patterns such as ['*.map', 'drafts/**']"
+        )
+    return list(patterns)
+
+
+def _compiled(setting: str, patterns: Iterable[str]) -> re.Pattern[str] | None:
+    parts = [glob(pattern, setting).pattern for pattern in _listed(setting, patterns)]
+    return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL) if parts else None
+
+
+#: What a mount has where nothing else is given.
+DEFAULT_SELECTION = Selection()

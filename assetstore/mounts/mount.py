@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from assetstore.assets import paths
-from assetstore.assets.cache_policy import HeaderRules, MaxAge
+from assetstore.assets.cache_policy import HeaderRules, ImmutableNames, MaxAge
 from assetstore.assets.compression import BUDGET_BYTES
-from assetstore.assets.immutable import ImmutableNames
 from assetstore.assets.media_types import STANDARD, MediaTypes
-from assetstore.assets.selection import DEFAULT as DEFAULT_SELECTION
-from assetstore.assets.selection import Selection
+from assetstore.assets.paths import DEFAULT_SELECTION, Selection
 from assetstore.backends.base import Backend
 from assetstore.backends.reader import Closing, Reader
 from assetstore.backends.remote import Remote

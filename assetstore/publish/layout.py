@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from assetstore.assets import cache_policy as headers
 from assetstore.assets import compression as compress
-from assetstore.assets.immutable import ImmutableNames
+from assetstore.assets.cache_policy import ImmutableNames
 from assetstore.assets.media_types import STANDARD, MediaTypes, coding_of
 from assetstore.backends.base import Backend, BytesFile, OpenFile, WriteOptions, read_bytes
 from assetstore.errors import SettingsError

@@ -24,8 +24,7 @@ from assetstore.settings import Settings
 from assetstore.templates import addresses, html
 from assetstore.templates.bundles import BundledEntry
 from assetstore.templates.html import Attribute, Markup
-from assetstore.templates.importmap import ImportMaps, ResolvedImportMap
-from assetstore.templates.importmap_setting import ImportMap
+from assetstore.templates.importmap import ImportMap, ImportMaps, ResolvedImportMap
 from assetstore.templates.links import Link, Links
 from assetstore.util.background import SHARE, DeferredCache, on_event_loop
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.assets.immutable import PRESETS, ImmutableNames
+from assetstore.assets.cache_policy import PRESETS, ImmutableNames
 from assetstore.errors import SettingsError
 from servers.programs import give_up
 

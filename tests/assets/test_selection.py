@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from assetstore.assets.selection import Selection
+from assetstore.assets.paths import Selection
 from assetstore.errors import SettingsError
 from assetstore.publish import publish
 from assetstore.publish.targets import open_target

@@ -26,8 +26,7 @@ from starlette.testclient import TestClient
 
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
-from assetstore.integrations.bundlers import Bundle
-from assetstore.integrations.vite import Vite
+from assetstore.integrations.vite import Bundle, Vite
 from assetstore.templates.bundles import BundledEntry, esbuild, vite, webpack
 from waiting import eventually
 

@@ -9,7 +9,7 @@ import pytest
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
 from assetstore.templates.addresses import File, Verbatim
-from assetstore.templates.importmap_setting import ImportMap, Pin, PinAll, Scope
+from assetstore.templates.importmap import ImportMap, Pin, PinAll, Scope
 
 DIGEST = "sha384-" + "A" * 64
 

@@ -15,8 +15,7 @@ from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
 
 from assetstore.assets import paths
-from assetstore.backends.azure.client import AzureClient, AzureOptions
-from assetstore.backends.azure.errors import translate
+from assetstore.backends.azure.client import AzureClient, AzureOptions, translate
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
 from assetstore.backends.objects import (
     PIECE_BYTES,

@@ -21,8 +21,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span, WriteOptions, copy_bytes
-from assetstore.backends.fsspec.errors import translate
-from assetstore.backends.fsspec.info import mtime_ns, spelled, validator_in
+from assetstore.backends.fsspec.info import mtime_ns, spelled, translate, validator_in
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.options import without_secrets
 from assetstore.errors import (

@@ -15,8 +15,7 @@ from google.cloud.storage import Blob, Bucket
 
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
-from assetstore.backends.gcs.client import GCSClient, GCSOptions
-from assetstore.backends.gcs.errors import translate
+from assetstore.backends.gcs.client import GCSClient, GCSOptions, translate
 from assetstore.backends.objects import (
     KeyPrefix,
     PinnedFile,

@@ -1,4 +1,4 @@
-"""The google-cloud-storage client of one mount: its options, credentials, pool and limits."""
+"""The google-cloud-storage client of one mount (options, credentials, pool, limits), and its errors in our tree."""
 
 from __future__ import annotations
 
@@ -9,15 +9,79 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import google.auth
+import google.auth.exceptions as auth
+import requests.exceptions as transport
+from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Bucket, Client
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.oauth2 import service_account
 from requests.adapters import HTTPAdapter
 
+from assetstore.backends.http.headers import kind_of_status, make
 from assetstore.backends.options import parse
-from assetstore.errors import SettingsError
+from assetstore.errors import (
+    AssetNotFound,
+    AssetStoreError,
+    BackendCredentials,
+    BackendTimeout,
+    BackendUnavailable,
+    BodyTruncated,
+    SettingsError,
+)
+
+#: The nearest class above an exception decides; an exception with a status is judged by that first.
+EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
+    auth.GoogleAuthError: BackendCredentials,
+    auth.TransportError: BackendUnavailable,
+    auth.TimeoutError: BackendTimeout,
+    transport.RequestException: BackendUnavailable,
+    transport.Timeout: BackendTimeout,
+    transport.ChunkedEncodingError: BodyTruncated,
+    transport.ContentDecodingError: BodyTruncated,
+    DataCorruption: BodyTruncated,
+    api.RetryError: BackendTimeout,
+    TimeoutError: BackendTimeout,
+    ConnectionError: BackendUnavailable,
+    ValueError: SettingsError,
+    TypeError: SettingsError,
+}
+
+
+def kind_of(error: BaseException) -> type[AssetStoreError]:
+    """The class of our tree for an exception that the client raised."""
+    status = _status(error)
+    if status == 400:  # unlike S3, Google answers 401 to bad credentials: a 400 is a request that it cannot serve
+        return BackendUnavailable
+    if status == 404 and "bucket does not exist" in str(error):
+        return BackendUnavailable
+    if status:
+        return kind_of_status(status)
+    for each in type(error).__mro__:
+        if each in EXCEPTIONS:
+            return EXCEPTIONS[each]
+    return BackendUnavailable
+
+
+def translate(error: BaseException, path: str, label: str) -> AssetStoreError:
+    """Our error for one that the client raised; its own message is for the operator's log."""
+    response = getattr(error, "response", None)
+    headers = {name.lower(): value for name, value in getattr(response, "headers", {}).items()}
+    kind = kind_of(error)
+    if kind is AssetNotFound:
+        return AssetNotFound(path, label)
+    return make(kind, path, label, f"{type(error).__name__}: {error}", headers)
+
+
+def _status(error: BaseException) -> int:
+    if isinstance(error, api.GoogleAPICallError):
+        return int(error.code or 0)
+    if isinstance(error, InvalidResponse):
+        return int(error.response.status_code)
+    return 0
+
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 #: The names that gcsfs users know, and ours for the same thing.

@@ -12,8 +12,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, Tim
 
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span
-from assetstore.backends.http.errors import kind_of_status, make
-from assetstore.backends.http.headers import stat_of
+from assetstore.backends.http.headers import kind_of_status, make, stat_of
 from assetstore.backends.http.ranged import Body, Download, SyncRangedFile, request_headers
 from assetstore.errors import (
     AssetNotFound,

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from assetstore.backends.fsspec.errors import translate
+from assetstore.backends.fsspec.info import translate
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
