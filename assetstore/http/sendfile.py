@@ -28,7 +28,6 @@ from assetstore.http.request import AssetRequest
 from assetstore.http.response import Response
 from assetstore.http.response_headers import Headers
 from assetstore.mounts.mount import Mount
-from assetstore.names import fingerprint as fingerprints
 from assetstore.settings import Settings
 
 _log = logging.getLogger("assetstore")
@@ -37,7 +36,7 @@ _log = logging.getLogger("assetstore")
 _READ_ONLY = getattr(os, "ST_RDONLY", 0)
 
 
-def may_go_by_path(headers: Headers, path: str, real_path: str) -> bool:
+def may_go_by_path(headers: Headers, real_path: str, *, named: bool) -> bool:
     """Whether a response with these *headers* may be sent by a program that opens *real_path* by itself.
 
     What is immutable may be only where no other bytes can stand there when the program opens the file: on a
@@ -46,10 +45,10 @@ def may_go_by_path(headers: Headers, path: str, real_path: str) -> bool:
 
     Args:
         headers: of the 200.
-        path: logical path of the file that was opened, with the fingerprint where it is stored under one.
-        real_path: where it is on this machine.
+        real_path: where the file is on this machine.
+        named: whether the file is stored under the fingerprinted name of the URL.
     """
-    if not is_immutable(headers) or fingerprints.split(path)[1] is not None:
+    if named or not is_immutable(headers):
         return True
     try:
         return bool(_READ_ONLY and os.statvfs(real_path).f_flag & _READ_ONLY)

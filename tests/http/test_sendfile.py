@@ -146,17 +146,17 @@ def test_what_is_immutable_goes_by_a_path_only_where_no_other_bytes_can_stand_th
 ) -> None:
     file = tmp_path / "a.css"
     file.write_text("a{}")
-    assert may_go_by_path(REPRESENTATION.full, "a.css", str(file)), "a plain file is asked for again"
-    assert not may_go_by_path(IMMUTABLE, "a.css", str(file))
-    assert may_go_by_path(IMMUTABLE, NAMED, str(tmp_path / NAMED)), "its name says which bytes it has"
+    assert may_go_by_path(REPRESENTATION.full, str(file), named=False), "a plain file is asked for again"
+    assert not may_go_by_path(IMMUTABLE, str(file), named=False)
+    assert may_go_by_path(IMMUTABLE, str(tmp_path / NAMED), named=True), "its name says which bytes it has"
     facts = os.statvfs(file)
     read_only = os.statvfs_result([*facts[:8], facts.f_flag | os.ST_RDONLY, facts.f_namemax])
     monkeypatch.setattr(os, "statvfs", lambda path: read_only)
-    assert may_go_by_path(IMMUTABLE, "a.css", str(file)), "nobody can write there"
+    assert may_go_by_path(IMMUTABLE, str(file), named=False), "nobody can write there"
 
 
 def test_what_is_gone_does_not_go_by_its_path(tmp_path: Path) -> None:
-    assert not may_go_by_path(IMMUTABLE, "a.css", str(tmp_path / "a.css"))
+    assert not may_go_by_path(IMMUTABLE, str(tmp_path / "a.css"), named=False)
 
 
 def test_no_header_means_no_offload() -> None:
