@@ -108,6 +108,9 @@ class HoldsVersions(Protocol):
     def forget(self, paths: Iterable[str] | None = None) -> None:
         """Something was published: believe nothing about *paths*, or about any path, until asked again."""
 
+    def refute(self, stat: FileStat) -> None:
+        """The bytes of this version are not those that it should have: keep nothing of it."""
+
 
 @runtime_checkable
 class Closing(Protocol):

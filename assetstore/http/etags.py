@@ -14,15 +14,18 @@ import time
 from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
 from assetstore.errors import AssetNotFound
 from assetstore.http.representation import etag_of_digest, etag_of_stat
 from assetstore.names.base import Resolver, has_bytes_of_its_name
-from assetstore.names.digests import Digests
+from assetstore.names.digests import CheckedFile, Digests
 from assetstore.names.fingerprint import LENGTH, ContentFingerprint, Fingerprint, agree, is_telling
 from assetstore.util.lru import LRU
 
 #: A request waits for the digest of a file of up to so many bytes (a millisecond); larger ones have it later.
 WAIT_BYTES = 1024 * 1024
+#: Larger remote files are not fetched to be hashed; what a manifest vouches for is checked while it is sent.
+MAX_REMOTE_BYTES = 64 * 1024 * 1024
 #: How many files one mount hashes at once while requests wait.
 MAX_HASHING = 2
 
@@ -81,6 +84,30 @@ class EntityTags:
         digest = await self._digest(stat)
         return None if digest is None else self._has_bytes_of_its_name(stat, digest) is True
 
+    def checked(self, opened: AsyncOpenFile, keeper: HoldsVersions | None) -> AsyncOpenFile | None:
+        """*opened*, which is stored under a fingerprinted name, as a file that is checked while all of it is sent.
+
+        ``None`` where no manifest says what its bytes are, or where that is known already. A response of the whole
+        file may then be immutable, and nothing of it may be kept before its end.
+
+        Args:
+            keeper: the reader if it keeps what it has read; it forgets the version if the bytes are others.
+        """
+        stat = opened.stat
+        stored = self._resolver.stored(stat.path)
+        if stored is None or stored.size != stat.size or self._has_bytes_of_its_name(stat, self.digests.known(stat)):
+            return None
+        return CheckedFile(
+            opened,
+            stored.sha256,
+            matched=lambda: self.digests.put(stat, stored.sha256),
+            differed=lambda: None if keeper is None else keeper.refute(stat),
+        )
+
+    def let_go(self, stat: FileStat) -> None:
+        """The client left before all of *stat* was sent: nobody may be left who wants its digest."""
+        self.digests.let_go(stat)
+
     def _has_bytes_of_its_name(self, stat: FileStat, digest: str | None) -> bool | None:
         length = LENGTH if self._fingerprint is None else self._fingerprint.length
         return has_bytes_of_its_name(stat, self._resolver, digest, by_content=self._by_content, length=length)
@@ -124,7 +151,8 @@ class EntityTags:
         if (known := self.digests.known(stat)) is not None:
             return known
         if stat.size > WAIT_BYTES:
-            return self.digests.soon(stat, self._backend)
+            too_large = self._backend.remote and stat.size > MAX_REMOTE_BYTES
+            return None if too_large else self.digests.soon(stat, self._backend)
         try:
             return await to_thread.run_sync(self.digests.now, stat, self._backend, limiter=self._limiter)
         except AssetNotFound:  # deleted while it is open: what is open is still sent

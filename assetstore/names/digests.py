@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from typing import NamedTuple
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalFile
-from assetstore.errors import AssetNotFound, VersionChanged
+from assetstore.backends.reader import AsyncOpenFile
+from assetstore.errors import AssetNotFound, UnexpectedResponse, VersionChanged
 from assetstore.util.background import DeferredCache, on_event_loop
 
 #: How many digests one mount keeps, at about 500 bytes each.
@@ -22,8 +23,9 @@ TURN_BYTES, FILE_BYTES = 1024 * 1024, 16 * 1024
 #: Read at a time of local files: between two pieces the thread takes the interpreter lock, for which an event loop
 #: then has to wait, so there are few of them.
 PIECE_BYTES = 4 * 1024 * 1024
-#: Who waits for a digest longer than this has gone; it is begun again with the next request.
-WANTED_SECONDS = 600.0
+#: A digest that was not requested for so long is dropped, and begun again with the next request; so is, after the
+#: second time, one whose client has left: a player that seeks leaves and comes back.
+WANTED_SECONDS, GONE_SECONDS = 600.0, 10.0
 #: A file that changed less than this ago may change again without any of its times changing: the clock of the
 #: file system ticks every 10 ms at the slowest (Linux, CONFIG_HZ=100).
 TICK_NS = 20_000_000
@@ -90,6 +92,10 @@ class Digests:
         if unsettled_ns(stat) <= 0:
             self._cache.put(_Version(stat), digest)
 
+    def let_go(self, stat: FileStat) -> None:
+        """A client that was sent this version has left: unless somebody else requests its digest, it is broken off."""
+        self._cache.let_go(_Version(stat), GONE_SECONDS)
+
     def settle(self, seconds: float = 30.0) -> bool:
         """Wait until nothing is left to hash; whether it came to that."""
         return self._cache.settle(seconds)
@@ -137,6 +143,60 @@ def _key(version: _Version) -> Hashable:
 
 def _size(version: _Version) -> float:
     return version.stat.size
+
+
+class CheckedFile:
+    """An opened file whose bytes are compared with a SHA-256 while they are sent: for what is larger than memory.
+
+    Other bytes end before their last piece. A part of the file is not checked.
+
+    Args:
+        opened: closed with this one.
+        sha256: of all its bytes, 64 lower-case hex digits.
+        matched, differed: called once all bytes are read.
+    """
+
+    def __init__(
+        self,
+        opened: AsyncOpenFile,
+        sha256: str,
+        matched: Callable[[], object],
+        differed: Callable[[], object],
+    ) -> None:
+        self.stat = opened.stat
+        self._opened = opened
+        self._sha256 = sha256
+        self._matched, self._differed = matched, differed
+
+    async def chunks(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """As :meth:`AsyncOpenFile.chunks`; raises :class:`UnexpectedResponse` too, in place of the last piece."""
+        chunks = self._opened.chunks(start, stop)
+        whole = (start, stop) == (0, self.stat.size)
+        digest, last = hashlib.sha256(), b""
+        try:
+            async for chunk in chunks:
+                if last:
+                    yield last
+                last = chunk
+                if whole:
+                    digest.update(chunk)
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        if whole and digest.hexdigest() != self._sha256:
+            self._differed()
+            raise UnexpectedResponse(
+                f"{self.stat.path!r} does not hold the bytes that were published under that name; "
+                "publish again, or copy the files again",
+                path=self.stat.path,
+            )
+        if whole:
+            self._matched()
+        if last:
+            yield last
+
+    async def aclose(self) -> None:
+        await self._opened.aclose()
 
 
 class _Turn(threading.local):

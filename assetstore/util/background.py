@@ -93,10 +93,15 @@ class Background:
         return self._thread is not None
 
     @property
+    def is_here(self) -> bool:
+        """Whether the caller runs in the thread."""
+        me = threading.current_thread()
+        return isinstance(me, _Thread) and me.background() is self
+
+    @property
     def is_ending(self) -> bool:
         """Whether the caller runs in the thread and is to end, so that a long call can break off."""
-        me = threading.current_thread()
-        return isinstance(me, _Thread) and me.background() is self and me is not self._thread
+        return self.is_here and threading.current_thread() is not self._thread
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
@@ -245,7 +250,7 @@ class DeferredCache(Generic[Item, Value]):
         cost: what computing an item takes; by default all cost the same.
         seconds: how old a value may become before it is computed again; an event loop gets the old one meanwhile.
         retry_seconds: how long a failure stands before it is tried again.
-        wanted_seconds: what waits and was not requested for so long is dropped.
+        wanted_seconds: what was not requested for so long is dropped, also while it is computed.
         max_count: how many values are kept.
         max_waiting: how many items may wait; further ones are refused, and come again with the next use.
         what: what a warning says that cannot be done, before the item.
@@ -276,8 +281,10 @@ class DeferredCache(Generic[Item, Value]):
         self._values: LRU[Hashable, tuple[Value, float]] = LRU(max_count)
         self._failed: LRU[Hashable, float] = LRU(max_count)
         self._queue: list[tuple[float, int, Hashable]] = []
-        #: What waits, and when it was last requested (monotonic seconds).
+        #: What waits or is computed in the background, and until when it is wanted (monotonic seconds).
         self._waiting: dict[Hashable, tuple[Item, float]] = {}
+        #: What the background computes.
+        self._current: Hashable | None = None
         self._running: dict[Hashable, threading.Event] = {}
         self._count = 0
         self._idle = threading.Event()
@@ -313,7 +320,9 @@ class DeferredCache(Generic[Item, Value]):
             running.wait()
             return self.known(item)
         try:
-            return self._keep(key, self._compute(item))
+            value = self._compute(item)
+            # What was broken off did not fail: it is begun again with the next use.
+            return None if value is None and self.is_closing else self._keep(key, value)
         except BaseException:
             self._keep(key, None)
             raise
@@ -325,6 +334,15 @@ class DeferredCache(Generic[Item, Value]):
     def put(self, item: Item, value: Value) -> None:
         """Keep *value*, which somebody else computed."""
         self._keep(self._key(item), value)
+
+    def let_go(self, item: Item, seconds: float = 0.0) -> None:
+        """Who requested *item* has gone: unless it is requested again within *seconds* it is dropped."""
+        key = self._key(item)
+        until = time.monotonic() + seconds
+        with self._lock:
+            waiting = self._waiting.get(key)
+            if waiting is not None and waiting[1] > until:
+                self._waiting[key] = waiting[0], until
 
     def settle(self, seconds: float = 30.0) -> bool:
         """Wait until nothing is left to compute, for tests and at start-up; whether it came to that."""
@@ -348,8 +366,15 @@ class DeferredCache(Generic[Item, Value]):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the caller runs in the background and is to end, so that a long computation can break off."""
-        return self._background.is_ending
+        """Whether the caller runs in the background and nobody wants its result, so that a long computation can break off."""
+        if self._background.is_ending:
+            return True
+        if self._current is None or not self._background.is_here:
+            return False
+        return not self._is_wanted(self._waiting.get(self._current))
+
+    def _is_wanted(self, waiting: tuple[Item, float] | None) -> bool:
+        return waiting is not None and time.monotonic() < waiting[1]
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
@@ -385,14 +410,14 @@ class DeferredCache(Generic[Item, Value]):
 
     def _enqueue(self, item: Item) -> None:
         key = self._key(item)
-        now = time.monotonic()
+        until = time.monotonic() + self._wanted_seconds
         with self._lock:
             if key in self._waiting:
-                self._waiting[key] = item, now
+                self._waiting[key] = item, until
                 return
             if len(self._waiting) >= self._max_waiting:
                 return
-            self._waiting[key] = item, now
+            self._waiting[key] = item, until
             self._count += 1
             heapq.heappush(self._queue, (self._cost(item) if self._cost else 0.0, self._count, key))
             self._idle.clear()
@@ -407,13 +432,15 @@ class DeferredCache(Generic[Item, Value]):
                 key = heapq.heappop(self._queue)[2]
                 if (waiting := self._waiting.get(key)) is None:
                     continue
-            item, wanted_at = waiting
+            item = waiting[0]
+            self._current = key
             try:
-                if time.monotonic() - wanted_at < self._wanted_seconds:
+                if self._is_wanted(waiting):
                     self._find(item, self._try)
             except Exception:
                 _log.exception("cannot %s %s", self._what, item)
             finally:
+                self._current = None
                 with self._lock:
                     self._waiting.pop(key, None)
         return math.inf

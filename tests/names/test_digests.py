@@ -7,16 +7,18 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat
 from assetstore.backends.local.backend import LocalBackend, LocalFile
-from assetstore.errors import BackendUnavailable
+from assetstore.errors import BackendUnavailable, UnexpectedResponse
 from assetstore.names import digests as module
-from assetstore.names.digests import FILE_BYTES, TICK_NS, TURN_BYTES, Digests, unsettled_ns
+from assetstore.names.digests import FILE_BYTES, TICK_NS, TURN_BYTES, CheckedFile, Digests, unsettled_ns
 from remote_files import RemoteFiles
 from waiting import eventually
 
@@ -163,6 +165,103 @@ def test_closing_breaks_off_a_large_file(backend: Counting, digests: Digests) ->
     digests.close()
     assert not [each for each in threading.enumerate() if each.name == "assetstore-hash" and each.is_alive()]
     assert digests.known(stat) is None
+
+
+def test_what_nobody_wants_any_more_is_broken_off_and_the_next_is_begun(
+    backend: Counting, digests: Digests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GONE_SECONDS", 0.0)
+    with (Path(backend.label) / "huge").open("wb") as file:
+        file.truncate(64 << 30)
+    (Path(backend.label) / "larger").write_bytes(b"x")
+    os.truncate(Path(backend.label) / "larger", 65 << 30)
+    huge, larger = backend.stat("huge"), backend.stat("larger")
+
+    async def request() -> None:
+        assert digests.soon(huge, backend) is None
+        assert digests.soon(larger, backend) is None
+
+    asyncio.run(request())
+    assert eventually(lambda: backend.opened == ["huge"]), "the smaller one first"
+    digests.let_go(huge)
+    assert eventually(lambda: backend.opened == ["huge", "larger"])
+    digests.let_go(larger)
+    assert digests.settle(10), "nothing is left to do"
+
+    asyncio.run(request())
+    assert eventually(lambda: backend.opened[2:] == ["huge"]), "begun again at once: what was broken off did not fail"
+    digests.let_go(huge)
+
+
+def test_a_client_that_leaves_takes_no_digest_from_another(
+    backend: Counting, digests: Digests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GONE_SECONDS", 0.2)
+    (Path(backend.label) / "huge").write_bytes(b"")
+    os.truncate(Path(backend.label) / "huge", 64 << 30)
+    huge = backend.stat("huge")
+
+    async def request() -> None:
+        assert digests.soon(huge, backend) is None
+
+    asyncio.run(request())
+    digests.let_go(huge)
+    asyncio.run(request())
+    assert not digests.settle(0.6), "it is still wanted"
+    digests.let_go(huge)
+    assert digests.settle(10)
+
+
+class Opened:
+    """A file that is sent in pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.stat = FileStat("film-0.bin", sum(map(len, pieces)))
+        self.pieces = pieces
+        self.closed = False
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece[: stop - start]
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def sent_of(pieces: tuple[bytes, ...], promised: bytes, stop: int | None = None) -> tuple[list[bytes], list[str]]:
+    """What is sent of *pieces*, and what is said of it at the end."""
+    said: list[str] = []
+    sent: list[bytes] = []
+
+    async def send() -> None:
+        opened = Opened(*pieces)
+        file = CheckedFile(opened, digest_of(promised), lambda: said.append("right"), lambda: said.append("wrong"))
+        try:
+            async for piece in file.chunks(0, file.stat.size if stop is None else stop):
+                sent.append(piece)
+        except UnexpectedResponse:
+            said.append("broken off")
+        await file.aclose()
+        assert opened.closed
+
+    asyncio.run(send())
+    return sent, said
+
+
+def test_bytes_are_compared_with_their_digest_while_they_are_sent() -> None:
+    assert sent_of((b"one", b"two", b"six"), b"onetwosix") == ([b"one", b"two", b"six"], ["right"])
+    assert sent_of((b"one",), b"one") == ([b"one"], ["right"])
+    assert sent_of((), b"") == ([], ["right"])
+
+
+@given(st.lists(st.binary(min_size=1), min_size=1), st.binary())
+def test_other_bytes_are_broken_off_before_the_last_piece(pieces: list[bytes], promised: bytes) -> None:
+    assume(b"".join(pieces) != promised)
+    assert sent_of(tuple(pieces), promised) == (pieces[:-1], ["wrong", "broken off"])
+
+
+def test_a_part_is_sent_and_nothing_is_said_of_it() -> None:
+    assert sent_of((b"one", b"two"), b"other", stop=2) == ([b"on", b"tw"], [])
 
 
 def test_a_digest_that_somebody_else_made_is_kept(backend: Counting, digests: Digests) -> None:

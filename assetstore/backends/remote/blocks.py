@@ -173,7 +173,7 @@ class Blocks:
         except BaseException as error:
             self.streams.discard(stream)
             if isinstance(error, BodyTruncated):
-                self._drop(stat, stream.at)
+                self.drop(stat, stream.at)
             raise
         for number, content in enumerate(taken, block):
             self._keep(stat, number, content)
@@ -188,7 +188,7 @@ class Blocks:
     def _kept(self, stat: FileStat) -> LRU[BlockKey, bytes]:
         return self._memory if stat.size <= self._small else self._window
 
-    def _drop(self, stat: FileStat, received: int) -> None:
+    def drop(self, stat: FileStat, received: int) -> None:
         """Remove the blocks of a body that proved wrong after *received* bytes, also those of earlier requests."""
         version, kept = stat.version, self._kept(stat)
         blocks = set(range(block_at(received) + 1))

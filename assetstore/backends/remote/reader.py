@@ -75,6 +75,10 @@ class CachedReader:
         self._cache.forget(None if paths is None else list(paths))
         self._metadata.leave()
 
+    def refute(self, stat: FileStat) -> None:
+        self._cache.drop(stat.path)
+        self._blocks.drop(stat, stat.size)
+
     async def aclose(self) -> None:
         """End what is running; the cache stays."""
         if not on_event_loop():
