@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from assetstore import __version__
-from assetstore.cli import check, completion, doctor, importmap, init, publish, releases, serve, url
-from assetstore.cli.options import StepAfterLive, paint
+from assetstore.cli import check, doctor, init, publish, releases, serve, url
+from assetstore.cli.options import StepAfterLive, add_command, paint
 from assetstore.errors import (
     AssetStoreError,
     BackendError,
@@ -38,7 +38,10 @@ from assetstore.errors import (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     top = parser()
-    completion.complete(top)
+    if "_ARGCOMPLETE" in os.environ:  # a shell wants the next word: print it, and end
+        import argcomplete
+
+        argcomplete.autocomplete(top)
     if not (sys.argv[1:] if argv is None else argv):
         top.print_help(sys.stderr)
         return 2
@@ -79,7 +82,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Every command and its arguments, in the order in which ``--help`` names them."""
-    top = _Parser(
+    top: argparse.ArgumentParser = _Parser(
         prog="assetstore",
         description="Static assets on disk, in a bucket and behind a CDN.",
         epilog="example:\n  assetstore init && uvicorn shop:app --reload",
@@ -87,6 +90,21 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"assetstore {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (init, serve, url, importmap, publish, releases, check, doctor, completion):
+    for module in (init, serve, url, publish, releases, check, doctor):
         module.add_parsers(commands)
+    completion = add_command(
+        commands, "completion", _print_completion, "print what makes a shell complete this command"
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish", "powershell"), help="the shell")
     return top
+
+
+def _print_completion(args: argparse.Namespace) -> int:
+    """``assetstore completion``, by argcomplete (extra ``completion``)."""
+    try:
+        import argcomplete.shell_integration
+    except ImportError:
+        raise SettingsError("completion needs argcomplete; pip install 'assetstore[completion]'") from None
+    # zsh reads bash's form after bashcompinit, which argcomplete's script loads.
+    print(argcomplete.shell_integration.shellcode(["assetstore"], shell=args.shell))
+    return 0

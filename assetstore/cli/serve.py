@@ -78,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
     )
     with naming_options():  # wired here first, so that a bad value is one clear line
         [mount] = tree.store().mounts
-    interface = open_server(args.server)
+    serve = open_server(args.server)
     listen = Listen(args.host, args.port, args.uds, args.tls_cert, args.tls_key).checked()
     tree.to_environment()
     if not args.quiet:
         print(f"serving {mount.backend.label} at {listen.url}{mount.url.origin} (Ctrl-C ends it)", flush=True)
-    interface.run(listen, workers=args.workers, log=args.log)
+    serve(listen, workers=args.workers, log=args.log)
     return 0
 
 

@@ -133,7 +133,7 @@ def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(args: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("assetstore.cli.url.run", interrupted)
+    monkeypatch.setattr("assetstore.cli.url.print_url", interrupted)
     assert main(["url", "assets", "app.css", "--app", "x:y"]) == 130
 
 

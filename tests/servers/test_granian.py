@@ -1,4 +1,4 @@
-"""The interface to granian: its own interface gives the answers that the application gives."""
+"""granian: RSGI gives the responses that the application gives."""
 
 from __future__ import annotations
 
