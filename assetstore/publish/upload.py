@@ -126,7 +126,9 @@ class Upload:
 
     def _write(self, row: Row) -> FileStat:
         target, stored = self.inventory.backend, row.stored
-        create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING
+        # A name that is the digest of the very bytes can be written twice; for others the first one to write decides.
+        decided = row.entry.fingerprint == stored.sha256
+        create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING and not decided
         options = replace(self.layout.write_options(row.entry, row.stage, stored), create_only=create_only)
         source = open_stored(self.source, row.entry, stored)
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,8 +74,8 @@ def puts(store: MisbehavingS3, name: str = "") -> list[dict[str, str]]:
     return [headers for method, path, headers in store.requests if method == "PUT" and name in path]
 
 
-def mount_of(root: Path) -> Mount:
-    return AssetStore({}).static("/assets/", root=root, name="assets", fingerprint="content")
+def mount_of(root: Path, fingerprint: Any = "content") -> Mount:
+    return AssetStore({}).static("/assets/", root=root, name="assets", fingerprint=fingerprint)
 
 
 def test_a_store_that_refuses_checksums_gets_content_md5_from_then_on(
@@ -301,3 +303,24 @@ def test_a_rollback_stores_the_headers_of_plain_names_again(
         assert again[name] == heads[0][name], name
     (tmp_path / "root/a.svg").write_text("<svg/>")
     assert not publish(mount, opened()).released
+
+
+@pytest.mark.parametrize("fault", ["", "ignores conditions", "has no conditions"])
+def test_an_object_whose_name_is_the_digest_of_its_bytes_costs_one_request(
+    store: MisbehavingS3, opened: Open, asset_tree: Path, fault: str
+) -> None:
+    store.faults = {fault} - {""}
+    publish(mount_of(asset_tree), opened())
+    sent = Counter(path for method, path, _ in store.requests if "/.assetstore/" not in path and "?" not in path)
+    assert len(sent) == 18
+    assert set(sent.values()) == {1}
+
+
+def test_names_made_of_times_are_looked_at_before_they_are_written_where_the_store_has_no_conditions(
+    store: MisbehavingS3, opened: Open, asset_tree: Path
+) -> None:
+    store.faults = {"ignores conditions"}
+    publish(mount_of(asset_tree, fingerprint=True), opened())
+    heads = [path for method, path, _ in store.requests if method == "HEAD" and "/.assetstore/" not in path]
+    assert len(heads) == 9
+    assert all(re.search(r"-[0-9a-f]{64}", path) for path in heads)

@@ -17,18 +17,21 @@ from assetstore.backends.http.ranged import Download, SyncBody, SyncRangedFile, 
 from assetstore.backends.objects import KeyPrefix, split_url
 from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.backends.s3.client import Client, S3Options
-from assetstore.backends.s3.errors import translate
+from assetstore.backends.s3.direct import EMPTY_SHA256, FAULTS, DirectRequests, DirectResponse
+from assetstore.backends.s3.errors import is_unsupported, translate, translate_response
 from assetstore.backends.s3.listing import stats
-from assetstore.backends.s3.put import FAULTS, DirectPut, PutResponse
 from assetstore.backends.s3.upload import Upload
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
     BackendCredentials,
     BackendForbidden,
+    BackendThrottled,
+    BackendUnavailable,
     SettingsError,
     UnexpectedResponse,
 )
+from assetstore.util.backoff import backoff_seconds
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,7 +58,7 @@ class S3Backend:
         self.conditional_creates: bool | None = None
         self.conditional_replaces: bool | None = None
         self.checksums: bool | None = None
-        self._direct = DirectPut(self.client, bucket)
+        self._direct = DirectRequests(self.client, bucket)
         keys = KeyPrefix(self.label, prefix)
         self.prefix, self.key, self.cannot_store = keys.prefix, keys.key, keys.cannot_store
 
@@ -180,14 +183,35 @@ class S3Backend:
                 lambda s3: s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload.id),
             )
 
-    def put_direct(self, key: str, body: bytes, headers: Mapping[str, str]) -> PutResponse | None:
-        """As :meth:`DirectPut.send`."""
-        try:
-            return self._direct.send(key, body, headers)
-        except FAULTS:
-            raise
-        except Exception as error:
-            raise translate(error, key, self.label) from error
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", sha256: str = EMPTY_SHA256
+    ) -> DirectResponse | None:
+        """As :meth:`DirectRequests.send`, tried again after a fault; ``None`` where boto3 has to send.
+
+        Raises:
+            AssetStoreError: the response was not 200, or there was none.
+        """
+        attempts = self.options.attempts
+        for attempt in range(1, attempts + 1):
+            try:
+                response = self._direct.send(method, self.prefix + path, headers, body, sha256)
+                if response is None or response.status == 200:
+                    return response
+                error = translate_response(response.status, response.headers, response.body, path, self.label)
+            except FAULTS as fault:
+                error = BackendUnavailable(f"{self.label} failed on {path!r}: {fault}", path=path)
+                error.__cause__ = fault
+            except Exception as fault:
+                raise translate(fault, path, self.label) from fault
+            if isinstance(error, BackendForbidden) and method == "HEAD" and self.options.forbidden_is_missing:
+                raise AssetNotFound(path, self.label)
+            if isinstance(error, BackendCredentials):
+                return None  # boto3 looks credentials up again, and the next request here has them
+            again = isinstance(error, BackendUnavailable) and not isinstance(error, BackendThrottled)
+            if not again or attempt == attempts or is_unsupported(error, "if-match", "if-none-match", "checksum"):
+                raise error
+            time.sleep(backoff_seconds(attempt, 0.4, 20.0, least=0.5))
+        return None
 
     @property
     def max_path_bytes(self) -> int:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
 from assetstore.backends.http.headers import strong
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY
-from assetstore.backends.s3.errors import is_unsupported, translate_response
-from assetstore.backends.s3.put import FAULTS
+from assetstore.backends.s3.direct import headers_of_arguments
+from assetstore.backends.s3.errors import is_unsupported
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
-    BackendCredentials,
-    BackendThrottled,
     BackendUnavailable,
     BodyTruncated,
     PublishConflict,
@@ -139,8 +137,11 @@ class Upload:
         found = None
         with suppress(AssetNotFound):
             request = {**self._target, **self._bucket.options.request_arguments}
-            answer = self._bucket.call(self._path, lambda s3: s3.head_object(**request))
-            found = strong(answer.get("ETag", ""))
+            if (direct := self._bucket.request("HEAD", self._path, headers_of_arguments(request))) is not None:
+                found = strong(direct.headers.get("etag", ""))
+            else:
+                answer = self._bucket.call(self._path, lambda s3: s3.head_object(**request))
+                found = strong(answer.get("ETag", ""))
         if found != self._replaces:
             raise PublishConflict(f"{self._path!r} in {self._bucket.label} exists already, or was replaced")
         self._condition = {}
@@ -153,40 +154,13 @@ class Upload:
         return self._with_checksum(lambda: self._put_once(body, digest.digest(), arguments))
 
     def _put_once(self, body: bytes, digest: bytes, arguments: dict[str, Any]) -> str:
-        direct = self._put_direct(body, digest, arguments)
-        if direct is not None:
-            return direct
-        checksum = self._checksum(digest, body)
-        answer = self._bucket.call(
-            self._path,
-            lambda s3: s3.put_object(**self._target, **self._condition, **arguments, **checksum, Body=body),
-        )
+        given = {**arguments, **self._condition, **self._checksum(digest, body)}
+        if (
+            direct := self._bucket.request("PUT", self._path, headers_of_arguments(given), body, digest.hex())
+        ) is not None:
+            return direct.headers.get("etag", "")
+        answer = self._bucket.call(self._path, lambda s3: s3.put_object(**self._target, **given, Body=body))
         return answer.get("ETag", "")
-
-    def _put_direct(self, body: bytes, digest: bytes, arguments: dict[str, Any]) -> str | None:
-        """The ETag, where the object was sent without boto3; ``None`` where boto3 has to."""
-        headers = _headers({**arguments, **self._condition, **self._checksum(digest, body)})
-        attempts = self._bucket.options.attempts
-        for attempt in range(1, attempts + 1):
-            try:
-                response = self._bucket.put_direct(self._target["Key"], body, headers)
-                if response is None:
-                    return None
-                if response.status == 200:
-                    return response.headers.get("etag", "")
-                error = translate_response(
-                    response.status, response.headers, response.body, self._path, self._bucket.label
-                )
-            except FAULTS as fault:
-                error = BackendUnavailable(f"{self._bucket.label} failed on {self._path!r}: {fault}", path=self._path)
-                error.__cause__ = fault
-            if isinstance(error, BackendCredentials):
-                return None  # boto3 looks credentials up again, and this exchange follows it
-            again = isinstance(error, BackendUnavailable) and not isinstance(error, BackendThrottled)
-            if not again or attempt == attempts or is_unsupported(error, "if-match", "if-none-match", "checksum"):
-                raise error
-            time.sleep(backoff_seconds(attempt, 0.4, 20.0, least=0.5))
-        return None
 
     def _with_checksum(self, send: Callable[[], T]) -> T:
         """What *send* returns; a store that refuses ``x-amz-checksum-*`` gets Content-MD5 from then on."""
@@ -268,29 +242,6 @@ def _parts(source: OpenFile) -> Iterator[bytes]:
     length = max(PART_BYTES, -(-size // MAX_PARTS))
     for start in range(0, size, length):
         yield b"".join(source.chunks(start, min(start + length, size)))
-
-
-#: Request headers of PutObject by the names that boto3 has for them.
-_HEADER_NAMES = {
-    "ContentType": "content-type",
-    "CacheControl": "cache-control",
-    "ContentEncoding": "content-encoding",
-    "ContentDisposition": "content-disposition",
-    "ContentLanguage": "content-language",
-    "ContentMD5": "content-md5",
-    "ChecksumSHA256": "x-amz-checksum-sha256",
-    "IfNoneMatch": "if-none-match",
-    "IfMatch": "if-match",
-    "RequestPayer": "x-amz-request-payer",
-    "StorageClass": "x-amz-storage-class",
-}
-
-
-def _headers(arguments: dict[str, Any]) -> dict[str, str]:
-    """The request headers of PutObject for *arguments* as boto3 takes them."""
-    headers = {_HEADER_NAMES[name]: str(value) for name, value in arguments.items() if name in _HEADER_NAMES}
-    headers |= {f"x-amz-meta-{name}": value for name, value in arguments.get("Metadata", {}).items()}
-    return headers
 
 
 def _base64(digest: bytes) -> str:

@@ -1,4 +1,4 @@
-"""A CA bundle that boto3 would use is used by the asynchronous reader too."""
+"""A CA bundle that boto3 would use is used by the asynchronous reader and by direct requests too."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from assetstore.backends.base import BytesFile, WriteOptions
 from assetstore.backends.reader import reader_of
 from assetstore.backends.s3.backend import open_url
 from assetstore.errors import BackendUnavailable
@@ -40,6 +41,13 @@ class _Bucket(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("ETag", '"1"')
         self.send_header("Content-Length", "4")
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("ETag", '"2"')
+        self.send_header("Content-Length", "0")
         self.end_headers()
 
 
@@ -79,21 +87,33 @@ def endpoint(certificate: Path) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.parametrize("how", ["AWS_CA_BUNDLE", "profile", "verify"])
-async def test_a_ca_bundle_is_honoured(
-    endpoint: str, certificate: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(params=["AWS_CA_BUNDLE", "profile", "verify"])
+def options(
+    request: pytest.FixtureRequest, endpoint: str, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """Storage options, with the bundle named in one of the ways that boto3 knows."""
     options: dict[str, Any] = {**KEYS, "endpoint_url": endpoint}
-    if how == "AWS_CA_BUNDLE":
+    if request.param == "AWS_CA_BUNDLE":
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
-    elif how == "profile":
+    elif request.param == "profile":
         (tmp_path / "config").write_text(f"[profile mine]\nca_bundle = {certificate}\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
         options["profile"] = "mine"
     else:
         options["verify"] = str(certificate)
+    return options
+
+
+async def test_a_ca_bundle_is_honoured_by_reads(options: dict[str, Any]) -> None:
     async with contextlib.aclosing(reader_of(open_url("s3://bucket", options))) as reader:
         assert (await reader.stat("a.css")).size == 4
+
+
+def test_a_ca_bundle_is_honoured_by_writes(options: dict[str, Any]) -> None:
+    backend = open_url("s3://bucket", options)
+    written = backend.write("a.css", BytesFile.of("a.css", b"a{}"), WriteOptions("text/css", "no-store"))
+    assert written.validator == "2"
+    backend.client.close()
 
 
 async def test_without_it_the_certificate_is_refused(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
