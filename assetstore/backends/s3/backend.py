@@ -31,7 +31,7 @@ from assetstore.errors import (
     SettingsError,
     UnexpectedResponse,
 )
-from assetstore.util.backoff import backoff_seconds
+from assetstore.util import backoff_seconds
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
