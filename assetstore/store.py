@@ -62,9 +62,7 @@ class AssetStore:
         self._namer = AssetUrls(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
         #: Hot responses of all mounts.
         self.response_cache = ResponseCache(self.settings.ASSETS_MEMORY_BYTES)
-        self._dispatcher = AssetDispatcher(
-            self._namer, sendfile_of(self.settings), self.response_cache, self.settings.ASSETS_MEMORY_BYTES
-        )
+        self._dispatcher = AssetDispatcher(self._namer, sendfile_of(self.settings), self.response_cache)
         #: What templates call: tags, preloads, the import map.
         self.pages = Pages(self._namer, self.settings)
 

@@ -60,7 +60,11 @@ class HoldsBytes(Protocol):
     """An opened file, some of whose bytes are in memory."""
 
     def buffered(self, start: int, stop: int) -> bytes | None:
-        """The bytes ``start`` to ``stop``, if they need not be waited for; ``None`` else."""
+        """The bytes ``start`` to ``stop``, if they need not be waited for; ``None`` else.
+
+        Raises:
+            VersionChanged: the file was written to since it was opened.
+        """
 
 
 def buffered(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | None:
@@ -82,9 +86,6 @@ class Signatures(Protocol):
 @runtime_checkable
 class SignatureReader(Signatures, Reader, Protocol):
     """A reader that can tell so: of files of this machine."""
-
-    def path_of(self, path: str, mark: FileSignature) -> str | None:
-        """Where on this machine the file with that *mark* is; ``None`` if *path* leads to another by now."""
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -22,6 +22,7 @@ from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
+from assetstore.http.revalidation import Snapshot
 from assetstore.names.base import BackgroundResolver, Resolver
 from assetstore.names.digests import Digests
 from assetstore.names.siblings import Siblings
@@ -45,12 +46,14 @@ MAX_PROVING = 2
 _NOTHING_BYTES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+_NO_SIBLINGS: Mapping[str, FileStat] = {}
+
+
+class Offer(NamedTuple):
     """The codings in which a file can be had, the best first, and the siblings among them."""
 
     codings: tuple[str, ...] = ()
-    siblings: Mapping[str, FileStat] = field(default_factory=dict)
+    siblings: Mapping[str, FileStat] = _NO_SIBLINGS
     #: Codings whose sibling is not known to hold the bytes of the file.
     unproven: frozenset[str] = frozenset()
     #: Whether more will be known before long though no file changes, so that nothing is to be kept of it.
@@ -91,13 +94,13 @@ class Encodings:
         """End the thread that compares siblings; the next use starts another."""
         self._proofs.close()
 
-    async def offer(self, stat: FileStat, logical: str) -> Offer:
-        """In which codings the file can be had besides its plain bytes."""
+    async def offer(self, stat: FileStat, logical: str, snapshot: Snapshot) -> Offer:
+        """In which codings the file can be had besides its plain bytes; what is looked at is recorded in *snapshot*."""
         if stat.coding is not None:
             return Offer((stat.coding,)) if self._can_read(stat) else _NONE
         if stat.size == 0 or not self._media_types.may_have_variants(logical):
             return _NONE
-        siblings, unproven, provisional = await self._siblings(stat)
+        siblings, unproven, provisional = await self._siblings(stat, snapshot)
         made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and self._media_types.compressible(logical)
         codings = tuple(
             coding
@@ -167,18 +170,25 @@ class Encodings:
             raise BodyTruncated(f"{stat.path!r} gave {len(data)} bytes of {stat.size}", path=stat.path)
         return data
 
-    async def _siblings(self, stat: FileStat) -> tuple[dict[str, FileStat], set[str], bool]:
+    async def _siblings(self, stat: FileStat, snapshot: Snapshot) -> tuple[dict[str, FileStat], set[str], bool]:
         """The siblings that may be sent, those of them that are not proven, and whether this will change by itself."""
         found: dict[str, FileStat] = {}
         unproven: set[str] = set()
         provisional = False
         for coding, suffix in SUFFIXES.items():
+            path = stat.path + suffix
+            if snapshot.is_absent(path):
+                continue
             try:
-                sibling = await self._look_at(stat.path + suffix)
-                if sibling is None or not sibling.size:  # no coding makes a file empty: that is half a build
+                sibling = await self._look_at(path)
+                if sibling is None:
+                    continue
+                snapshot.saw(sibling)
+                if not sibling.size:  # no coding makes a file empty: that is half a build
                     continue
                 proven = await self._prove(sibling, stat, coding)
             except AssetNotFound:
+                snapshot.saw_none(path)
                 continue
             except BackendError:  # a fault says nothing of whether there is one
                 provisional = True

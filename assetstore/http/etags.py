@@ -17,7 +17,7 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
 from assetstore.errors import AssetNotFound
 from assetstore.http.representation import etag_of_digest, etag_of_stat
-from assetstore.names.base import Resolver, has_bytes_of_its_name
+from assetstore.names.base import LocalResolver, Resolver, has_bytes_of_its_name
 from assetstore.names.digests import CheckedFile, Digests
 from assetstore.names.fingerprint import LENGTH, ContentFingerprint, Fingerprint, agree, is_telling
 from assetstore.util.lru import LRU
@@ -44,6 +44,9 @@ class EntityTags:
         self._fingerprint = fingerprint
         self._resolver = resolver
         self._by_content = isinstance(fingerprint, ContentFingerprint)
+        self._remote = backend.remote
+        # Only a publish records digests with names.
+        self._published = None if isinstance(resolver, LocalResolver) else resolver
         #: Of the mount's files.
         self.digests = Digests() if fingerprint is None else fingerprint.digests
         self._limiter = CapacityLimiter(MAX_HASHING)
@@ -51,16 +54,15 @@ class EntityTags:
         self._first: LRU[str, str] = LRU(MAX_PROMISES)
         self._changed: LRU[str, bool] = LRU(MAX_PROMISES)
 
-    async def etag(self, stat: FileStat) -> str | None:
-        """The entity tag of the plain bytes; ``None`` only for remote files of which nothing is reported."""
-        if self._backend.remote or not self._is_of_digest(stat):
-            return etag_of_stat(stat)
-        digest = await self._digest(stat)
-        return etag_of_digest(digest) if digest is not None else _etag_of_version(stat)
+    async def tag(self, stat: FileStat) -> tuple[str | None, bool]:
+        """The entity tag of the plain bytes, and whether it will be another one once the digest of this version is known.
 
-    def is_provisional(self, stat: FileStat) -> bool:
-        """Whether :meth:`etag` will be another one as soon as the digest of this version is known."""
-        return not self._backend.remote and self._is_of_digest(stat) and self.digests.known(stat) is None
+        There is none only for remote files of which nothing is reported.
+        """
+        if self._remote or not self._is_of_digest(stat):
+            return etag_of_stat(stat), False
+        digest = await self._digest(stat)
+        return (_etag_of_version(stat), True) if digest is None else (etag_of_digest(digest), False)
 
     async def is_current(self, stat: FileStat, fingerprint: str) -> bool | None:
         """Whether *fingerprint* is that of the plain file which *stat* describes; ``None`` if that is not known yet."""
@@ -79,7 +81,7 @@ class EntityTags:
         known = self._has_bytes_of_its_name(stat, self.digests.known(stat))
         if known is not None:
             return known
-        if not self.is_published(stat.path) and (not self._by_content or self._backend.remote):
+        if not self.is_published(stat.path) and (not self._by_content or self._remote):
             return False
         digest = await self._digest(stat)
         return None if digest is None else self._has_bytes_of_its_name(stat, digest) is True
@@ -121,9 +123,9 @@ class EntityTags:
 
         For names that were made of the content, and so promise that it never changes.
         """
-        content = stat.sha256 or (stat.validator if self._backend.remote else await self._digest(stat))
+        content = stat.sha256 or (stat.validator if self._remote else await self._digest(stat))
         if content is None:
-            return False if self._backend.remote else None
+            return False if self._remote else None
         first = self._first.get(stat.path)
         if first is None:
             self._first.put(stat.path, content)
@@ -143,7 +145,9 @@ class EntityTags:
         """Whether the tag is made of the digest: so that all servers of a fleet say the same, or as no time tells."""
         if self._by_content or not is_telling(stat.mtime_ns, time.time_ns()):
             return True
-        known = self._resolver.find(stat.path)  # published with its digest
+        if self._published is None:
+            return False
+        known = self._published.find(stat.path)
         return known is not None and known.sha256 is not None
 
     async def _digest(self, stat: FileStat) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import AsyncOpenFile
@@ -11,16 +11,16 @@ from assetstore.http.conditional import ETag, Validators
 from assetstore.http.encodings import PLAIN, Encodings, Offer
 from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Found
-from assetstore.http.representation import AssetHeaders, Representation, etag_of_variant, modified_seconds
+from assetstore.http.representation import AssetHeaders, Representation, cut, etag_of_variant, modified_seconds
 from assetstore.http.request import AssetRequest
 from assetstore.http.response_headers import MountHeaders, cache_headers
+from assetstore.http.revalidation import Snapshot
 
 #: A representation that is no plain file, and the file that holds its bytes where they are not in memory.
 _Variant = tuple[Representation, AsyncOpenFile | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The chosen representation, and the file that holds its bytes where they are not in memory."""
 
     chosen: Representation
@@ -48,40 +48,48 @@ def preferred(request: AssetRequest, codings: Sequence[str], identity: Validator
 class Negotiator:
     """Chooses among the representations of one mount's files."""
 
-    def __init__(self, policy: MountHeaders, versions: EntityTags, variants: Encodings) -> None:
+    def __init__(self, policy: MountHeaders, versions: EntityTags, encodings: Encodings) -> None:
         self._policy = policy
         self._versions = versions
-        self._variants = variants
+        self._encodings = encodings
 
-    async def select(self, found: Found, request: AssetRequest, now: float) -> Selection:
+    async def select(self, found: Found, request: AssetRequest, snapshot: Snapshot, now: float) -> Selection:
         """The representation that *request* gets of what was *found* (RFC 9110 section 12).
 
         Parts are cut from the plain bytes, so they are chosen whenever a part is wanted. What was
-        opened goes into the selection or is closed.
+        opened goes into the selection or is closed. Every sibling that is looked at is recorded in *snapshot*.
         """
-        stat = found.stat
-        offer = await self._variants.offer(stat, found.logical)
-        facts = self._facts(found, now)
-        etag = await self._versions.etag(stat)
-        if stat.coding in offer.codings:
-            return await self._select_coded(found, request, now, facts, etag)
-        identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
-        coding = preferred(request, offer.codings, identity.validators, now)
-        if coding is None:
-            return Selection(identity, found.opened, stat, offer.codings, identity.validators, offer.provisional)
-        if coding in offer.unproven:
-            facts = self._facts(replace(found, verified=False), now)
-        variant = await self._variant(found, offer, coding, facts)
-        if variant is not None:
+        try:
+            return await self._select(found, request, snapshot, now)
+        except BaseException:
             await found.aclose()
-            return Selection(*variant, stat, offer.codings, identity.validators, offer.provisional)
-        codings = (await self._variants.offer(stat, found.logical)).codings
-        if not codings:  # nothing would be gained, so it does not vary
-            identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
-        return Selection(identity, found.opened, stat, codings, identity.validators, offer.provisional)
+            raise
+
+    async def _select(self, found: Found, request: AssetRequest, snapshot: Snapshot, now: float) -> Selection:
+        stat = found.stat
+        offer = await self._encodings.offer(stat, found.logical, snapshot)
+        facts = self._facts(found, now)
+        etag, provisional = await self._versions.tag(stat)
+        provisional = provisional or offer.provisional or found.provisional
+        if stat.coding in offer.codings:
+            return await self._select_coded(found, request, now, facts, etag, provisional)
+        identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
+        codings = offer.codings
+        coding = preferred(request, codings, identity.validators, now) if codings else None
+        if coding is not None:
+            if coding in offer.unproven:
+                facts = self._facts(found._replace(verified=False), now)
+            variant = await self._variant(found, offer, coding, facts)
+            if variant is not None:
+                await found.aclose()
+                return Selection(*variant, stat, codings, identity.validators, provisional)
+            codings = tuple(each for each in codings if each != coding)
+            if not codings:  # nothing would be gained, so it does not vary
+                identity = facts.represent(stat.size, etag, varies=False, coding=stat.coding)
+        return Selection(identity, found.opened, stat, codings, identity.validators, provisional)
 
     async def _select_coded(
-        self, found: Found, request: AssetRequest, now: float, facts: AssetHeaders, etag: str | None
+        self, found: Found, request: AssetRequest, now: float, facts: AssetHeaders, etag: str | None, provisional: bool
     ) -> Selection:
         """As :meth:`select`, for what is stored in a coding: who cannot read it, or wants a part, gets plain bytes."""
         stat = found.stat
@@ -89,13 +97,13 @@ class Negotiator:
         tag = None if etag is None else f"{etag}-{PLAIN}"  # made of the stored bytes alone, so known before it is made
         identity = Validators(None if tag is None else ETag(tag), facts.modified)
         if preferred(request, codings, identity, now) is None:
-            content = await self._variants.make(stat, PLAIN, found.opened)
+            content = await self._encodings.make(stat, PLAIN, found.opened)
             if content is not None:
                 await found.aclose()
-                plain = facts.represent(len(content), tag, varies=True, content=content)
-                return Selection(plain, None, stat, codings, identity)
+                plain = facts.represent(len(content), tag, varies=True, content=cut(content))
+                return Selection(plain, None, stat, codings, identity, provisional)
         stored = facts.represent(stat.size, etag, varies=True, coding=stat.coding)
-        return Selection(stored, found.opened, stat, codings, identity)
+        return Selection(stored, found.opened, stat, codings, identity, provisional)
 
     def _facts(self, found: Found, now: float) -> AssetHeaders:
         return AssetHeaders(
@@ -109,22 +117,22 @@ class Negotiator:
         sibling = offer.siblings.get(coding)
         if sibling is not None:
             return await self._sibling(found, sibling, coding, facts)
-        content = await self._variants.make(found.stat, coding, found.opened)
+        content = await self._encodings.make(found.stat, coding, found.opened)
         if content is None:
             return None
         tag = etag_of_variant(content, coding)
-        return facts.represent(len(content), tag, varies=True, coding=coding, content=content), None
+        return facts.represent(len(content), tag, varies=True, coding=coding, content=cut(content)), None
 
     async def _sibling(self, found: Found, sibling: FileStat, coding: str, facts: AssetHeaders) -> _Variant | None:
         """The sibling as a representation; it is opened if its file was."""
         opened = None
         if found.opened is not None:
-            opened = await self._variants.open_sibling(found.stat, sibling)
+            opened = await self._encodings.open_sibling(found.stat, sibling)
             if opened is None:
                 return None
             sibling = opened.stat
         try:
-            etag = await self._versions.etag(sibling)
+            etag, _ = await self._versions.tag(sibling)
         except BaseException:
             if opened is not None:
                 await opened.aclose()

@@ -1,17 +1,19 @@
 """One representation (RFC 9110 section 3.2): validators, size, finished headers.
 
 A representation is made from the facts of the very bytes that are sent: the stat of the opened
-file, or the variant in memory. Its headers are finished once for each status, so that answering
-a request only picks them.
+file, or the variant in memory. Its headers are finished once for each status, so that a response
+only picks them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from assetstore.backends.base import FileStat
+from assetstore.backends.base import FileSignature, FileStat
+from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.errors import VersionChanged
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.response_headers import NO_STORE, Headers, header
 from assetstore.names.fingerprint import is_dated, is_telling
@@ -20,13 +22,35 @@ from assetstore.util.dates import write_http_date
 _SECOND_NS = 1_000_000_000
 # Of a digest's 64 digits; 128 bits are enough to tell versions apart.
 _ETAG_DIGITS = 32
+#: What a server is given at once of a long body: it goes out faster than in larger pieces, or in smaller; measured
+#: (``benchmarks``).
+PIECE_BYTES = 256 * 1024
 _VARY = (b"vary", b"Accept-Encoding")
 _RANGES = (b"accept-ranges", b"bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Representation:
-    """What a 200 for one asset carries, and the headers of every answer about it."""
+class CachedFile(NamedTuple):
+    """Where to find a local file again that is too large to be kept in memory."""
+
+    reader: Reader
+    path: str
+    signature: FileSignature
+
+    async def open(self) -> AsyncOpenFile:
+        """Open it again. Who opens, closes.
+
+        Raises:
+            AssetNotFound, BackendError, VersionChanged: it is gone, or another one by now.
+        """
+        opened = await self.reader.open(self.path)
+        if opened.stat.signature != self.signature:
+            await opened.aclose()
+            raise VersionChanged(f"{self.path!r} is another file by now", path=self.path)
+        return opened
+
+
+class Representation(NamedTuple):
+    """What a 200 for one asset carries, and the headers of every response about it."""
 
     size: int
     validators: Validators
@@ -37,12 +61,14 @@ class Representation:
     partial: Headers
     #: Headers of a 304 (section 15.4.5).
     not_modified: Headers
-    #: What stands on every answer, whatever its status.
+    #: What stands on every response, whatever its status.
     always: Headers
     #: Content coding; ``None`` for the plain bytes.
     coding: str | None = None
-    #: The bytes, where they are in memory; else they are in the file.
-    content: bytes | None = None
+    #: The bytes in pieces, where they are in memory; else they are in the file.
+    content: tuple[bytes, ...] | None = None
+    #: Where a cached representation without its bytes finds the file.
+    file: CachedFile | None = None
 
     @property
     def refused(self) -> Headers:
@@ -50,8 +76,7 @@ class Representation:
         return (*self.always, NO_STORE)
 
 
-@dataclass(frozen=True, slots=True)
-class AssetHeaders:
+class AssetHeaders(NamedTuple):
     """What all representations of one asset have in common."""
 
     media_type: str
@@ -62,7 +87,13 @@ class AssetHeaders:
     modified: int | None = None
 
     def represent(
-        self, size: int, etag: str | None, *, varies: bool, coding: str | None = None, content: bytes | None = None
+        self,
+        size: int,
+        etag: str | None,
+        *,
+        varies: bool,
+        coding: str | None = None,
+        content: tuple[bytes, ...] | None = None,
     ) -> Representation:
         """The representation of *size* bytes whose entity tag is *etag*; ``None`` if nothing tells versions apart.
 
@@ -89,6 +120,13 @@ class AssetHeaders:
             coding=coding,
             content=content,
         )
+
+
+def cut(content: bytes) -> tuple[bytes, ...]:
+    """*content* in pieces of :data:`PIECE_BYTES`; the last may be shorter, and nothing is no piece."""
+    if 0 < len(content) <= PIECE_BYTES:
+        return (content,)
+    return tuple([content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES)])
 
 
 def modified_seconds(stat: FileStat, now: float) -> int | None:

@@ -1,6 +1,6 @@
 """From a request and a representation to a response, a plain value; and the responses to errors.
 
-Nothing here reads, waits or sends: a request and a representation go in, an answer comes out.
+Nothing here reads, waits or sends.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from assetstore.errors import (
     AssetNotFound,
@@ -27,19 +27,15 @@ from assetstore.errors import (
 )
 from assetstore.http.conditional import Verdict
 from assetstore.http.ranges import content_range, unsatisfied
-from assetstore.http.representation import Representation
+from assetstore.http.representation import CachedFile, Representation
 from assetstore.http.request import AssetRequest
 from assetstore.http.response_headers import Headers, raw
 
 #: Bodies of up to this many bytes are worth putting together.
 FEW_BYTES = 64 * 1024
-#: What a server is given at once of a longer one: it goes out faster than in larger pieces, or in smaller; measured
-#: (``benchmarks``).
-PIECE_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ByteSpan:
+class ByteSpan(NamedTuple):
     """The bytes ``start`` to ``stop`` (half-open) of the file."""
 
     start: int
@@ -50,69 +46,41 @@ class ByteSpan:
 Piece = bytes | ByteSpan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
-    """A response that only has to be sent."""
+    """A response that only has to be sent. It is shared by all who get it, and so never changed."""
 
     status: int
     headers: Headers
+    #: Bytes, and spans of :attr:`file`, or of the file that is sent along.
     body: tuple[Piece, ...] = ()
-    #: Whether any of the body has to come from the file.
-    needs_file: bool = field(init=False)
+    #: Where to find the file again that a cached response is made of.
+    file: CachedFile | None = None
+    #: The headers as RSGI takes them, made at their first use.
+    text_headers: list[tuple[str, str]] | None = field(default=None, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "needs_file", any(isinstance(piece, ByteSpan) for piece in self.body))
-
-
-class ServerFile(NamedTuple):
-    """A body that the server sends by itself: the bytes ``start`` to ``stop`` of a file on disk."""
-
-    #: The message that says so.
-    kind: str
-    path: str
-    start: int
-    stop: int
+    @property
+    def needs_file(self) -> bool:
+        """Whether any of the body has to come from a file."""
+        return any(piece.__class__ is ByteSpan for piece in self.body)
 
 
-class FinishedResponse(NamedTuple):
-    """An answer of which nothing has to be waited for: all its bytes are here, in order, or left to the server."""
-
-    status: int
-    headers: Headers
-    body: tuple[bytes, ...] = ()
-    by_server: ServerFile | None = None
-
-
-def finished(answer: Response) -> FinishedResponse:
-    """*answer*, which needs no file, as one that is ready.
-
-    Raises:
-        TypeError: it does need one.
-    """
-    pieces = tuple(piece for piece in answer.body if isinstance(piece, bytes))
-    if len(pieces) != len(answer.body):
-        raise TypeError("an answer that needs a file was taken for one that does not")
-    return FinishedResponse(answer.status, answer.headers, packed(pieces))
-
-
-def packed(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """The same bytes, in one piece where they are few."""
-    return (b"".join(pieces),) if len(pieces) > 1 and sum(map(len, pieces)) <= FEW_BYTES else pieces
-
-
-def cut(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """The same bytes in pieces of :data:`PIECE_BYTES`; the last may be shorter."""
-    if all(len(piece) == PIECE_BYTES for piece in pieces[:-1]) and all(len(piece) <= PIECE_BYTES for piece in pieces):
+def packed(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """The same body, in one piece where it is few bytes in several."""
+    if len(pieces) < 2 or any(piece.__class__ is ByteSpan for piece in pieces):
         return pieces
-    content = b"".join(pieces)
-    return tuple([content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES)])
+    content = cast(tuple[bytes, ...], pieces)
+    return (b"".join(content),) if sum(map(len, content)) <= FEW_BYTES else pieces
 
 
 def respond(request: AssetRequest, chosen: Representation, now: float) -> Response:
-    """Answer a GET or HEAD with the *chosen* representation (RFC 9110 section 13.2.2).
+    """The response to a GET or HEAD with the *chosen* representation (RFC 9110 section 13.2.2).
 
     Preconditions come first, then the ranges; they are cut from uncoded bytes only, which the
     caller chooses where :meth:`AssetRequest.wants_part` says so.
+
+    Args:
+        now: seconds since the epoch; dates that lie after it are ignored.
     """
     verdict = request.preconditions.evaluate(chosen.validators, now)
     if verdict is Verdict.NOT_MODIFIED:
@@ -122,13 +90,14 @@ def respond(request: AssetRequest, chosen: Representation, now: float) -> Respon
     if request.ranges is not None and request.wants_part(chosen.validators, now):
         parts = tuple(ByteSpan(start, stop) for start, stop in request.ranges.select(chosen.size))
         return _partial(request, chosen, parts)
-    return Response(200, chosen.full, () if request.head else _whole(chosen))
+    return Response(200, chosen.full) if request.head else whole_response(chosen)
 
 
-def _whole(chosen: Representation) -> tuple[Piece, ...]:
+def whole_response(chosen: Representation) -> Response:
+    """A 200 with all bytes of the *chosen* representation."""
     if chosen.content is not None:
-        return (chosen.content,)
-    return (ByteSpan(0, chosen.size),) if chosen.size else ()
+        return Response(200, chosen.full, chosen.content)
+    return Response(200, chosen.full, (ByteSpan(0, chosen.size),) if chosen.size else (), chosen.file)
 
 
 def _partial(request: AssetRequest, chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
@@ -143,7 +112,7 @@ def _partial(request: AssetRequest, chosen: Representation, parts: tuple[ByteSpa
         "content-length": str(only.stop - only.start),
         "content-range": content_range(only.start, only.stop, chosen.size),
     }
-    return Response(206, (*chosen.partial, *raw(about)), _cut(chosen, only))
+    return Response(206, (*chosen.partial, *raw(about)), _cut(chosen, only), chosen.file)
 
 
 def _multipart(chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
@@ -166,15 +135,24 @@ def _multipart(chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
         "content-type": f"multipart/byteranges; boundary={boundary}",
         "content-length": str(length + len(closing)),
     }
-    return Response(206, (*chosen.partial, *raw(about)), (*body, closing))
+    return Response(206, (*chosen.partial, *raw(about)), packed((*body, closing)), chosen.file)
 
 
 def _cut(chosen: Representation, part: ByteSpan) -> tuple[Piece, ...]:
-    return (part,) if chosen.content is None else (chosen.content[part.start : part.stop],)
+    """*part* of the representation: cut from its bytes where they are in memory; a piece that is wanted whole is shared."""
+    if chosen.content is None:
+        return (part,)
+    pieces, start = [], 0
+    for piece in chosen.content:
+        stop = start + len(piece)
+        if part.start < stop and start < part.stop:
+            pieces.append(piece[max(0, part.start - start) : part.stop - start])
+        start = stop
+    return packed(tuple(pieces))
 
 
 def plain_response(status: int, headers: Headers, text: str, *, head: bool = False) -> Response:
-    """A short answer in words, which tell nothing but the status."""
+    """A response whose body is its status in words."""
     body = text.encode("ascii")
     about = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
     return Response(status, (*headers, *raw(about)), () if head else (body,))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from assetstore.backends.base import FileSignature
+from assetstore.backends.base import FileSignature, FileStat
 from assetstore.backends.reader import NO_FILE, Signatures
 
 #: For how long an answer stands before the files behind it are looked at again. Less than the
@@ -77,42 +77,72 @@ class DirectoryWatch:
 
 
 class Snapshot:
-    """What some files of one folder looked like before they were read, whether or not they exist.
+    """What the files of one request looked like when they were first looked at, whether or not they exist.
 
     Args:
-        lookout: on the storage that they are in; ``None`` where nothing there can tell.
-        paths: of the files.
+        watch: on the storage that they are in; ``None`` where nothing there can tell.
+        path: of the file that was requested; the others are in the same folder.
     """
 
-    def __init__(self, lookout: DirectoryWatch | None, paths: Iterable[str]) -> None:
-        self._until = time.monotonic() + CHECK_SECONDS
-        paths = () if lookout is None else tuple(paths)
-        self._folder = lookout.folder(posixpath.dirname(paths[0])) if lookout is not None and paths else None
-        self._settled = UNSETTLED if self._folder is None else self._folder.settled
-        self._marks = {} if lookout is None else {path: lookout.mark(path) for path in paths}
-        self._lookout = None if None in self._marks.values() else lookout
+    __slots__ = ("_changed", "_folder", "_latest_ns", "_settled", "_signatures", "_until", "_watch")
 
-    def mark_of(self, path: str) -> FileSignature | None:
-        """The mark of a file that was looked at; ``None`` if it was not there."""
-        mark = self._marks.get(path)
-        return None if mark == NO_FILE else mark
+    def __init__(self, watch: DirectoryWatch | None, path: str = "") -> None:
+        self._until = time.monotonic() + CHECK_SECONDS
+        self._watch = watch
+        # Looked at before the files: what is added to the folder from here on changes its state.
+        self._folder = None if watch is None else watch.folder(posixpath.dirname(path))
+        self._settled = UNSETTLED if self._folder is None else self._folder.settled
+        self._signatures: dict[str, FileSignature] = {}
+        self._changed = False
+        self._latest_ns = 0
+
+    def saw(self, stat: FileStat) -> None:
+        """Record a file as it was opened, or looked at."""
+        if stat.signature is None:  # made of several files, so that only time tells
+            self._watch = None
+        else:
+            self._record(stat.path, stat.signature)
+
+    def saw_none(self, path: str) -> None:
+        """Record that *path* could not be opened as a file.
+
+        A link that leads nowhere, and a folder, are there all the same; of these only time tells.
+        """
+        if self._watch is not None and self._watch.mark(path) != NO_FILE:
+            self._watch = None
+        self._record(path, NO_FILE)
+
+    def is_absent(self, path: str) -> bool:
+        """Whether the folder certainly has no file *path*, by one look at it, which is recorded."""
+        if self._watch is None or self._watch.mark(path) != NO_FILE:
+            return False
+        self._record(path, NO_FILE)
+        return True
+
+    def _record(self, path: str, signature: FileSignature) -> None:
+        if self._signatures.setdefault(path, signature) != signature:
+            self._changed = True
+        self._latest_ns = max(self._latest_ns, signature.mtime_ns)
 
     @property
-    def is_early(self) -> bool:
-        """Whether a file is of the future: what is said of its time will change though the file does not."""
-        now = time.time_ns()
-        return any(mark is not None and mark.mtime_ns > now for mark in self._marks.values())
+    def is_keepable(self) -> bool:
+        """Whether what was seen is one state of the files, of which nothing will be said otherwise before long.
+
+        Not so where a file changed between two looks, or is of the future: then what is said of its time
+        will change though the file does not.
+        """
+        return not self._changed and self._latest_ns <= time.time_ns()
 
     def revalidation(self) -> Revalidation:
-        """Who will tell whether they still look so."""
+        """What tells later whether the files still look so."""
         there, absent, state = [], [], 0
-        for path, mark in self._marks.items() if self._lookout is not None else ():
-            if mark == NO_FILE:
+        for path, signature in self._signatures.items() if self._watch is not None else ():
+            if signature == NO_FILE:
                 absent.append(path)
             else:
                 there.append(path)
-                state = hash((state, hash(mark)))
-        return Revalidation(self._until, self._lookout, tuple(there), tuple(absent), state, self._folder, self._settled)
+                state = hash((state, hash(signature)))
+        return Revalidation(self._until, self._watch, tuple(there), tuple(absent), state, self._folder, self._settled)
 
 
 class Revalidation:
@@ -126,12 +156,12 @@ class Revalidation:
     within one tick of the file system's clock leave the same mark.
     """
 
-    __slots__ = ("_absent", "_folder", "_lookout", "_settled", "_state", "_there", "until")
+    __slots__ = ("_absent", "_folder", "_watch", "_settled", "_state", "_there", "until")
 
     def __init__(
         self,
         until: float,
-        lookout: DirectoryWatch | None,
+        watch: DirectoryWatch | None,
         there: tuple[str, ...],
         absent: tuple[str, ...],
         state: int,
@@ -140,7 +170,7 @@ class Revalidation:
     ) -> None:
         #: When to look at them again, by :func:`time.monotonic`.
         self.until = until
-        self._lookout = lookout
+        self._watch = watch
         self._there = there
         self._absent = absent
         #: What all that are there look like, in one number.
@@ -155,19 +185,19 @@ class Revalidation:
 
     def holds(self) -> bool:
         """Look again: whether every file is the one it was. Where files have no marks, only time tells."""
-        lookout = self._lookout
-        if lookout is None:
+        watch = self._watch
+        if watch is None:
             return False
         state = 0
         for path in self._there:
-            state = hash((state, lookout.signature_hash(path)))
+            state = hash((state, watch.signature_hash(path)))
         now = time.monotonic()
-        if state != self._state or (self._absent and not self._are_absent(lookout, now)):
+        if state != self._state or (self._absent and not self._are_absent(watch, now)):
             return False
         self.until = now + CHECK_SECONDS
         return True
 
-    def _are_absent(self, lookout: DirectoryWatch, now: float) -> bool:
+    def _are_absent(self, watch: DirectoryWatch, now: float) -> bool:
         folder = self._folder
         if folder is None:
             return False
@@ -176,4 +206,4 @@ class Revalidation:
         if folder.state == self._settled:
             return True
         self._settled = folder.settled
-        return all(lookout.mark(path) == NO_FILE for path in self._absent)
+        return all(watch.mark(path) == NO_FILE for path in self._absent)

@@ -115,17 +115,14 @@ class Claim:
 class AssetDispatcher:
     """Which mount answers a request, and the ASGI application of each."""
 
-    def __init__(self, urls: AssetUrls, offload: Sendfile | None, memory: ResponseCache, memory_bytes: int) -> None:
+    def __init__(self, urls: AssetUrls, offload: Sendfile | None, cache: ResponseCache) -> None:
         self.urls = urls
         #: Redirects from the root of the domain into a mount.
         self.root_files: list[BaseRoute] = []
-        self._memory = memory
-        self._memory_bytes = memory_bytes
+        self._cache = cache
         self._offload = offload
         self._handlers: dict[Mount, AssetHandler] = {}
         self._applications: dict[Mount, ASGIApp] = {}
-        #: Caches of mounts whose cached responses are not what is sent.
-        self._own_memories: list[ResponseCache] = []
 
     def routes(self) -> list[BaseRoute]:
         """A route for each prefix of each mount. The first one also answers for mounts that are added later."""
@@ -149,14 +146,12 @@ class AssetDispatcher:
             handler.close()
 
     def _made(self, mount: Mount) -> ASGIApp:
-        memory = self._memory
+        namespace = ""
         if mount.html or mount.fallback is not None or mount.cors or mount.delivery != "stream":
-            # These change responses behind the cache, so the store's, which is read before routing, must not have them.
-            memory = ResponseCache(self._memory_bytes)
-            memory.start_over(by_host=self._memory.by_host)
-            self._own_memories.append(memory)
-        own = self._handlers[mount] = AssetHandler(mount, self._offload, memory)
-        handler = with_response_cache(memory, own)
+            # These change what the handler sends, so it must not be found by the middleware before routing.
+            namespace = f"{mount.label}\n"
+        own = self._handlers[mount] = AssetHandler(mount, self._offload, self._cache, namespace)
+        handler = with_response_cache(self._cache, own, namespace)
         if mount.delivery != "stream" and isinstance(mount.backend, Presigns):
             handler = Delivery(mount, mount.backend, handler)
         if mount.html or mount.fallback is not None:
@@ -165,8 +160,7 @@ class AssetDispatcher:
 
     def forget(self, *, by_host: bool) -> None:
         """Drop all cached responses."""
-        for memory in (self._memory, *self._own_memories):
-            memory.start_over(by_host=by_host)
+        self._cache.start_over(by_host=by_host)
 
     def claim(self, scope: Scope, path: str) -> Claim | None:
         """The mount that answers for *path*, the request's path below the routes."""

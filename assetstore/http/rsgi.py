@@ -1,9 +1,8 @@
 """RSGI, granian's own interface, for ``assetstore serve``.
 
-What the cache has is answered without an ASGI message on the way, and what it answered before
-with what the server was told then. Everything else goes to the ASGI application, whose messages are
-translated one by one; large files, and parts of them, are left to the server (RSGI specification
-1.5, ``response_file`` and ``response_file_range``).
+Responses that the cache has in one piece are given to the server without an ASGI message on the way. Everything
+else goes to the ASGI application, whose messages are translated one by one; large files, and parts of them, are
+left to the server (RSGI specification 1.5, ``response_file`` and ``response_file_range``).
 
 Each question to granian costs a crossing into its own memory, and time in which no other thread of
 it runs: hence the few there are, in the order that answers the most with the fewest.
@@ -12,48 +11,40 @@ it runs: hence the few there are, in the order that answers the most with the fe
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from assetstore.http.cache import CacheEntry, RequestKey, ResponseCache
+from assetstore.http.cache import ResponseCache
 from assetstore.http.request import READ
-from assetstore.http.response import FinishedResponse
 from assetstore.http.response_headers import Headers
-from assetstore.http.revalidation import Revalidation
 from assetstore.http.send import PATHSEND, RANGESEND, Application, Message
 
 _EXTENSIONS: dict[str, dict[str, object]] = {PATHSEND: {}, RANGESEND: {}}
 _READ = {name.decode(): name for name in READ}
-#: A request without any of these is for memory, whatever else it bears; one to upgrade may be none of HTTP.
+#: A request without any of these is for the cache, whatever else it bears; one to upgrade may be none of HTTP.
 _TELLING = frozenset([*_READ, "upgrade"])
-_nothing_told = _TELLING.isdisjoint
-#: Answers that are kept in the server's own words; about a kilobyte each, without the bytes that memory has anyway.
-MAX_INSTANT = 4096
+_has_none_of = _TELLING.isdisjoint
 
 _Pairs = list[tuple[str, str]]
-#: Path, method, and the headers that can change the answer.
-_Asking = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class RSGIApplication:
     """*application* for a server that speaks RSGI.
 
     Args:
-        application: answers what memory does not know.
-        memory: the memory of the store that *application* serves.
+        application: answers what the cache does not know.
+        cache: of the store that *application* serves.
         lifespan: entered before the first request, left after the last.
     """
 
     def __init__(
-        self, application: Application, memory: ResponseCache, lifespan: AbstractAsyncContextManager[None] | None = None
+        self, application: Application, cache: ResponseCache, lifespan: AbstractAsyncContextManager[None] | None = None
     ) -> None:
         self._application = application
-        self._memory = memory
+        self._cache = cache
         self._lifespan = lifespan
-        self._instant: dict[_Asking, tuple[Revalidation, CacheEntry, int, _Pairs, bytes]] = memory.table()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._lifespan is not None:
@@ -66,48 +57,27 @@ class RSGIApplication:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         headers = scope.headers
         names = headers.keys()
-        asked = () if _nothing_told(names) else _told(headers, names)
-        asking = scope.path, scope.method, asked
-        known = self._instant.get(asking)
-        if known is not None and (time.monotonic() < known[0].until or known[1].still_holds()):
-            protocol.response_bytes(known[2], known[3], known[4])
+        if not _has_none_of(names):
+            if scope.proto != "http":
+                protocol.close(None)
+                return
+            told = tuple(
+                [(_READ[name], _encoded(value)) for name in _READ.keys() & names for value in headers.get_all(name)]
+            )
+        else:
+            told = ()
+        cache = self._cache
+        key = scope.path if not cache.by_host else cache.key_of(_asgi(scope, headers.items()))
+        response = cache.respond(key, (scope.method, told))
+        if response is not None and response.file is None and len(response.body) < 2:
+            text = response.text_headers
+            if text is None:
+                text = response.text_headers = _text(response.headers)
+            protocol.response_bytes(response.status, text, response.body[0] if response.body else b"")
         elif scope.proto != "http":
             protocol.close(None)
-        elif not self._recall(asking, scope, protocol):
+        else:
             await self._application(_asgi(scope, headers.items()), _Receiving(protocol), _Sending(protocol))
-
-    def _recall(self, asking: _Asking, scope: Any, protocol: Any) -> bool:
-        """Answer from memory; whether it knew the answer, and all of it at once."""
-        path, method, pairs = asking
-        key = self._memory.key_of(_asgi(scope, scope.headers.items())) if self._memory.by_host else path
-        asked = method, tuple([(_READ[name], value.encode("latin-1")) for name, value in pairs if name in _READ])
-        ready = self._memory.recall(key, asked, _EXTENSIONS)
-        if ready is None or len(ready.body) > 1:  # a stream, as the application sends it
-            return False
-        headers = _text(ready.headers)
-        _respond(ready, headers, protocol)
-        if key == path and len(pairs) == len(asked[1]):
-            self._keep(asking, asked, ready, headers)
-        return True
-
-    def _keep(self, asking: _Asking, asked: RequestKey, ready: FinishedResponse, headers: _Pairs) -> None:
-        """Have *ready* cached in the server's words, if it is one that may be repeated."""
-        entry = self._memory.which_repeats(asking[0], asked, ready)
-        if entry is None or ready.by_server is not None:
-            return
-        if len(self._instant) >= MAX_INSTANT:
-            self._instant.clear()
-        self._instant[asking] = entry.revalidation, entry, ready.status, headers, b"".join(ready.body)
-
-
-def _respond(ready: FinishedResponse, headers: _Pairs, protocol: Any) -> None:
-    status, _, pieces, by_server = ready
-    if by_server is None:
-        protocol.response_bytes(status, headers, pieces[0] if pieces else b"")
-    elif by_server.kind == PATHSEND:
-        protocol.response_file(status, headers, by_server.path)
-    else:
-        protocol.response_file_range(status, headers, *by_server[1:])
 
 
 class _Receiving:
@@ -177,9 +147,9 @@ def _asgi(scope: Any, listed: list[tuple[str, str]]) -> Message:
     }
 
 
-def _told(headers: Any, names: list[str]) -> tuple[tuple[str, str], ...]:
-    """Those of *headers* that can change the answer, which are among *names*."""
-    return tuple([(name, value) for name in _TELLING.intersection(names) for value in headers.get_all(name)])
+@lru_cache(1024)
+def _encoded(value: str) -> bytes:
+    return value.encode("latin-1")
 
 
 def _text(headers: Headers) -> _Pairs:

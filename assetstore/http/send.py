@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, MutableMapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 
 from assetstore.backends.reader import AsyncOpenFile, FileOnDisk, buffered
-from assetstore.errors import AssetStoreError, BodyTruncated
-from assetstore.http.response import ByteSpan, FinishedResponse, Response, ServerFile, finished
+from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, BodyTruncated
+from assetstore.http.representation import cut
+from assetstore.http.response import ByteSpan, Piece, Response
 
 #: Bodies of at least this many bytes are left to the server where it can send files; measured (``benchmarks``).
 SENDFILE_BYTES = 2 * 1024 * 1024
@@ -34,123 +35,117 @@ class BrokenOff(Exception):
 
 
 async def send_response(
-    answer: Response,
+    response: Response,
     opened: AsyncOpenFile | None,
     receive: Receive,
     send: Send,
     extensions: Container[str] = frozenset(),
 ) -> None:
-    """Send *answer*, whose parts are read from *opened*. Closing the file is the caller's.
+    """Send *response*, whose spans are read from *opened*. Closing the file is the caller's.
 
-    *extensions* are those of the ASGI scope: a large file is left to a server that can send it by itself.
+    The messages are made anew each time, since middleware may write into them. *extensions* are those of the
+    ASGI scope: a large file is left to a server that can send it by itself.
 
     Raises:
         BodyTruncated, VersionChanged, BackendError: nothing was sent yet.
         BrokenOff: the headers are out already.
     """
-    if not answer.needs_file:
-        await send_finished(finished(answer), send)
+    start = {"type": "http.response.start", "status": response.status, "headers": [*response.headers]}
+    if not response.needs_file:
+        await _send_all(start, cast(tuple[bytes, ...], response.body), send)
         return
-    start = {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)}
-    by_server = _by_server(answer, opened, extensions)
+    if opened is None:
+        raise TypeError("a response that needs a file was sent without one")
+    by_server = _by_server(response.body, opened, extensions)
     if by_server is not None:
-        await send(start)
-        await send(_message_of(by_server))
+        await _send_all(start, by_server, send)
         return
-    content = _at_hand(answer, opened)
-    if content is not None:
-        await send(start)
-        await send({"type": "http.response.body", "body": content, "more_body": False})
-        return
-    async with aclosing(_chunks(answer, opened)) as chunks:
+    async with aclosing(_chunks(response.body, opened)) as chunks:
         first, more = await anext(chunks)
-        if not more:
-            await send(start)
-            await send({"type": "http.response.body", "body": first, "more_body": False})
-            return
-        await _stream(start, first, chunks, receive, send)
+        if more:
+            await _stream(start, first, chunks, receive, send)
+        else:
+            await _send_all(start, (first,), send)
 
 
-async def send_finished(answer: FinishedResponse, send: Send) -> None:
-    """Send an answer of which nothing has to be waited for.
+async def send_cached(response: Response, receive: Receive, send: Send, extensions: Container[str]) -> bool:
+    """Send a *response* from the cache; false if the file it was made of is another by now, and nothing was sent.
 
-    The messages are made anew each time, since middleware may write into them.
+    Raises:
+        BrokenOff: the headers are out already.
     """
-    status, headers, pieces, by_server = answer
+    if response.file is None:
+        await send_response(response, None, receive, send)
+        return True
     try:
-        await send({"type": "http.response.start", "status": status, "headers": [*headers]})
-        if by_server is not None:
-            await send(_message_of(by_server))
-            return
-        for piece in pieces[:-1]:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            # Others get their turn; and it makes every answer faster (``benchmarks``).
-            await anyio.lowlevel.checkpoint()
-        await send({"type": "http.response.body", "body": pieces[-1] if pieces else b"", "more_body": False})
-    except OSError:  # the client is gone (ASGI HTTP specification 2.4)
-        pass
+        opened = await response.file.open()
+    except (AssetNotFound, BackendError):
+        return False
+    try:
+        await send_response(response, opened, receive, send, extensions)
+    except BackendError:
+        return False
+    finally:
+        await opened.aclose()
+    return True
 
 
-async def whole(opened: AsyncOpenFile, size: int) -> tuple[bytes, ...]:
-    """All bytes of a file of *size* bytes, in pieces as they were read.
+async def read_whole(opened: AsyncOpenFile) -> tuple[bytes, ...]:
+    """All bytes of a file in pieces of one size.
 
     Raises:
         BodyTruncated, VersionChanged, BackendError: it has other bytes, or they cannot be read.
     """
-    return tuple([chunk async for chunk in _exactly(opened, ByteSpan(0, size))])
+    size = opened.stat.size
+    content = buffered(opened, 0, size) if size else b""
+    if content is None:
+        content = b"".join([chunk async for chunk in _exactly(opened, ByteSpan(0, size))])
+    return cut(content)
 
 
-def pays_by_server(part: ByteSpan) -> bool:
-    """Whether *part* is large enough for a server to send it by itself, if it can."""
-    return part.stop - part.start >= SENDFILE_BYTES
+def _by_server(body: tuple[Piece, ...], opened: AsyncOpenFile, extensions: Container[str]) -> Message | None:
+    """The message by which a server sends *body*, a part of *opened*, by itself.
 
-
-def kind_for_server(part: ByteSpan, size: int, extensions: Container[str]) -> str | None:
-    """The message by which a server sends *part* of a file of *size* bytes by itself.
-
-    ``None`` if it has no such message, or if sending it so would not pay.
+    ``None`` if it has no such message, if sending it so would not pay, or if no path leads to the file any more.
     """
-    if not pays_by_server(part):
+    span = body[0]
+    if len(body) > 1 or not isinstance(span, ByteSpan) or span.stop - span.start < SENDFILE_BYTES:
         return None
-    if part == ByteSpan(0, size) and PATHSEND in extensions:
-        return PATHSEND
-    return RANGESEND if RANGESEND in extensions else None
-
-
-def is_for_server(answer: Response, size: int, extensions: Container[str]) -> bool:
-    """Whether a server would send the body of *answer* by itself, from a file of *size* bytes."""
-    part = answer.body[0] if len(answer.body) == 1 else None
-    return isinstance(part, ByteSpan) and kind_for_server(part, size, extensions) is not None
-
-
-def _by_server(answer: Response, opened: AsyncOpenFile | None, extensions: Container[str]) -> ServerFile | None:
-    part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, ByteSpan) or opened is None:
-        return None
-    kind = kind_for_server(part, opened.stat.size, extensions)
-    if kind is None or not isinstance(opened, FileOnDisk):  # asked last: a protocol is slow to compare with
+    is_whole = span == (0, opened.stat.size) and PATHSEND in extensions
+    if (not is_whole and RANGESEND not in extensions) or not isinstance(opened, FileOnDisk):
         return None
     path = opened.path_to_it()
-    return None if path is None else ServerFile(kind, path, part.start, part.stop)
-
-
-def _message_of(by_server: ServerFile) -> Message:
-    kind, path, start, stop = by_server
-    return {"type": kind, "path": path} | ({"start": start, "stop": stop} if kind == RANGESEND else {})
-
-
-def _at_hand(answer: Response, opened: AsyncOpenFile | None) -> bytes | None:
-    """The body, where it is one part of a file that holds it already."""
-    part = answer.body[0]
-    if len(answer.body) > 1 or not isinstance(part, ByteSpan):
+    if path is None:
         return None
-    return buffered(opened, part.start, part.stop)
+    if is_whole:
+        return {"type": PATHSEND, "path": path}
+    return {"type": RANGESEND, "path": path, "start": span.start, "stop": span.stop}
+
+
+async def _send_all(start: Message, body: tuple[bytes, ...] | Message, send: Send) -> None:
+    """Send a body of which nothing has to be waited for, or the message that makes the server send it."""
+    try:
+        await send(start)
+        if isinstance(body, MutableMapping):
+            await send(body)
+            return
+        for piece in body[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            # Others get their turn; and it makes every response faster (``benchmarks``).
+            await anyio.lowlevel.checkpoint()
+        await send({"type": "http.response.body", "body": body[-1] if body else b"", "more_body": False})
+    except OSError:  # the client is gone (ASGI HTTP specification 2.4)
+        pass
 
 
 async def _stream(
     start: Message, first: bytes, rest: AsyncIterator[tuple[bytes, bool]], receive: Receive, send: Send
 ) -> None:
-    """Send a body of several chunks for as long as the client is there."""
+    """Send a body of several chunks for as long as the client is there.
+
+    A server may drop what is sent after the client has left, and then never waits; so there is a checkpoint after
+    each chunk, at which the message that the client has left is heard of.
+    """
     failure: AssetStoreError | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
@@ -158,6 +153,7 @@ async def _stream(
             await send(start)
             await send({"type": "http.response.body", "body": first, "more_body": True})
             async for chunk, more in rest:
+                await anyio.lowlevel.checkpoint()
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
         except OSError:  # the client is gone (ASGI HTTP specification 2.4)
             pass
@@ -178,16 +174,19 @@ async def _cancel_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> N
     scope.cancel()
 
 
-async def _chunks(answer: Response, opened: AsyncOpenFile | None) -> AsyncGenerator[tuple[bytes, bool], None]:
-    """Each chunk of the body, and whether there are more."""
-    left = sum(piece.stop - piece.start if isinstance(piece, ByteSpan) else len(piece) for piece in answer.body)
-    for piece in answer.body:
+async def _chunks(body: tuple[Piece, ...], opened: AsyncOpenFile) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """Each chunk of *body*, and whether there are more."""
+    left = sum(piece.stop - piece.start if isinstance(piece, ByteSpan) else len(piece) for piece in body)
+    for piece in body:
         if not isinstance(piece, ByteSpan):
             left -= len(piece)
             yield piece, left > 0
             continue
-        if opened is None:
-            raise TypeError("an answer that needs a file was given none")
+        content = buffered(opened, piece.start, piece.stop)
+        if content is not None:
+            left -= len(content)
+            yield content, left > 0
+            continue
         async with aclosing(_exactly(opened, piece)) as chunks:
             async for chunk in chunks:
                 left -= len(chunk)

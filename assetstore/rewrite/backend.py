@@ -379,9 +379,6 @@ class RewrittenReader:
     def signature_hash(self, path: str) -> int:
         return hash(NO_FILE) if self._marking is None else self._marking.signature_hash(path)
 
-    def path_of(self, path: str, mark: FileSignature) -> str | None:
-        return self._marking.path_of(path, mark) if self._marking else None
-
     async def aclose(self) -> None:
         await self._others.aclose()
         await self._rewritten.aclose()

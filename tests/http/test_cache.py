@@ -10,7 +10,8 @@ import pytest
 from asgi.client import scope_of
 from asgi.remembering import recalled
 from assetstore.http import revalidation as revalidation
-from assetstore.http.cache import ENTRY_BYTES, CacheEntry, ResponseCache
+from assetstore.http.cache import ResponseCache
+from assetstore.http.resource import RESOURCE_BYTES, Resource
 from assetstore.http.response import Response
 from assetstore.http.revalidation import Snapshot
 
@@ -20,40 +21,40 @@ ROOM = 10
 @pytest.fixture
 def memory() -> ResponseCache:
     """One that has room for :data:`ROOM` entries."""
-    return ResponseCache(0, plan_bytes=ROOM * ENTRY_BYTES)
+    return ResponseCache(0, plan_bytes=ROOM * RESOURCE_BYTES)
 
 
 @pytest.fixture
-def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], CacheEntry]:
+def entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Resource]:
     monkeypatch.setattr(revalidation, "CHECK_SECONDS", 600.0)  # so that a slow machine makes no entry stale
-    return lambda: CacheEntry(Snapshot(None, ()).revalidation(), None, missing=lambda request: Response(404, ()))
+    return lambda: Resource(Snapshot(None).revalidation(), missing=Response(404, ()))
 
 
 def key(number: int) -> str:
     return scope_of(str(number))["path"]
 
 
-def test_what_was_put_is_found(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
+def test_what_was_put_is_found(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(1), entry())
     found = recalled(memory, scope_of("1"))
     assert found is not None
     assert found.status == 404
 
 
-def test_the_budget_is_kept(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
+def test_the_budget_is_kept(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     for number in range(100):
         memory.put(key(number), entry())
-        assert memory.bytes <= ROOM * ENTRY_BYTES
+        assert memory.bytes <= ROOM * RESOURCE_BYTES
     assert len(memory) == ROOM
 
 
-def test_without_a_budget_nothing_is_remembered(entry: Callable[[], CacheEntry]) -> None:
+def test_without_a_budget_nothing_is_remembered(entry: Callable[[], Resource]) -> None:
     memory = ResponseCache(0, plan_bytes=0)
     memory.put(key(1), entry())
     assert (len(memory), memory.bytes) == (0, 0)
 
 
-def test_an_entry_that_grows_is_charged_for_it(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
+def test_an_entry_that_grows_is_charged_for_it(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(1), entry())
     before = memory.bytes
     recalled(memory, scope_of("1", headers={"Range": "bytes=0-1"}))
@@ -63,7 +64,7 @@ def test_an_entry_that_grows_is_charged_for_it(memory: ResponseCache, entry: Cal
 
 
 def test_one_pass_over_many_files_does_not_evict_what_is_hot(
-    memory: ResponseCache, entry: Callable[[], CacheEntry]
+    memory: ResponseCache, entry: Callable[[], Resource]
 ) -> None:
     hot = [str(number) for number in range(ROOM // 2)]
     for path in hot:
@@ -74,7 +75,7 @@ def test_one_pass_over_many_files_does_not_evict_what_is_hot(
     assert all(recalled(memory, scope_of(path)) is not None for path in hot)
 
 
-def test_what_is_no_longer_hot_makes_room_in_the_end(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
+def test_what_is_no_longer_hot_makes_room_in_the_end(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(0), entry())
     recalled(memory, scope_of("0"))
     for number in range(1, 10 * ROOM):
@@ -84,7 +85,7 @@ def test_what_is_no_longer_hot_makes_room_in_the_end(memory: ResponseCache, entr
 
 
 def test_an_entry_that_no_longer_holds_is_forgotten(
-    memory: ResponseCache, entry: Callable[[], CacheEntry], monkeypatch: pytest.MonkeyPatch
+    memory: ResponseCache, entry: Callable[[], Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.put(key(1), entry())
     monkeypatch.setattr("time.monotonic", lambda: float("inf"))
@@ -92,13 +93,13 @@ def test_an_entry_that_no_longer_holds_is_forgotten(
     assert (len(memory), memory.bytes) == (0, 0)
 
 
-def test_another_root_path_is_another_url(memory: ResponseCache, entry: Callable[[], CacheEntry]) -> None:
+def test_another_root_path_is_another_url(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(1), entry())
     assert recalled(memory, {**scope_of("1"), "root_path": "/assets"}) is None
 
 
 def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(
-    memory: ResponseCache, entry: Callable[[], CacheEntry]
+    memory: ResponseCache, entry: Callable[[], Resource]
 ) -> None:
     one, other = (scope_of("1", headers={"Host": host}) for host in ("a.example", "b.example"))
     memory.put(memory.key_of(one), entry())
@@ -110,8 +111,8 @@ def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(
     assert recalled(memory, other) is None
 
 
-def test_threads_may_share_it(entry: Callable[[], CacheEntry]) -> None:
-    memory = ResponseCache(0, plan_bytes=50 * ENTRY_BYTES)
+def test_threads_may_share_it(entry: Callable[[], Resource]) -> None:
+    memory = ResponseCache(0, plan_bytes=50 * RESOURCE_BYTES)
     faults: list[BaseException] = []
 
     def work(seed: int) -> None:
@@ -130,4 +131,4 @@ def test_threads_may_share_it(entry: Callable[[], CacheEntry]) -> None:
         thread.join()
     assert not faults
     entries = [found for number in range(120) if (found := memory.get(key(number))) is not None]
-    assert memory.bytes == sum(each.charged for each in entries) <= 50 * ENTRY_BYTES
+    assert memory.bytes == sum(each.cost for each in entries) <= 50 * RESOURCE_BYTES

@@ -22,6 +22,7 @@ from assetstore.backends.reader import Reader, reader_of
 from assetstore.errors import BackendUnavailable, VersionChanged
 from assetstore.http import encodings as room
 from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, WAIT_BYTES, Encodings, Offer
+from assetstore.http.revalidation import Snapshot
 from assetstore.names import siblings
 from assetstore.names.base import Asset, LocalResolver
 from waiting import eventually
@@ -66,7 +67,7 @@ def stat(backend: LocalBackend) -> FileStat:
 
 
 def test_a_style_sheet_is_offered_in_every_coding(variants: Encodings) -> None:
-    assert asyncio.run(variants.offer(STAT, "css/app.css")) == Offer(CODINGS)
+    assert asyncio.run(variants.offer(STAT, "css/app.css", Snapshot(None))) == Offer(CODINGS)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +85,13 @@ def test_a_style_sheet_is_offered_in_every_coding(variants: Encodings) -> None:
     ],
 )
 def test_nothing_is_offered_of(variants: Encodings, stat: FileStat, path: str) -> None:
-    assert asyncio.run(variants.offer(stat, path)).codings == ()
+    assert asyncio.run(variants.offer(stat, path, Snapshot(None))).codings == ()
 
 
 def test_a_tiny_file_may_have_a_sibling(variants: Encodings, backend: LocalBackend, tree: Path) -> None:
     put(tree, "tiny.css", b"a{b:c}")
     put(tree, "tiny.css.br", brotli.compress(b"a{b:c}"))
-    offer = asyncio.run(variants.offer(backend.stat("tiny.css"), "tiny.css"))
+    offer = asyncio.run(variants.offer(backend.stat("tiny.css"), "tiny.css", Snapshot(None)))
     assert offer == Offer(("br",), {"br": backend.stat("tiny.css.br")})
 
 
@@ -99,10 +100,10 @@ def test_a_sibling_counts_where_it_holds_the_bytes_of_its_file(
     variants: Encodings, stat: FileStat, tree: Path, age_ns: int
 ) -> None:
     put(tree, "css/app.css.zst", zstandard.compress(STYLE), MODIFIED_NS + age_ns)
-    offer = asyncio.run(variants.offer(stat, "css/app.css"))
+    offer = asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None)))
     assert (set(offer.siblings), offer.unproven, offer.provisional) == ({"zstd"}, frozenset(), False)
     put(tree, "css/app.css.zst", zstandard.compress(STYLE[::-1]), MODIFIED_NS + age_ns)
-    assert asyncio.run(variants.offer(stat, "css/app.css")) == Offer(CODINGS)
+    assert asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None))) == Offer(CODINGS)
 
 
 def test_the_sibling_of_a_large_file_is_compared_in_the_background(
@@ -113,13 +114,13 @@ def test_the_sibling_of_a_large_file_is_compared_in_the_background(
     put(tree, "large.data.gz", gzip.compress(large), MODIFIED_NS)
     put(tree, "large.data.br", brotli.compress(large, quality=1), MODIFIED_NS - 1)
     stat = backend.stat("large.data")
-    first = asyncio.run(variants.offer(stat, "large.data"))
+    first = asyncio.run(variants.offer(stat, "large.data", Snapshot(None)))
     # Until it is known the time decides, and nothing is immutable.
     assert first.codings == ("gzip",)
     assert "gzip" in first.unproven
     assert first.provisional
-    assert eventually(lambda: not asyncio.run(variants.offer(stat, "large.data")).provisional)
-    last = asyncio.run(variants.offer(stat, "large.data"))
+    assert eventually(lambda: not asyncio.run(variants.offer(stat, "large.data", Snapshot(None))).provisional)
+    last = asyncio.run(variants.offer(stat, "large.data", Snapshot(None)))
     assert (last.codings, last.unproven) == (("br", "gzip"), frozenset())
 
 
@@ -129,7 +130,7 @@ def test_what_cannot_be_compared_is_sent_by_its_time_and_never_as_proven(
     monkeypatch.setattr(siblings, "MAX_BYTES", 100)
     put(tree, "css/app.css.br", brotli.compress(STYLE), MODIFIED_NS)
     put(tree, "css/app.css.gz", gzip.compress(STYLE), MODIFIED_NS - 1)
-    offer = asyncio.run(variants.offer(backend.stat("css/app.css"), "css/app.css"))
+    offer = asyncio.run(variants.offer(backend.stat("css/app.css"), "css/app.css", Snapshot(None)))
     assert (set(offer.siblings), offer.unproven, offer.provisional) == ({"br"}, {"br", "gzip"}, False)
 
 
@@ -143,27 +144,27 @@ def test_a_fault_is_not_remembered_as_absence(
 
     with monkeypatch.context() as patch:
         patch.setattr(reader, "stat", out_of_descriptors)
-        faulty = asyncio.run(variants.offer(stat, "css/app.css"))
+        faulty = asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None)))
     assert (faulty.siblings, faulty.provisional) == ({}, True)
-    offer = asyncio.run(variants.offer(stat, "css/app.css"))
+    offer = asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None)))
     assert (set(offer.siblings), offer.provisional) == ({"br"}, False)
 
 
 def test_an_empty_sibling_is_half_a_build(variants: Encodings, stat: FileStat, tree: Path) -> None:
     put(tree, "css/app.css.br", b"")
-    assert asyncio.run(variants.offer(stat, "css/app.css")).siblings == {}
+    assert asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None))).siblings == {}
 
 
 def test_what_nobody_knows_may_have_a_sibling(variants: Encodings, backend: LocalBackend, tree: Path) -> None:
     put(tree, "game.data", bytes(5000))
     put(tree, "game.data.br", brotli.compress(bytes(5000)))
-    assert asyncio.run(variants.offer(backend.stat("game.data"), "game.data")).codings == ("br",)
+    assert asyncio.run(variants.offer(backend.stat("game.data"), "game.data", Snapshot(None))).codings == ("br",)
 
 
 def test_what_is_stored_in_a_coding_is_had_in_that_and_plain(variants: Encodings, tree: Path) -> None:
     put(tree, "app.css", gzip.compress(STYLE))
     stat = FileStat("app.css", (tree / "app.css").stat().st_size, MODIFIED_NS, coding="gzip")
-    assert asyncio.run(variants.offer(stat, "app.css")) == Offer(("gzip",))
+    assert asyncio.run(variants.offer(stat, "app.css", Snapshot(None))) == Offer(("gzip",))
 
 
 def test_what_is_damaged_is_not_offered_plain_again(
@@ -175,7 +176,7 @@ def test_what_is_damaged_is_not_offered_plain_again(
     monkeypatch.setattr(variants, "_read", stored_so)
     stat = FileStat("app.css", 14, MODIFIED_NS, coding="gzip")
     assert asyncio.run(variants.make(stat, PLAIN, None)) is None
-    assert asyncio.run(variants.offer(stat, "app.css")) == Offer()
+    assert asyncio.run(variants.offer(stat, "app.css", Snapshot(None))) == Offer()
 
 
 def test_a_sibling_that_is_gone_or_another_by_now_is_not_opened(
@@ -206,7 +207,9 @@ def test_of_a_remote_file_only_known_siblings_count(backend: LocalBackend, reade
             return Asset(path, None, known[path]) if path in known else None
 
     offer = asyncio.run(
-        Encodings(Remote(tree), reader, Known(backend, None)).offer(backend.stat("css/app.css"), "css/app.css")
+        Encodings(Remote(tree), reader, Known(backend, None)).offer(
+            backend.stat("css/app.css"), "css/app.css", Snapshot(None)
+        )
     )
     assert set(offer.siblings) == {"br"}
 
@@ -256,7 +259,7 @@ def test_what_gains_nothing_is_offered_no_more(
 ) -> None:
     monkeypatch.setattr(room, "compress", lambda data, coding: None)
     assert asyncio.run(variants.make(stat, "br", None)) is None
-    assert asyncio.run(variants.offer(stat, "css/app.css")).codings == ("zstd", "gzip")
+    assert asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None))).codings == ("zstd", "gzip")
 
 
 def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, tree: Path, made: list[str]) -> None:
@@ -274,7 +277,7 @@ def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, t
 
 def test_a_budget_of_nothing_makes_nothing(backend: LocalBackend, reader: Reader) -> None:
     none = Encodings(backend, reader, LocalResolver(backend, None), budget_bytes=0)
-    assert asyncio.run(none.offer(STAT, "css/app.css")).codings == ()
+    assert asyncio.run(none.offer(STAT, "css/app.css", Snapshot(None))).codings == ()
 
 
 def test_who_would_wait_too_long_gets_the_plain_bytes(

@@ -518,15 +518,31 @@ def watched(tree: Path) -> Iterator[Watched]:
         pytest.param({"Range": "bytes=2-5"}, [Span(2, 6)], id="a single range is what is fetched"),
         pytest.param({"Range": "bytes=-5"}, [Span(-5)], id="a suffix too"),
         pytest.param({"Range": "bytes=0-1,5-6"}, [WHOLE], id="several are one opening"),
-        pytest.param({"If-None-Match": ETAG}, [], id="a 304 opens nothing"),
-        pytest.param({"If-None-Match": '"y"'}, [WHOLE], id="a condition that passes opens afterwards"),
-        pytest.param({"If-Match": '"y"'}, [], id="a 412 opens nothing"),
+        pytest.param({"If-None-Match": ETAG}, [WHOLE], id="a 304 looks at it once"),
+        pytest.param({"If-None-Match": '"y"'}, [WHOLE], id="a condition that passes too"),
+        pytest.param({"If-Match": '"y"'}, [WHOLE], id="a 412 too"),
     ],
 )
 def test_a_file_is_opened_for_what_is_sent_of_it(
     serve: Callable[..., Ask], watched: Watched, headers: dict[str, str], spans: list[Span]
 ) -> None:
     serve(watched)("data.bin", headers=headers)
+    assert watched.spans == spans
+
+
+@pytest.mark.parametrize(
+    ("headers", "spans"),
+    [
+        pytest.param({"If-None-Match": ETAG}, [], id="a 304 fetches nothing"),
+        pytest.param({"If-None-Match": '"y"'}, [Span(0, len(DATA))], id="a condition that passes fetches afterwards"),
+        pytest.param({"If-Match": '"y"'}, [], id="a 412 fetches nothing"),
+    ],
+)
+def test_of_a_remote_file_nothing_is_fetched_that_is_not_sent(
+    serve: Callable[..., Ask], watched: Watched, headers: dict[str, str], spans: list[Span]
+) -> None:
+    watched.remote = True
+    serve(watched, index="lazy")("data.bin", headers=headers)
     assert watched.spans == spans
 
 

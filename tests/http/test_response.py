@@ -5,16 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.representation import AssetHeaders, Representation
+from assetstore.http.representation import PIECE_BYTES, AssetHeaders, Representation, cut
 from assetstore.http.request import AssetRequest
-from assetstore.http.response import PIECE_BYTES, ByteSpan, Response, cut, plain_response, respond
+from assetstore.http.response import ByteSpan, Response, plain_response, respond
 
 CONTENT = bytes(range(200))
 NOW = 1_700_000_000.0
 
 
 def representation(content: bytes | None = None, size: int = len(CONTENT)) -> Representation:
-    return AssetHeaders("a/b", "max-age=9", (), 10**9).represent(size, "t", varies=False, content=content)
+    pieces = None if content is None else cut(content)
+    return AssetHeaders("a/b", "max-age=9", (), 10**9).represent(size, "t", varies=False, content=pieces)
 
 
 def get(**headers: str) -> AssetRequest:
@@ -54,18 +55,29 @@ def test_the_same_request_has_the_same_answer() -> None:
     assert respond(request, representation(), NOW) == respond(request, representation(), NOW)
 
 
-@given(st.lists(st.integers(0, 2 * PIECE_BYTES + 2), max_size=4))
-def test_bytes_are_cut_into_pieces_of_one_size(sizes: list[int]) -> None:
-    pieces = tuple(bytes([number]) * size for number, size in enumerate(sizes))
-    found = cut(pieces)
-    assert b"".join(found) == b"".join(pieces)
-    assert {len(piece) for piece in found[:-1]} <= {PIECE_BYTES}
-    assert all(len(piece) <= PIECE_BYTES for piece in found[-1:])
+@given(st.integers(0, 3 * PIECE_BYTES + 2))
+def test_bytes_are_cut_into_pieces_of_one_size(size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    pieces = cut(content[:size])
+    assert b"".join(pieces) == content[:size]
+    assert {len(piece) for piece in pieces[:-1]} <= {PIECE_BYTES}
+    assert all(0 < len(piece) <= PIECE_BYTES for piece in pieces[-1:])
 
 
-def test_pieces_that_have_that_size_are_not_copied() -> None:
-    pieces = (bytes(PIECE_BYTES), bytes(PIECE_BYTES), b"rest")
-    assert cut(pieces) is pieces
+def test_one_piece_is_not_copied() -> None:
+    content = bytes(PIECE_BYTES)
+    assert cut(content)[0] is content
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.lists(st.integers(0, 200), max_size=3))
+def test_a_part_is_the_same_from_whatever_pieces(start: int, stop: int, cuts: list[int]) -> None:
+    edges = sorted({0, 200, *cuts})
+    pieces = tuple(CONTENT[a:b] for a, b in zip(edges, edges[1:], strict=False))
+    chosen = representation()._replace(content=pieces)
+    response = respond(get(range=f"bytes={start}-{stop}"), chosen, NOW)
+    if response.status == 206:
+        assert b"".join(piece for piece in response.body if isinstance(piece, bytes)) == CONTENT[start : stop + 1]
+    assert not response.needs_file
 
 
 def test_a_short_answer_in_words_has_its_length() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from assetstore.backends.base import FileSignature
+from assetstore.backends.base import FileSignature, FileStat
 from assetstore.backends.reader import NO_FILE
 from assetstore.http import revalidation as module
 from assetstore.http.revalidation import (
@@ -39,8 +39,18 @@ class Storage(dict[str, FileSignature | None]):
         return hash(self.mark(path))
 
 
+def snapshot(storage: Storage | DirectoryWatch, *paths: str) -> Snapshot:
+    """What the files *paths* look like now, as a request sees them."""
+    watched = storage if isinstance(storage, DirectoryWatch) else DirectoryWatch(storage)
+    taken = Snapshot(watched, paths[0])
+    for path in paths:
+        if not taken.is_absent(path):
+            taken.saw(FileStat(path, 1, signature=watched.mark(path)))
+    return taken
+
+
 def watch(storage: Storage | DirectoryWatch, *paths: str) -> Revalidation:
-    return Snapshot(storage if isinstance(storage, DirectoryWatch) else DirectoryWatch(storage), paths).revalidation()
+    return snapshot(storage, *paths).revalidation()
 
 
 @pytest.fixture
@@ -123,12 +133,12 @@ def test_a_young_folder_tells_nothing(later: Callable[[], None]) -> None:
 
 
 def test_without_marks_only_time_tells() -> None:
-    assert not Snapshot(None, ()).revalidation().holds()
+    assert not Snapshot(None).revalidation().holds()
     assert not watch(Storage(default=None), "sheet.css").holds()
     assert not watch(
         Storage({"sheet.css": None, "other.css": FileSignature(1, 2, 3, 4, 5)}), "sheet.css", "other.css"
     ).holds()
-    assert Snapshot(None, ()).revalidation().until <= time.monotonic() + 1
+    assert Snapshot(None).revalidation().until <= time.monotonic() + 1
 
 
 def test_files_of_one_folder_look_at_it_together(later: Callable[[], None]) -> None:
@@ -176,24 +186,22 @@ def test_few_folders_are_remembered_and_a_witness_needs_none_of_them(later: Call
     assert not revalidation.holds()
 
 
-def test_the_mark_of_a_file_is_the_one_it_had_before_it_was_read() -> None:
-    storage = Storage({"": FileSignature(1, 9, 0, 1, 1), "a.css": FileSignature(1, 2, 3, 4, 5)})
-    look = Snapshot(DirectoryWatch(storage), ("a.css", "a.css.br"))
-    del storage["a.css"]
-    assert look.mark_of("a.css") == FileSignature(1, 2, 3, 4, 5)
-    assert look.mark_of("a.css.br") is None
-    assert look.mark_of("b.css") is None
+def test_a_file_that_changed_between_two_looks_of_one_request_is_not_kept() -> None:
+    storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5)})
+    taken = snapshot(storage, "a.css")
+    assert taken.is_keepable
+    taken.saw(FileStat("a.css", 1, signature=FileSignature(1, 3, 3, 4, 5)))
+    assert not taken.is_keepable
 
 
-def test_a_file_of_the_future_is_early() -> None:
+def test_a_file_of_the_future_is_not_kept() -> None:
     late = time.time_ns() + 3600 * 10**9
     storage = Storage({"a.css": FileSignature(1, 2, 3, 4, 5), "b.css": FileSignature(1, 2, 3, late, 5), "c.css": None})
-    lookout = DirectoryWatch(storage)
-    assert [Snapshot(lookout, (path,)).is_early for path in ("a.css", "b.css", "c.css", "d.css")] == [
-        False,
+    assert [snapshot(storage, path).is_keepable for path in ("a.css", "b.css", "c.css", "d.css")] == [
         True,
         False,
-        False,
+        True,
+        True,
     ]
 
 

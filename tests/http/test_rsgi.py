@@ -1,4 +1,4 @@
-"""The RSGI door, spoken to as a server speaks to it; ``tests/servers/test_granian.py`` has the server itself."""
+"""The RSGI application, spoken to as a server speaks to it; ``tests/servers/test_granian.py`` has the server itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 from asgi.client import Reply, ask
 from asgi.tree import DATA, put
 from assetstore import AssetStore
-from assetstore.http import revalidation as revalidation
-from assetstore.http import rsgi
-from assetstore.http.response import PIECE_BYTES
+from assetstore.http import revalidation
+from assetstore.http.representation import PIECE_BYTES
 from assetstore.http.rsgi import RSGIApplication
 
 #: What each way of responding was called with.
@@ -90,10 +89,10 @@ def scope_of(path: str, method: str = "GET", proto: str = "http", **headers: str
 def told(store: AssetStore, path: str, method: str = "GET", times: int = 1, **headers: str) -> Calls:
     """What the server is told at the last of some requests."""
     scope = scope_of(path, method, **headers)
-    door = made(store)
+    application = made(store)
     for _ in range(times):
         protocol = Protocol()
-        asyncio.run(door.__rsgi__(scope, protocol))
+        asyncio.run(application.__rsgi__(scope, protocol))
     return protocol.calls
 
 
@@ -134,41 +133,30 @@ def test_several_large_parts_are_streamed(store: AssetStore) -> None:
 
 
 def test_websockets_are_refused_even_where_an_asset_was_asked_for_in_the_same_words(store: AssetStore) -> None:
-    door, handshake = made(store), {"connection": "upgrade", "upgrade": "websocket"}
+    application, handshake = made(store), {"connection": "upgrade", "upgrade": "websocket"}
     for kind, expected in (("http", ["bytes"]), ("http", ["bytes"]), ("http", ["bytes"]), ("ws", ["close"])):
         protocol = Protocol()
-        asyncio.run(door.__rsgi__(scope_of("css/app.css", proto=kind, **handshake), protocol))
+        asyncio.run(application.__rsgi__(scope_of("css/app.css", proto=kind, **handshake), protocol))
         assert [name for name, *_ in protocol.calls] == expected
 
 
-def once(door: RSGIApplication, scope: object) -> tuple[Any, ...]:
+def once(application: RSGIApplication, scope: object) -> tuple[Any, ...]:
     protocol = Protocol()
-    asyncio.run(door.__rsgi__(scope, protocol))
+    asyncio.run(application.__rsgi__(scope, protocol))
     [call] = protocol.calls
     return call
 
 
-def test_a_file_that_was_told_of_a_moment_ago_is_looked_at_again(
+def test_a_file_that_was_told_of_before_is_looked_at_again(
     store: AssetStore, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revalidation, "CHECK_SECONDS", 0.2)
     put(tree, "note.txt", b"before")
-    door, scope = made(store), scope_of("note.txt")
-    assert [once(door, scope)[3] for _ in range(3)] == [b"before"] * 3
+    application, scope = made(store), scope_of("note.txt")
+    assert [once(application, scope)[3] for _ in range(3)] == [b"before"] * 3
     put(tree, "note.txt", b"and after")
     time.sleep(0.25)
-    assert [once(door, scope)[3] for _ in range(3)] == [b"and after"] * 3
-
-
-def test_what_still_holds_is_repeated_without_being_told_anew(
-    store: AssetStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    door, scope = made(store), scope_of("css/app.css")
-    first = [once(door, scope) for _ in range(3)][-1]
-    monkeypatch.setattr(door, "_recall", lambda *_: pytest.fail("it was told before"))
-    later = time.monotonic() + 2 * revalidation.CHECK_SECONDS
-    monkeypatch.setattr(rsgi.time, "monotonic", lambda: later)
-    assert once(door, scope) == first
+    assert [once(application, scope)[3] for _ in range(3)] == [b"and after"] * 3
 
 
 def test_a_long_answer_from_memory_is_streamed(store: AssetStore, tree: Path) -> None:
@@ -191,56 +179,37 @@ def test_a_client_that_leaves_a_stream_is_no_fault(store: AssetStore, tree: Path
             if len(self.calls) > 2:
                 raise RuntimeError("RSGI transport is closed")
 
-    door = made(store)
+    application = made(store)
     for _ in range(times):
         protocol = Left()
-        asyncio.run(door.__rsgi__(scope_of("long.bin"), protocol))
+        asyncio.run(application.__rsgi__(scope_of("long.bin"), protocol))
         assert [kind for kind, *_ in protocol.calls] == ["stream", "piece", "piece"]
 
 
-def test_nothing_is_repeated_that_memory_has_let_go(store: AssetStore) -> None:
-    door, scope = made(store), scope_of("css/app.css")
-    for _ in range(3):
-        once(door, scope)
-    memory = store.response_cache
-    assert [asked[0] for asked in door._instant] == [scope.path]
-    entry = memory.get(scope.path)
-    assert entry is not None
-    memory.drop(scope.path, entry)
-    assert not door._instant
-
-
-def test_bytes_that_are_read_anew_each_time_are_not_repeated(tree: Path) -> None:
-    put(tree, "note.txt", b"before")
+def test_bytes_that_are_not_kept_are_read_anew_each_time(tree: Path) -> None:
+    note = put(tree, "note.txt", b"before")
     store = AssetStore(ASSETS_MEMORY_BYTES=0)
     store.static("/assets/", root=tree, name="assets")
-    door = made(store)
+    application = made(store)
     for _ in range(3):
-        assert once(door, scope_of("note.txt"))[3] == b"before"
-    assert not door._instant
-
-
-def test_what_is_repeated_is_bounded(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rsgi, "MAX_INSTANT", 5)
-    door = made(store)
-    for number in range(50):
-        once(door, scope_of("css/app.css", if_none_match=f'"{number}"'))
-        assert len(door._instant) <= 5
+        assert once(application, scope_of("note.txt"))[3] == b"before"
+    note.write_bytes(b"after!")
+    assert once(application, scope_of("note.txt"))[3] == b"after!"
 
 
 def test_a_header_that_comes_twice_is_read_twice(store: AssetStore) -> None:
     etag = expected(store, "data.bin").headers["etag"]
     scope = scope_of("data.bin", if_none_match='"other"')
     scope.headers.get_all = lambda name: ['"other"', etag] if name == "if-none-match" else []
-    door = made(store)
-    assert [once(door, scope)[1] for _ in range(3)] == [304] * 3
+    application = made(store)
+    assert [once(application, scope)[1] for _ in range(3)] == [304] * 3
 
 
 def test_the_lifespan_is_entered_before_and_left_after(store: AssetStore) -> None:
     loop = asyncio.new_event_loop()
-    door = made(store)
+    application = made(store)
     try:
-        door.__rsgi_init__(loop)
-        door.__rsgi_del__(loop)
+        application.__rsgi_init__(loop)
+        application.__rsgi_del__(loop)
     finally:
         loop.close()

@@ -10,8 +10,8 @@ import pytest
 
 from assetstore.backends.base import FileStat
 from assetstore.errors import BodyTruncated, VersionChanged
-from assetstore.http.response import ByteSpan, FinishedResponse, Response
-from assetstore.http.send import BrokenOff, send_finished, send_response
+from assetstore.http.response import ByteSpan, Response
+from assetstore.http.send import BrokenOff, send_response
 
 
 class Held:
@@ -36,7 +36,7 @@ class Held:
         raise AssertionError("closing is the caller's")
 
 
-READY = FinishedResponse(200, ((b"a", b"b"),), (b"012", b"345", b"6"))
+READY = Response(200, ((b"a", b"b"),), (b"012", b"345", b"6"))
 
 
 async def stays() -> Any:
@@ -57,7 +57,7 @@ WHOLE = Response(200, ((b"a", b"b"),), (ByteSpan(0, 10),))
 
 
 def test_what_is_in_memory_is_one_message() -> None:
-    sent = sent_of(Response(200, (), (b"ab", b"c")), None)
+    sent = sent_of(Response(200, (), (b"abc",)), None)
     assert [each.get("body") for each in sent] == [None, b"abc"]
 
 
@@ -154,7 +154,7 @@ def test_others_get_their_turn_between_the_pieces_of_what_is_ready() -> None:
             await asyncio.sleep(0)
 
     async def both() -> None:
-        await asyncio.gather(send_finished(READY, send), other())
+        await asyncio.gather(send_response(READY, None, stays, send), other())
 
     asyncio.run(both())
     assert happened == [None, b"012", "other", b"345", "other", b"6"]
@@ -169,7 +169,7 @@ def test_a_client_that_leaves_what_is_ready_is_no_fault(when: int) -> None:
             raise OSError("gone")
         sent.append(message)
 
-    asyncio.run(send_finished(READY, send))
+    asyncio.run(send_response(READY, None, stays, send))
     assert len(sent) == when
 
 

@@ -18,7 +18,7 @@ from anyio import CapacityLimiter, to_thread
 
 from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span
 from assetstore.backends.reader import MAX_THREADS, AsyncOpenFile, Reader, ThreadReader
-from assetstore.errors import AssetStoreError, VersionChanged
+from assetstore.errors import VersionChanged
 
 #: Bytes read at a time. Smaller pieces cost more calls, larger ones fresh pages of memory.
 PIECE_BYTES = 256 * 1024
@@ -63,10 +63,10 @@ class LocalFiles(Backend, Protocol):
         """As :meth:`Backend.open`."""
 
     def mark(self, path: str) -> FileSignature:
-        """As :meth:`MarkingReader.mark`."""
+        """As :meth:`Signatures.mark`."""
 
     def signature_hash(self, path: str) -> int:
-        """As :meth:`MarkingReader.glance`."""
+        """As :meth:`Signatures.signature_hash`."""
 
 
 class LocalReader:
@@ -75,7 +75,7 @@ class LocalReader:
     def __init__(self, backend: LocalFiles, *, max_threads: int = MAX_THREADS) -> None:
         self._backend = backend
         self.mark = backend.mark
-        #: As :meth:`Marking.glance`, without a call on the way: it is asked a second for each file that is hot.
+        #: As :meth:`Signatures.signature_hash`, without a call on the way: it is used each second for each hot file.
         self.signature_hash = backend.signature_hash
         self._limiter = CapacityLimiter(max_threads)
         self._cached = _CachedBytes()
@@ -86,16 +86,6 @@ class LocalReader:
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         opened = self._backend.open(path, span, validator=validator)
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
-
-    def path_of(self, path: str, mark: FileSignature) -> str | None:
-        try:
-            opened = self._backend.open(path)
-        except AssetStoreError:
-            return None
-        try:
-            return opened.real_path if opened.stat.signature == mark else None
-        finally:
-            opened.close()
 
     async def aclose(self) -> None:
         """There is nothing to close."""
@@ -124,6 +114,20 @@ class _LocalOpenFile:
         except (VersionChanged, OSError):
             return None
         return self._opened.real_path
+
+    def buffered(self, start: int, stop: int) -> bytes | None:
+        """As :meth:`HoldsBytes.buffered`: what the page cache holds of a short part.
+
+        Raises:
+            VersionChanged: the file was written to since it was opened.
+        """
+        if stop - start > PIECE_BYTES:
+            return None
+        content = self._read_cached(self._opened.fileno(), start, stop)
+        if len(content) != stop - start:
+            return None
+        self._opened.check()
+        return content
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         while start < stop:

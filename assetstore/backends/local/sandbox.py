@@ -152,11 +152,13 @@ class LocalRoot:
         """
         place = f"{self.directory}/{path}"
         try:
-            return signature_of(os.stat(place))
+            facts = os.lstat(place)
         except (OSError, ValueError):
-            with suppress(OSError, ValueError):
-                return signature_of(os.lstat(place))
-        return NO_FILE
+            return NO_FILE
+        if stat.S_ISLNK(facts.st_mode):
+            with suppress(OSError):
+                facts = os.stat(place)
+        return signature_of(facts)
 
     def signature_hash(self, path: str) -> int:
         """The hash of what :meth:`mark` would say."""

@@ -7,16 +7,16 @@ from assetstore.http.cache import ResponseCache
 from assetstore.http.handler import AssetHandler
 from assetstore.http.middleware import with_response_cache
 from assetstore.http.request import READ
-from assetstore.http.response import FinishedResponse
+from assetstore.http.response import Response
 from assetstore.mounts.mount import Mount
 
 
 def remembering(mount: Mount, memory: ResponseCache) -> App:
     """What answers for *mount* when *memory* is asked first."""
-    return with_response_cache(memory, AssetHandler(mount, memory=memory))
+    return with_response_cache(memory, AssetHandler(mount, cache=memory))
 
 
-def recalled(memory: ResponseCache, scope: Message) -> FinishedResponse | None:
+def recalled(memory: ResponseCache, scope: Message) -> Response | None:
     """What *memory* alone answers to one request."""
     asked = tuple((name, value) for name, value in scope["headers"] if name in READ)
-    return memory.recall(memory.key_of(scope), (scope["method"], asked), scope.get("extensions") or ())
+    return memory.respond(memory.key_of(scope), (scope["method"], asked))
