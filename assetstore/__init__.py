@@ -2,7 +2,7 @@
 
 from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import AssetStoreError
-from assetstore.names.options import Index
+from assetstore.names.listing import Index
 from assetstore.store import AssetStore
 
 __all__ = ["AssetStore", "AssetStoreError", "CacheSettings", "Index", "RemoteLimits"]

@@ -25,8 +25,7 @@ from assetstore.cli.options import (
 )
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
-from assetstore.names.manifest import Entry, Manifest
-from assetstore.names.manifest_file import ManifestFile
+from assetstore.names.manifest import Entry, Manifest, ManifestFile
 from assetstore.names.published import ManifestResolver
 from assetstore.publish.releases import Releases
 from assetstore.publish.targets import open_target

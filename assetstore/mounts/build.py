@@ -28,8 +28,7 @@ from assetstore.assets.media_types import MediaTypes
 from assetstore.assets.paths import Selection
 from assetstore.backends import OPENERS, Root, open_backend
 from assetstore.backends.base import Backend, FileStat
-from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.local.overlay import Overlay
+from assetstore.backends.local.backend import LocalBackend, Overlay
 from assetstore.backends.reader import reader_of
 from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
 from assetstore.errors import BackendError, ManifestError, SettingsError
@@ -37,9 +36,8 @@ from assetstore.mounts.mount import DELIVERY_BYTES, Mount, allowed_extensions
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice, Hosts, MountUrl, hosts
 from assetstore.names.base import BackgroundResolver, LocalResolver, Resolver, has_bytes_of_its_name
 from assetstore.names.fingerprint import LENGTH, ContentFingerprint, Fingerprint, Fingerprinter, fingerprinter
-from assetstore.names.manifest import Manifest
-from assetstore.names.manifest_file import ManifestFile, scheme
-from assetstore.names.options import Index
+from assetstore.names.listing import Index
+from assetstore.names.manifest import Manifest, ManifestFile, scheme
 from assetstore.names.published import (
     LOCAL_REFRESH_SECONDS,
     FollowedResolver,

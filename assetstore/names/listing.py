@@ -1,7 +1,8 @@
-"""Names of a remote mount from a listing, made in the background and kept in memory.
+"""Names of a remote mount: ``Index(...)``, from a listing kept in memory, or each looked up when it is first used.
 
 ``url_for`` must never wait for a network. So one thread lists the mount at start-up, and again
-every *refresh_seconds*, and names are answered from what it has found.
+every *refresh_seconds*, and names are answered from what it has found (:class:`IndexResolver`). For storage
+that has no listing (HTTP), or too large a one, it looks up single names (:class:`LazyResolver`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import threading
 import time
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Literal
 
 from assetstore.backends.base import Backend, FileStat
+from assetstore.errors import AssetNotFound, BackendError, SettingsError
 from assetstore.names.base import Asset, Stored
 from assetstore.names.fingerprint import Fingerprint, fingerprint_of
-from assetstore.util.background import Contact, Refresher
+from assetstore.util.background import Contact, DeferredCache, Refresher
 
 #: Stands for a modified time that is not known.
 _NO_TIME = -(1 << 63)
@@ -265,3 +271,148 @@ class IndexResolver:
 
     def _asset(self, stat: FileStat) -> Asset:
         return Asset(stat.path, fingerprint_of(stat, self._fingerprint, self._backend, soon=True), stat)
+
+
+#: How many names are kept.
+MAX_NAMES = 20_000
+#: How many names may wait to be looked up.
+MAX_WAITING = 1_000
+#: How long a name counts as missing, in seconds.
+MISSING_SECONDS = 5.0
+#: The pause after a request that failed, in seconds.
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    #: ``None`` for a name that is missing.
+    asset: Asset | None
+
+
+class LazyResolver:
+    """Looks names up as they are used: until then each has its plain one."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        fingerprint: Fingerprint | None,
+        *,
+        refresh_seconds: float = 60.0,
+        max_names: int = MAX_NAMES,
+    ) -> None:
+        self._backend = backend
+        self._fingerprint = fingerprint
+        self._refresh_seconds = refresh_seconds
+        self._found: DeferredCache[str, _Found] = DeferredCache(
+            self._look_up,
+            seconds=self._fresh_seconds,
+            retry_seconds=RETRY_SECONDS,
+            max_count=max_names,
+            max_waiting=MAX_WAITING,
+            what=f"look up in {backend.label}",
+            name="assetstore-names",
+        )
+
+    @property
+    def contact(self) -> Contact | None:
+        return None
+
+    @property
+    def is_empty(self) -> bool:
+        return False
+
+    def find(self, path: str) -> Asset | None:
+        """What is known of *path*, however old; what is not known, or is old, is looked up soon."""
+        found = self._found.soon(path)
+        return None if found is None else found.asset
+
+    def all(self) -> Iterator[Asset]:
+        yield from (found.asset for found in self._found.values() if found.asset is not None)
+
+    def stored(self, path: str) -> Stored | None:
+        return None
+
+    def knows(self, path: str) -> bool:
+        """Whether :meth:`find` knows: before that, ``None`` does not mean missing."""
+        return self._found.known(path) is not None
+
+    def wait(self, seconds: float, path: str | None = None) -> bool:
+        """Look *path* up now, if it is not known; without one there is nothing to wait for. Not for the event loop."""
+        if path is None or self.knows(path):
+            return True
+        with suppress(BackendError):
+            self.look_up(path)
+        return self.knows(path)
+
+    def start(self) -> None:
+        """There is nothing to look up before a name is used."""
+
+    def refresh(self) -> None:
+        """Look every known name up again at its next use; the old names stand until then."""
+        self._found.expire()
+
+    def look_up(self, path: str) -> Asset | None:
+        """Request *path* from the backend now, and keep the outcome. Crosses the network.
+
+        Raises:
+            BackendError: storage failed; what was known stays known.
+        """
+        found = self._found.compute(path)
+        return None if found is None else found.asset
+
+    def close(self) -> None:
+        """End the threads that look up and hash; known names are looked up again at their next use."""
+        self._found.close()
+        self._found.expire()
+        if self._fingerprint is not None:
+            self._fingerprint.close()
+
+    def _look_up(self, path: str) -> _Found:
+        try:
+            stat = self._backend.stat(path)
+            return _Found(Asset(path, fingerprint_of(stat, self._fingerprint, self._backend, soon=False), stat))
+        except AssetNotFound:
+            return _Found(None)
+
+    def _fresh_seconds(self, found: _Found) -> float:
+        seconds = self._refresh_seconds * SystemRandom().uniform(0.9, 1.1)
+        return seconds if found.asset is not None else min(MISSING_SECONDS, seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """Where the names of a remote mount come from; for ``assets.static(..., index=Index(...))``."""
+
+    #: ``listing`` lists the whole mount; ``lazy`` looks names up as they are used, for mounts
+    #: too large to list. Storage without a listing (HTTP) is always ``lazy``.
+    kind: Literal["listing", "lazy"] = "listing"
+    #: Within how many seconds a name that another process published is known here.
+    refresh_seconds: float = 60.0
+    #: How long wiring may wait for the first listing, so that the first page has every name.
+    wait_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"listing", "lazy"}:
+            raise SettingsError(f"index kind {self.kind!r} is not known; give 'listing' or 'lazy'")
+        if not self.refresh_seconds > 0 or not self.wait_seconds >= 0:
+            raise SettingsError(f"{self!r}: refresh_seconds must be above zero, and wait_seconds zero or more")
+
+    @classmethod
+    def parse(cls, choice: object) -> Index:
+        """What ``index=`` names: ``"listing"``, ``"lazy"``, or an :class:`Index`.
+
+        Raises:
+            SettingsError: it is none of these.
+        """
+        if isinstance(choice, Index):
+            return choice
+        if choice == "listing" or choice == "lazy":
+            return cls(kind=choice)
+        raise SettingsError(f"index={choice!r} is not known; give 'listing', 'lazy' or Index(refresh_seconds=60)")
+
+    def resolver(self, backend: Backend, fingerprint: Fingerprint | None) -> IndexResolver | LazyResolver:
+        """The resolver for *backend*, which is remote."""
+        stored = getattr(backend, "inner", backend)
+        if self.kind == "lazy" or not getattr(stored, "listable", True):
+            return LazyResolver(backend, fingerprint, refresh_seconds=self.refresh_seconds)
+        return IndexResolver(backend, fingerprint, refresh_seconds=self.refresh_seconds, wait_seconds=self.wait_seconds)

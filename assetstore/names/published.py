@@ -18,8 +18,7 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Asset, BackgroundResolver, Resolver, Stored
 from assetstore.names.fingerprint import Fingerprint, fingerprint_of
-from assetstore.names.manifest import Entry, Manifest, StoredObject
-from assetstore.names.manifest_file import ManifestFile
+from assetstore.names.manifest import Entry, Manifest, ManifestFile, StoredObject
 from assetstore.util.background import Contact, Refresher
 
 _log = logging.getLogger("assetstore")

@@ -20,7 +20,7 @@ from hashlib import blake2b
 from assetstore.assets import compression as compress
 from assetstore.assets.media_types import MediaTypes, TextCheck
 from assetstore.backends.base import Backend, FileStat
-from assetstore.backends.local.overlay import Overlay
+from assetstore.backends.local.backend import Overlay
 from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, PublishError, VersionChanged
 from assetstore.mounts.mount import Mount
 from assetstore.names.fingerprint import Fingerprint, MtimeFingerprint, fingerprint_of

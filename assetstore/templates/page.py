@@ -22,7 +22,6 @@ from assetstore.references.js import is_module
 from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.settings import Settings
 from assetstore.templates import addresses, html
-from assetstore.templates.bundles import BundledEntry
 from assetstore.templates.html import Attribute, Markup
 from assetstore.templates.importmap import ImportMap, ImportMaps, ResolvedImportMap
 from assetstore.templates.links import Link, Links
@@ -56,6 +55,18 @@ _ALWAYS_CORS = frozenset({"font", "fetch"})
 #: Kinds that follow the host: their tags carry ``crossorigin`` exactly where the host differs.
 _CORS_BY_HOST = frozenset({"style", "script"})
 _IN_LINK_HEADER = frozenset({"style", "font", "image"})
+
+
+@dataclass(frozen=True, slots=True)
+class BundledEntry:
+    """The files that a page needs for one entry, by their paths in the mount, each in the order of its tags."""
+
+    scripts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    #: Modules that the scripts import before they run.
+    preloads: tuple[str, ...] = ()
+    #: Whether the scripts are modules.
+    module: bool = True
 
 
 class Pages:

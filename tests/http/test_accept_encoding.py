@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.http.accept_encoding import AcceptEncoding
+from assetstore.http.request import AcceptEncoding
 
 ALL = ("br", "zstd", "gzip")
 

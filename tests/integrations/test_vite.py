@@ -26,8 +26,8 @@ from starlette.testclient import TestClient
 
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
-from assetstore.integrations.vite import Bundle, Vite
-from assetstore.templates.bundles import BundledEntry, esbuild, vite, webpack
+from assetstore.integrations.vite import Bundle, Vite, esbuild, vite, webpack
+from assetstore.templates.page import BundledEntry
 from waiting import eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples/vite"

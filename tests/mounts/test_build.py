@@ -19,10 +19,8 @@ from assetstore.mounts.urls import NO_HOST
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import LocalResolver
 from assetstore.names.fingerprint import ContentFingerprint, MtimeFingerprint
-from assetstore.names.lazy import LazyResolver
-from assetstore.names.listing import IndexResolver
+from assetstore.names.listing import Index, IndexResolver, LazyResolver
 from assetstore.names.manifest import Manifest
-from assetstore.names.options import Index
 from assetstore.names.published import ManifestResolver, PublishedFingerprint, ReleaseResolver
 from remote_files import RemoteFiles
 

@@ -10,7 +10,7 @@ import pytest
 from assetstore.backends.base import Backend, FileStat
 from assetstore.errors import BackendUnavailable
 from assetstore.names.fingerprint import MtimeFingerprint
-from assetstore.names.lazy import LazyResolver
+from assetstore.names.listing import LazyResolver
 from remote_files import RemoteFiles
 from waiting import eventually
 
@@ -61,7 +61,7 @@ def test_an_old_name_is_answered_and_learnt_anew(remote: RemoteFiles) -> None:
 
 
 def test_what_was_missing_is_asked_for_again_before_long(remote: RemoteFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assetstore.names.lazy.MISSING_SECONDS", 0.02)
+    monkeypatch.setattr("assetstore.names.listing.MISSING_SECONDS", 0.02)
     resolver = LazyResolver(remote, MtimeFingerprint())
     assert resolver.look_up("new") is None
     assert resolver.knows("new")
@@ -72,7 +72,7 @@ def test_what_was_missing_is_asked_for_again_before_long(remote: RemoteFiles, mo
 def test_a_storage_that_is_down_is_left_alone_for_a_moment_and_what_is_known_stays(
     remote: RemoteFiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("assetstore.names.lazy.RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("assetstore.names.listing.RETRY_SECONDS", 0.02)
     resolver = LazyResolver(remote, MtimeFingerprint())
     known = resolver.look_up("a")
     remote.down = True

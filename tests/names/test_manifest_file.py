@@ -10,7 +10,7 @@ import pytest
 
 from assetstore.backends.base import FileStat
 from assetstore.errors import ManifestError, SettingsError
-from assetstore.names.manifest_file import ManifestFile, scheme
+from assetstore.names.manifest import ManifestFile, scheme
 
 
 def test_a_path_and_a_url_mean_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,7 @@ from starlette.testclient import TestClient
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
 from assetstore.names.base import LocalResolver
-from assetstore.names.lazy import LazyResolver
-from assetstore.names.listing import IndexResolver
-from assetstore.names.options import Index
+from assetstore.names.listing import Index, IndexResolver, LazyResolver
 from servers.fault_proxy import FaultProxy
 from servers.faults import REFUSE
 from servers.s3 import S3Bucket

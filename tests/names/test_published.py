@@ -17,9 +17,8 @@ from starlette.testclient import TestClient
 from assetstore.backends import open_backend
 from assetstore.backends.base import FileStat, WritableBackend
 from assetstore.errors import AssetNotFound, ManifestError
-from assetstore.names.manifest import Manifest, dump
-from assetstore.names.manifest_file import ManifestFile
-from assetstore.names.options import Index
+from assetstore.names.listing import Index
+from assetstore.names.manifest import Manifest, ManifestFile, dump
 from assetstore.names.published import ManifestResolver, PublishedFingerprint, WatchedResolver
 from assetstore.publish import publish
 from assetstore.store import AssetStore
