@@ -6,7 +6,6 @@ with attributes; what else is in it is left alone), else from the environment, e
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -130,6 +129,8 @@ def _mapping_of(source: object, names: list[str]) -> Mapping[str, Any]:
 
 def _refuse_misspelling(key: object, names: list[str]) -> None:
     if isinstance(key, str) and key not in names:
+        import difflib
+
         close = difflib.get_close_matches(key, names, n=1, cutoff=0.88)
         if close:
             raise SettingsError(f"unknown setting {key!r}; did you mean {close[0]!r}?")

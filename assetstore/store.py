@@ -6,36 +6,28 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from os import PathLike
-from typing import Any, Self, Unpack
-
-from anyio import CancelScope, to_thread
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from assetstore.backends.base import Backend
 from assetstore.errors import BackendError, ManifestError, SettingsError, UnsafePath
-from assetstore.http.cache import ResponseCache
-from assetstore.http.middleware import with_response_cache
-from assetstore.http.pages import RewrittenPages
-from assetstore.http.routes import (
-    AssetDispatcher,
-    AssetNames,
-    MountApplication,
-    in_front_of,
-    root_file,
-)
-from assetstore.http.sendfile import sendfile_of
-from assetstore.monitoring import Health, status_routes
 from assetstore.mounts.build import MountOptions, build_mount, static_signature
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.url_for import STRICT_SECONDS, AssetUrls, MissingAssets
 from assetstore.names.base import BackgroundResolver
-from assetstore.publish import Published, publish
-from assetstore.publish.targets import destinations
 from assetstore.settings import Settings, SettingValues
-from assetstore.templates.html import Markup
-from assetstore.templates.page import Page, Pages
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
+
+    from assetstore.http.cache import ResponseCache
+    from assetstore.http.routes import AssetDispatcher, MountApplication
+    from assetstore.monitoring import Health
+    from assetstore.publish import Published
+    from assetstore.templates.html import Markup
+    from assetstore.templates.page import Page, Pages
 
 #: How long the start of an application waits for the names of remote mounts, in seconds.
 START_SECONDS = 1.0
@@ -60,11 +52,34 @@ class AssetStore:
         self.settings = Settings.load(settings, keywords)
         self._mounts = MountTable()
         self._namer = AssetUrls(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
-        #: Hot responses of all mounts.
-        self.response_cache = ResponseCache(self.settings.ASSETS_MEMORY_BYTES)
-        self._dispatcher = AssetDispatcher(self._namer, sendfile_of(self.settings), self.response_cache)
-        #: What templates call: tags, preloads, the import map.
-        self.pages = Pages(self._namer, self.settings)
+        # What serves, and what makes tags, is imported where it is used first; settings are checked now.
+        if self.settings.STATIC_X_SENDFILE_HEADER or self.settings.STATIC_X_SENDFILE_SERVER:
+            _ = self._dispatcher
+        if self.settings.IMPORT_MAP:
+            _ = self.pages
+
+    @cached_property
+    def response_cache(self) -> ResponseCache:
+        """Hot responses of all mounts."""
+        from assetstore.http.cache import ResponseCache
+
+        return ResponseCache(self.settings.ASSETS_MEMORY_BYTES)
+
+    @cached_property
+    def _dispatcher(self) -> AssetDispatcher:
+        from assetstore.http.routes import AssetDispatcher
+        from assetstore.http.sendfile import sendfile_of
+
+        dispatcher = AssetDispatcher(self._namer, sendfile_of(self.settings), self.response_cache)
+        dispatcher.forget(by_host=self._by_host)
+        return dispatcher
+
+    @cached_property
+    def pages(self) -> Pages:
+        """What templates call: tags, preloads, the import map."""
+        from assetstore.templates.page import Pages
+
+        return Pages(self._namer, self.settings)
 
     def static(self, url: str | None = None, **options: Unpack[MountOptions]) -> Mount:
         """Mount the files under ``root`` at *url*.
@@ -94,6 +109,8 @@ class AssetStore:
             MountNotFound: there is no mount called *mount* yet.
             SettingsError: a name is no file name.
         """
+        from assetstore.http.routes import root_file
+
         target = self._mounts.named(mount)
         for file in files:
             try:
@@ -117,6 +134,8 @@ class AssetStore:
         Raises:
             MountNotFound: no mount has that name; the message names the ones that exist.
         """
+        from assetstore.http.routes import MountApplication
+
         return MountApplication(self._dispatcher, self._mounts.named(name))
 
     def names(self, root_path: str) -> BaseRoute:
@@ -124,15 +143,22 @@ class AssetStore:
 
         From here on *root_path* stands before every path that this store gives, on pages too.
         """
+        from assetstore.http.routes import AssetNames
+
         self._namer.below = root_path.rstrip("/")
         return AssetNames(self._namer, self._namer.below)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
+        from assetstore.http.middleware import with_response_cache
+        from assetstore.http.routes import in_front_of
+
         return with_response_cache(self.response_cache, in_front_of(app, self._dispatcher, self._dispatcher.root_files))
 
     def rewrite(self, app: ASGIApp) -> ASGIApp:
         """*app*, in whose HTML pages every URL of an asset becomes the one that :meth:`url_for` gives."""
+        from assetstore.http.pages import RewrittenPages
+
         return RewrittenPages(app, self._namer)
 
     @asynccontextmanager
@@ -143,6 +169,8 @@ class AssetStore:
         The start waits up to :data:`START_SECONDS` for the names of remote mounts; a strict store
         up to :data:`STRICT_SECONDS`.
         """
+        from anyio import CancelScope, to_thread
+
         await to_thread.run_sync(self._read_names, abandon_on_cancel=True)
         prepare = threading.Thread(target=self.pages.settle, name="assetstore-pages", daemon=True)
         prepare.start()
@@ -167,14 +195,17 @@ class AssetStore:
 
         ``with AssetStore() as assets`` and the end of :meth:`lifespan` do so too.
         """
-        self.pages.close()
-        self._dispatcher.close()
+        for part in ("pages", "_dispatcher"):
+            if part in self.__dict__:  # it was used
+                getattr(self, part).close()
         for mount in self._mounts:
             mount.close()
         self._forget_answers()
 
     async def aclose(self) -> None:
         """:meth:`close`, from an event loop, with the connections that belong to that loop."""
+        from anyio import to_thread
+
         for mount in self._mounts:
             await mount.reader.aclose()
         await to_thread.run_sync(self.close)
@@ -196,6 +227,8 @@ class AssetStore:
 
         A bucket that is empty, one that cannot be reached and one that refuses are three things.
         """
+        from assetstore.monitoring import Health
+
         return Health.of(self._mounts)
 
     def status_routes(self, *, health: str = "/assets-health", metrics: str = "/assets-metrics") -> list[BaseRoute]:
@@ -203,6 +236,8 @@ class AssetStore:
 
         *health* is 200 while every mount can answer, else 503, with each mount's state as JSON.
         """
+        from assetstore.monitoring import status_routes
+
         return status_routes(self._mounts, health, metrics)
 
     def url_for(self, name: str, *, file: str, request: object | None = None, same_origin: bool = False) -> str:
@@ -240,6 +275,9 @@ class AssetStore:
             MountNotFound, SettingsError: a name or the target is not right.
             PublishError, BackendError: as :func:`assetstore.publish.publish`.
         """
+        from assetstore.publish import publish
+        from assetstore.publish.targets import destinations
+
         targets = destinations(self._mounts, mounts, to, storage_options)
         published = [publish(mount, target, **options) for mount, target in targets]
         with suppress(BackendError, ManifestError):  # what is published is published; the names come a little later
@@ -261,7 +299,13 @@ class AssetStore:
         self._forget_answers()
 
     def _forget_answers(self) -> None:
-        self._dispatcher.forget(by_host=any(mount.url.host is not None for mount in self._mounts))
+        if "_dispatcher" in self.__dict__:
+            self._dispatcher.forget(by_host=self._by_host)
+
+    @property
+    def _by_host(self) -> bool:
+        """Whether the Host header decides which mount answers."""
+        return any(mount.url.host is not None for mount in self._mounts)
 
     def render_importmap(self, *, nonce: str | None = None, request: object | None = None) -> Markup:
         """The import map as a script element, for a page's head, before its first module script.
@@ -282,6 +326,8 @@ class AssetStore:
 
     def page(self, request: object | None = None, *, nonce: str | None = None) -> Page:
         """What the page of *request* says of assets, with its *nonce* on every tag."""
+        from assetstore.templates.page import Page
+
         return Page(self._namer, self.pages, request, nonce)
 
     @property

@@ -6,12 +6,13 @@ Brotli and Zstandard are optional libraries (extra ``compress``; Zstandard is in
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 #: Every coding of a variant, the best first, with the suffix of a file that holds it.
@@ -44,6 +45,8 @@ def _optional(name: str) -> ModuleType | None:
 
 
 def _gzip(data: bytes, thorough: bool) -> bytes:
+    import gzip
+
     # Without a time in it, so that equal bytes give equal bytes on every machine.
     return gzip.compress(data, 9 if thorough else 6, mtime=0)
 
@@ -117,11 +120,30 @@ def _read_all(file: io.BufferedIOBase) -> Iterator[bytes]:
         yield plain
 
 
-_FOUND = {"br": _brotli(), "zstd": _zstd(), "gzip": (_gzip, _gunzip)}
-_LIBRARIES = {coding: pair for coding, pair in _FOUND.items() if pair is not None}
+def _installed(*modules: str) -> bool:
+    """Whether one of *modules* is there; none is imported before it is used (zstandard takes 18 ms)."""
+    try:
+        return any(find_spec(each) is not None for each in modules)
+    except ImportError:  # of the package that it would be in
+        return _installed(*modules[1:]) if modules[1:] else False
+
 
 #: The codings that can be made and read here, the best first.
-CODINGS = tuple(_LIBRARIES)
+CODINGS = (
+    *(("br",) if _installed("brotli") else ()),
+    *(("zstd",) if _installed("compression.zstd", "zstandard") else ()),
+    "gzip",
+)
+
+
+@cache
+def _library(coding: str) -> tuple[Compressor, Decompressor] | None:
+    """How *coding* is made and read; ``None`` where its library is missing, or cannot be imported."""
+    if coding == "gzip":
+        return _gzip, _gunzip
+    if coding == "br":
+        return _brotli()
+    return _zstd() if coding == "zstd" else None
 
 
 def compress(data: bytes, coding: str, *, thorough: bool = False) -> bytes | None:
@@ -129,7 +151,9 @@ def compress(data: bytes, coding: str, *, thorough: bool = False) -> bytes | Non
 
     *thorough* takes ten to a hundred times as long for a few percent; publishing uses it.
     """
-    smaller = _LIBRARIES[coding][0](data, thorough)
+    if (library := _library(coding)) is None:
+        return None
+    smaller = library[0](data, thorough)
     return smaller if len(smaller) <= _GAIN * len(data) else None
 
 
@@ -153,12 +177,12 @@ def decompressed_sha256(chunks: Iterable[bytes], coding: str, size: int) -> str 
 
 def _decompress(chunks: Iterable[bytes], coding: str, most: int, take: Callable[[bytes], None]) -> bool:
     """Give the plain bytes to *take*, at most *most*; whether that were all, and undamaged."""
-    if coding not in _LIBRARIES:
+    if (library := _library(coding)) is None:
         return False
     left = most
     source = _Source(chunks)
     try:
-        for plain in _LIBRARIES[coding][1](source):
+        for plain in library[1](source):
             left -= len(plain)
             if left < 0:
                 return False

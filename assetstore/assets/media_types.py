@@ -9,7 +9,6 @@ unregistered types; the table below holds what differs from it, or is missing th
 from __future__ import annotations
 
 import codecs
-import pkgutil
 import posixpath
 import re
 from collections.abc import Mapping
@@ -87,6 +86,8 @@ _DECLARATIONS = (
 @cache
 def _by_extension() -> tuple[Mapping[str, str], frozenset[str]]:
     """Media type by extension with its dot, and the types that gain from compression."""
+    import pkgutil
+
     registry = (pkgutil.get_data(__package__, "media_types.txt") or b"").decode("ascii")
     rows = [line.split() for line in f"{registry}\n{_TABLE}".splitlines() if line and not line.startswith("#")]
     types = {f".{name}": media_type for media_type, _, *names in rows for name in names}

@@ -6,14 +6,15 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
-
-from fsspec import AbstractFileSystem
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from assetstore.backends.base import Backend
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.options import check_names, without_secrets
 from assetstore.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _log = logging.getLogger("assetstore")
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
-
-from fsspec.config import conf
 
 from assetstore.errors import SettingsError
 
@@ -58,6 +55,8 @@ def parse(
         if default is not MISSING and type(default) in {int, float} and not (_is_number(value) and value > 0):
             raise SettingsError(f"storage_options[{name!r}] is {value!r}; it must be a number above zero")
         given[real] = value
+    from fsspec.config import conf  # fsspec takes 140 ms to import
+
     for name, value in ((name, value) for scheme in schemes for name, value in conf.get(scheme, {}).items()):
         if (real := aliases.get(name, name)) in known:
             given.setdefault(real, value)
@@ -75,6 +74,10 @@ def check_names(options: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: one is spelled almost as an option of a storage that is known.
     """
+    if not options:
+        return
+    import difflib
+
     for name in options:
         if name not in KNOWN and (close := difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.85)):
             raise SettingsError(f"storage_options know no {name!r}; did you mean {close[0]!r}?")

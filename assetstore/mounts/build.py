@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import re
@@ -46,7 +45,6 @@ from assetstore.names.published import (
     ReleaseResolver,
     WatchedResolver,
 )
-from assetstore.rewrite.backend import rewritten
 
 
 class MountOptions(TypedDict, total=False):
@@ -176,6 +174,8 @@ def completed(options: MountOptions) -> MountOptions:
     """
     for name in options:
         if name not in DEFAULTS:
+            import difflib
+
             close = difflib.get_close_matches(name, DEFAULTS, n=1)
             meant = f"did you mean {close[0]!r}?" if close else f"they are: {', '.join(DEFAULTS)}"
             raise SettingsError(f"static() knows no option {name!r}; {meant}")
@@ -231,13 +231,17 @@ def build_mount(url: str, options: MountOptions) -> Mount:
     place = MountUrl.parse(url, host=given["host"], origin_path=given["origin_path"] or ORIGIN_PATH)
     allowed = allowed_extensions(given["allowed_ext"])
     selection = Selection(given["include"], given["exclude"])
-    backend = rewritten(
-        stored,
-        made_of,
-        given["references"],
-        prefixes=tuple(dict.fromkeys([place.base, *place.prefixes])),
-        serves=lambda path: (not allowed or paths.extension(path) in allowed) and selection.allows(path),
-    )
+    backend = stored
+    if given["references"] is not None:
+        from assetstore.rewrite.backend import rewritten  # with its parsers, which most mounts never need
+
+        backend = rewritten(
+            stored,
+            made_of,
+            given["references"],
+            prefixes=tuple(dict.fromkeys([place.base, *place.prefixes])),
+            serves=lambda path: (not allowed or paths.extension(path) in allowed) and selection.allows(path),
+        )
     resolver = published if published is not None else _resolver(backend, made_of, index)
     if index.wait_seconds and isinstance(resolver, BackgroundResolver):
         resolver.wait(index.wait_seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -15,7 +14,6 @@ from assetstore.errors import AssetNotFound, BackendError
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.urls import NO_HOST
 from assetstore.names.base import Asset, BackgroundResolver, LocalResolver
-from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.util.background import on_event_loop
 
 _log = logging.getLogger("assetstore")
@@ -63,6 +61,8 @@ def _hint(mount: Mount, path: str) -> str:
 
 def nearest(mount: Mount, path: str) -> list[str]:
     """Up to three names that *mount* has and that look like *path*, best first."""
+    from assetstore.rewrite.backend import RewrittenBackend  # with its parsers, which most mounts never need
+
     try:
         # A rewritten tree is rewritten where it is listed; its names are those of the files.
         rewritten = mount.backend if isinstance(mount.resolver, LocalResolver) else None
@@ -73,6 +73,8 @@ def nearest(mount: Mount, path: str) -> list[str]:
     except (AssetNotFound, BackendError):
         return []
     same_name = [name for name in names if name.rpartition("/")[2] == path.rpartition("/")[2]]
+    import difflib
+
     return (same_name + [each for each in difflib.get_close_matches(path, names) if each not in same_name])[:3]
 
 

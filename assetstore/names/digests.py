@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Hashable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalFile
 from assetstore.backends.reader import AsyncOpenFile
 from assetstore.errors import AssetNotFound, UnexpectedResponse, VersionChanged
-from assetstore.util.background import DeferredCache, on_event_loop
+from assetstore.util.background import DeferredCache, on_event_loop, running_loop
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 #: How many digests one mount keeps, at about 500 bytes each.
 MAX_DIGESTS = 20_000
@@ -204,13 +206,11 @@ class _Turn(threading.local):
 
     def __init__(self) -> None:
         self.left = 0
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.loop: AbstractEventLoop | None = None
 
     def allows(self, size: int) -> bool:
         """Whether *size* bytes may be hashed now; where no event loop runs there is no hurry."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        if (loop := running_loop()) is None:
             return True
         if self.loop is not loop:
             self.loop, self.left = loop, TURN_BYTES

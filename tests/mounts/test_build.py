@@ -12,7 +12,8 @@ import pytest
 from assetstore import AssetStore
 from assetstore.backends.base import FileStat
 from assetstore.backends.local.reader import LocalReader
-from assetstore.backends.remote import CachedReader, CacheSettings, RemoteLimits
+from assetstore.backends.remote import CacheSettings, RemoteLimits
+from assetstore.backends.remote.reader import CachedReader
 from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.mounts.urls import NO_HOST

@@ -8,20 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import Reader
-from assetstore.backends.remote.blocks import Blocks
-from assetstore.backends.remote.counters import Counters
-from assetstore.backends.remote.deadline import Timeouts
-from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
-from assetstore.backends.remote.guard import GuardedReader
-from assetstore.backends.remote.metadata import Metadata, MetadataCache
-from assetstore.backends.remote.reader import CachedReader
-from assetstore.backends.remote.retry import Breaker
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 
-__all__ = ["CacheSettings", "CachedReader", "Remote", "RemoteLimits", "remote"]
+if TYPE_CHECKING:
+    from assetstore.backends.remote.counters import Counters
+    from assetstore.backends.remote.guard import GuardedReader
+    from assetstore.backends.remote.reader import CachedReader
+
+__all__ = ["CacheSettings", "Remote", "RemoteLimits", "remote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,16 @@ def remote(
     Raises:
         SettingsError: the directory of the disk cache cannot be used.
     """
+    # Local mounts, and what only asks for settings, need none of these.
+    from assetstore.backends.remote.blocks import Blocks
+    from assetstore.backends.remote.counters import Counters
+    from assetstore.backends.remote.deadline import Timeouts
+    from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
+    from assetstore.backends.remote.guard import GuardedReader
+    from assetstore.backends.remote.metadata import Metadata, MetadataCache
+    from assetstore.backends.remote.reader import CachedReader
+    from assetstore.backends.remote.retry import Breaker
+
     cache, limits = cache or CacheSettings(), limits or RemoteLimits()
     counters, timeouts = Counters(), Timeouts(label, interruptible=getattr(reader, "interruptible", False))
     breaker = Breaker(limits.breaker_faults, limits.breaker_seconds, limits.breaker_max_seconds)
