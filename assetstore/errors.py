@@ -15,7 +15,7 @@ AssetStoreError
 │  │  └─ BackendTimeout            it did not answer in time
 │  ├─ UnexpectedResponse       it answered with what makes no sense: a proxy's page, no length, a broken listing
 │  ├─ RangeNotSatisfiable      the wanted bytes lie outside the file
-│  ├─ VersionChanged           the file is no longer the version that was asked for
+│  ├─ VersionChanged           the file is no longer the version that was requested
 │  └─ BodyTruncated            fewer or other bytes arrived than were promised
 └─ PublishError            a publish, prune, rollback or check could not finish
    └─ PublishConflict          somebody else holds, or has already written, what this needs
@@ -39,7 +39,7 @@ class UnsafePath(AssetStoreError, ValueError):
 
 
 class MountNotFound(AssetStoreError, LookupError):
-    """No mount has the name that was asked for."""
+    """No mount has the name that was given."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         names = ", ".join(repr(each) for each in known) or "none yet; add one with assets.static(...)"
@@ -113,7 +113,7 @@ class RangeNotSatisfiable(BackendError):
 
 
 class VersionChanged(BackendError):
-    """The file is no longer the version that was asked for."""
+    """The file is no longer the version that was requested."""
 
 
 class BodyTruncated(BackendError):

@@ -55,7 +55,7 @@ class Settings:
     #: Whether tags and the import map carry ``integrity``. ``None``: where a mount's URLs name
     #: another host, and where names come from a manifest; so a file that is being edited has none.
     ASSETS_INTEGRITY: bool | None = None
-    #: Bytes of memory for the files that are asked for most, in each process; 0 reads every file anew.
+    #: Bytes of memory for the files that are requested most, in each process; 0 reads every file anew.
     ASSETS_MEMORY_BYTES: int = 64 * 1024 * 1024
 
     def below_assets_url(self, url: str | None) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""The object that users hold: wiring only, everything else has its own room."""
+"""``AssetStore``, the object that users hold: wiring only."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ class AssetStore:
         return published
 
     def refresh(self) -> None:
-        """Learn the names of all remote mounts anew, read manifests that are other ones by now, and return when
+        """List the names of all remote mounts anew, read manifests that are other ones by now, and return when
         the names are known. Not for the event loop.
 
         Raises:

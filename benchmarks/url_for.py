@@ -1,7 +1,7 @@
 """What one call of ``url_for`` costs: ours, Django's, Starlette's, and one ``stat`` of the system.
 
 Every subject names the same files. "One file" is what a page does that names a file which it named
-a moment ago; "1,000 files in turn" shows what it costs when little of it is warm in the processor.
+within the last second; "1,000 files in turn" shows what it costs when little of it is warm in the processor.
 """
 
 from __future__ import annotations

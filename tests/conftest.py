@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Tests of one group run in one process of pytest-xdist (``--dist loadgroup``), the longest groups first.
 
     LocalStack and Swift start once a run. Tests that share a fixture of module scope stay together, so that what it
-    starts is started once; any other test runs wherever there is room.
+    starts is started once; any other test runs on whichever worker is free.
     """
     groups = {item.nodeid: group for item in items if (group := _group(item))}
     items.sort(key=lambda item: _start_order(item, groups))

@@ -195,7 +195,7 @@ def _decompress(chunks: Iterable[bytes], coding: str, most: int, take: Callable[
 
 
 class _Source:
-    """*chunks*, telling their own faults from those of the bytes."""
+    """*chunks*, whose own errors are kept apart from those of the bytes."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks

@@ -69,7 +69,7 @@ class HoldsBytes(Protocol):
 
 def buffered(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | None:
     """The bytes ``start`` to ``stop`` of *opened*, if it is a file that has them already; ``None`` else."""
-    # Asked by its name: a protocol is slow to compare with.
+    # By its name: isinstance() with a protocol is slow.
     return cast(HoldsBytes, opened).buffered(start, stop) if hasattr(opened, "buffered") else None
 
 
@@ -107,7 +107,7 @@ class HoldsVersions(Protocol):
         """
 
     def forget(self, paths: Iterable[str] | None = None) -> None:
-        """Something was published: believe nothing about *paths*, or about any path, until asked again."""
+        """Something was published: forget what is cached of *paths*, or of every path."""
 
     def refute(self, stat: FileStat) -> None:
         """The bytes of this version are not those that it should have: keep nothing of it."""

@@ -1,7 +1,7 @@
 """Log of failed requests: the first of a kind with its traceback, then a line with a count.
 
 While a storage is down every request fails in the same way, as often as clients ask. The operator
-needs the story once and the count from then on; a traceback for each would fill the disk.
+needs the traceback once and the count from then on; one for each would fill the disk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _log = logging.getLogger("assetstore")
 
 #: The least time between two lines of one kind.
 PAUSE_SECONDS = 10.0
-#: A kind that was not heard of for this long is news again.
+#: A kind that did not occur for this long is logged with its traceback again.
 NEWS_SECONDS = 600.0
-#: How many kinds are remembered; there are about as many as errors have classes.
+#: How many kinds are kept; there are about as many as errors have classes.
 KINDS = 64
 
 
@@ -64,11 +64,11 @@ class ErrorLog:
         """A request for *file* got *status* because of *error*."""
         turn = self._turn(type(error))
         if turn is not None:
-            told = error if turn.news else None
-            _log.error("%d for %r: %s failed: %s%s", status, file, self._label, error, turn.more, exc_info=told)
+            shown = error if turn.news else None
+            _log.error("%d for %r: %s failed: %s%s", status, file, self._label, error, turn.more, exc_info=shown)
 
     def broke_off(self, file: str, error: Exception) -> None:
-        """The body of *file* ended before its time; the server tells the story, as *error* reaches it."""
+        """The body of *file* ended before its time; the server logs the traceback, as *error* reaches it."""
         turn = self._turn(type(error))
         if turn is not None:
             _log.error("%r from %s broke off: %s%s", file, self._label, error, turn.more)

@@ -22,7 +22,7 @@ from assetstore.references.reference import Meaning, OutsideMount, Reference, ow
 
 #: A tag or element (with its text) that is longer is sent on as it is, with everything after it.
 MAX_ELEMENT_BYTES = 256 * 1024
-#: Larger files that a server is told to send by their path are not rewritten.
+#: Larger files that a server sends by their path are not rewritten.
 MAX_FILE_BYTES = 8 * 1024 * 1024
 #: After how many bytes others get their turn on the event loop.
 SLICE_BYTES = 32 * 1024

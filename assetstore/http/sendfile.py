@@ -102,14 +102,14 @@ def _same_in_both(path: bytes) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one proxy wants to be told."""
+    """The header and path format of one proxy."""
 
     header: str
-    #: The path as this proxy reads it back; ``None`` for one that it cannot be told.
+    #: The path as this proxy reads it back; ``None`` for one that it cannot read.
     spell: Callable[[bytes], bytes | None]
     #: Whether it wants a URI of its own instead of the path on disk.
     mapped: bool = False
-    #: Headers that the proxy would treat wrongly, so they are told as ``X-Offload-<name>`` and its
+    #: Headers that the proxy would treat wrongly, so they are sent as ``X-Offload-<name>`` and its
     #: configuration gives them their names back (``examples/proxies``).
     apart: frozenset[bytes] = frozenset()
     #: Headers that the proxy adds by itself.
@@ -139,7 +139,7 @@ DIALECTS: Mapping[tuple[str, str], Dialect] = {
 
 @dataclass(frozen=True, slots=True)
 class Sendfile:
-    """Decided once, when the store is wired: who sends local files, and how it is told."""
+    """Decided once, when the store is wired: who sends local files, and by which header."""
 
     dialect: Dialect
     #: Directories (absolute, with a closing slash) and the URI prefixes that the proxy has for them. A directory may
@@ -193,7 +193,7 @@ class Sendfile:
     ) -> Response:
         """*answer*, or where it would send a file of this disk, one that leaves that to the proxy.
 
-        The proxy cuts the one part that is asked for by itself, from a 200: a 206 of ours it would
+        The proxy cuts the one requested part by itself, from a 200: a 206 of ours it would
         misread. A Range header that is to be ignored it might take up, so then nothing is left to it.
         """
         real_path: str | None = getattr(opened, "real_path", None)
@@ -207,7 +207,7 @@ class Sendfile:
     def headers(self, whole: Headers, real_path: str) -> Headers | None:
         """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.
 
-        ``None`` means that this proxy cannot be told of it, and the application streams as without one.
+        ``None`` means that this proxy cannot read such a path, and the application streams as without one.
         What may be kept for ever is never named by a path through a link, which the proxy would follow
         later, when it may lead to another release.
         """
@@ -219,7 +219,9 @@ class Sendfile:
             return None
         left_out = self.dialect.adds | {b"content-length"}  # the length is the file's
         apart = self.dialect.apart
-        kept = ((b"x-offload-" + name if name in apart else name, told) for name, told in whole if name not in left_out)
+        kept = (
+            (b"x-offload-" + name if name in apart else name, value) for name, value in whole if name not in left_out
+        )
         return (*kept, (b"content-length", b"0"), (self.dialect.header.lower().encode(), value))
 
     def _with(self, directory: str, prefix: str) -> Sendfile:

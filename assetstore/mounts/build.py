@@ -245,13 +245,13 @@ def build_mount(url: str, options: MountOptions) -> Mount:
     resolver = published if published is not None else _resolver(backend, made_of, index)
     if index.wait_seconds and isinstance(resolver, BackgroundResolver):
         resolver.wait(index.wait_seconds)
-    far = _remote(backend, given, partial(_is_only_version, resolver, made_of))
+    readers = _remote(backend, given, partial(_is_only_version, resolver, made_of))
     return Mount(
         name=_name(given["name"]),
         url=place,
         backend=backend,
-        reader=reader_of(backend) if far is None else far.reader,
-        remote=far,
+        reader=reader_of(backend) if readers is None else readers.reader,
+        remote=readers,
         fingerprinter=made_of,
         hosts=_hosts(given["asset_host"], place),
         resolver=resolver,
@@ -315,7 +315,7 @@ def _is_only_version(resolver: Resolver, made_of: Fingerprint | None, stat: File
 
 
 def _resolver(backend: Backend, made_of: Fingerprint | None, index: Index) -> Resolver:
-    """Where names come from that were not published: an index of what is far away, or a look at what is near."""
+    """Where names come from that were not published: an index of a remote mount, or a local ``stat``."""
     return index.resolver(backend, made_of) if backend.remote else LocalResolver(backend, made_of)
 
 

@@ -3,7 +3,7 @@
 Origin or CDN is a value, taken from the setting once: a :class:`MountUrl` has a base that is
 only ever joined to. A path gives path-only URLs, which no ``Host`` header and no TLS proxy can
 turn into another scheme; a full URL gives absolute ones, while the origin still answers at the
-URL's own path (what a CDN in origin-pull asks for) and at ``origin_path``.
+URL's own path (what a CDN in origin-pull requests) and at ``origin_path``.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def split(path: str, length: int = LENGTH) -> tuple[str, str | None]:
         path: the path, fingerprinted or not.
         length: digits of the mount's fingerprints. One of 64 digits is always read.
     """
-    if len(path) <= length:  # there is no room for one
+    if len(path) <= length:  # too short for one
         return path, None
     root, ext = posixpath.splitext(path)
     for digits in (LENGTH,) if length == LENGTH else (LENGTH, length):

@@ -3,7 +3,7 @@
 There is no syntax tree. Only what decides whether a word is code is read: comments, strings,
 templates, regular expressions, and what each bracket stands behind. Imports are then recognised
 by the words in front of a string or of a ``(``, as es-module-lexer does. Any bytes are accepted:
-where they are no JavaScript the result is what can be told. Time and memory are linear in the
+where they are no JavaScript the result is what can be read. Time and memory are linear in the
 size, and no single call into ``re`` takes long, so a thread that reads a file does not stop the
 event loop.
 """

@@ -73,7 +73,7 @@ def application(store: AssetStore) -> ASGIApp:
 
 
 def _behind(store: AssetStore) -> Starlette:
-    """What stands behind the store: nothing but its own routes, which may ask the storage for any name."""
+    """What stands behind the store: nothing but its own routes, which may look up any name in the storage."""
     return Starlette(routes=store.routes, lifespan=store.lifespan)
 
 

@@ -54,7 +54,7 @@ class Listen:
             if not os.access(file, os.R_OK):
                 raise SettingsError(f"{option}={file!r} is no file that can be read")
         try:
-            # A pass phrase would be asked for on the terminal, by each worker.
+            # Each worker would prompt for a pass phrase on the terminal.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, password="")
         except (ssl.SSLError, ValueError) as error:
             raise SettingsError(

@@ -1,4 +1,4 @@
-"""The bucket that tests of the S3 rooms share."""
+"""The bucket that tests of the S3 backend share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tab that was open before a release reloads once, as the doors' README says; in Chromium, with the example itself."""
+"""A tab that was open before a release reloads once, as the README of the framework examples says; in Chromium, with the example itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOOK_BACK = 'delete document.visibilityState; document.dispatchEvent(new Event("
 
 
 @pytest.fixture
-def doors(tmp_path: Path) -> Path:
+def examples(tmp_path: Path) -> Path:
     """A copy of the examples' folder, whose assets a test may change."""
     folder = tmp_path / "frameworks"
     shutil.copytree(PROJECT / "examples/frameworks", folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -44,8 +44,8 @@ def doors(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serve(doors: Path, start_process: ProcessStarter) -> Callable[[str], Process]:
-    return lambda app: start_process.asgi(app, folder=doors)
+def serve(examples: Path, start_process: ProcessStarter) -> Callable[[str], Process]:
+    return lambda app: start_process.asgi(app, folder=examples)
 
 
 class Tab:
@@ -83,27 +83,27 @@ class Tab:
         assert self.loads == loads
 
 
-def release(doors: Path, site: Process, word: str) -> None:
+def release(examples: Path, site: Process, word: str) -> None:
     """Change one module, and wait until the server tells of another version."""
 
     def version() -> bytes:
         with urllib.request.urlopen(f"{site.url}/assets-version", timeout=10) as answer:
             return bytes(answer.read())
 
-    before, module = version(), doors / "assets/js/greeting.js"
+    before, module = version(), examples / "assets/js/greeting.js"
     module.write_text(f"export const greet = (name) => `{word}, ${{name}}`\n")
     until(lambda: version() != before)
     time.sleep(0.2)
 
 
 def test_a_stale_tab_reloads_once_for_each_release_and_then_runs_it(
-    doors: Path, serve: Callable[[str], Process], browser: Any
+    examples: Path, serve: Callable[[str], Process], browser: Any
 ) -> None:
     site = serve("starlette_app:app")
     tab = Tab(browser, site.url + "/")
     tab.return_to(loads=1)  # nothing was released yet
     for loads, word in ((2, "Salve"), (3, "Ave")):
-        release(doors, site, word)
+        release(examples, site, word)
         assert tab.loads == loads - 1, "it does not disturb whoever is reading"
         tab.return_to(loads)
         assert tab.greeting.startswith(word)

@@ -1,4 +1,4 @@
-"""Each door's example runs as it is, and what its page names is there."""
+"""Each framework's example runs as it is, and what its page names is there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRAMEWORKS = Path(__file__).parents[2] / "examples" / "frameworks"
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def load_example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Imports one of the examples as if it were run from its folder."""
     monkeypatch.syspath_prepend(FRAMEWORKS)
     before = set(sys.modules)
@@ -40,8 +40,8 @@ def named(html: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["starlette_app", "fastapi_app", "jx_app"])
-def test_everything_that_the_page_names_is_served_as_immutable(door: Any, name: str) -> None:
-    with TestClient(door(name).app) as client:
+def test_everything_that_the_page_names_is_served_as_immutable(load_example: Any, name: str) -> None:
+    with TestClient(load_example(name).app) as client:
         html = client.get("/").text
         urls = named(html)
         assert len(urls) >= 5
@@ -55,8 +55,8 @@ def test_everything_that_the_page_names_is_served_as_immutable(door: Any, name: 
         assert re.search(r'@import "card-[0-9a-f]{64}\.css"', sheet)
 
 
-def test_the_starlette_page_allows_only_its_own_nonce(door: Any) -> None:
-    with TestClient(door("starlette_app").app) as client:
+def test_the_starlette_page_allows_only_its_own_nonce(load_example: Any) -> None:
+    with TestClient(load_example("starlette_app").app) as client:
         answer = client.get("/")
         (allowed,) = re.findall("'nonce-(.*?)'", answer.headers["content-security-policy"])
         assert set(re.findall('nonce="(.*?)"', answer.text)) == {allowed}
@@ -64,8 +64,8 @@ def test_the_starlette_page_allows_only_its_own_nonce(door: Any) -> None:
         assert client.get("/assets-version").text in answer.text
 
 
-def test_the_plain_page_allows_the_hash_of_its_own_map(door: Any) -> None:
-    html = door("plain").page()
+def test_the_plain_page_allows_the_hash_of_its_own_map(load_example: Any) -> None:
+    html = load_example("plain").page()
     (text,) = re.findall('<script type="importmap">(.*?)</script>', html)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}'" in html

@@ -1,4 +1,4 @@
-"""Each fault of a bucket, as a client of the whole service meets it: cold, and with an old copy at hand."""
+"""Each fault of a bucket, as a client of the whole service meets it: cold, and with an old copy in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an outage leaves in the log: its story once, then lines that are few and count what they leave out."""
+"""What an outage leaves in the log: its traceback once, then lines that are few and count what they leave out."""
 
 from __future__ import annotations
 

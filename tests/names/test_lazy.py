@@ -1,4 +1,4 @@
-"""Names that are learnt as they are asked for, where storage is not listed."""
+"""Names that are looked up when they are first used, where storage is not listed."""
 
 from __future__ import annotations
 

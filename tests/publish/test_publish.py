@@ -1,4 +1,4 @@
-"""The story of a publish, from a mount to a target."""
+"""A publish as a whole, from a mount to a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors are the tree that their room promises, and what they say helps whoever reads it."""
+"""The errors are the tree that their module shows, and what they say helps whoever reads it."""
 
 from __future__ import annotations
 

@@ -17,24 +17,24 @@ from waiting import eventually
 
 class Owner:
     def __init__(self, refresh_seconds: float = 60.0) -> None:
-        self.learnt = self.at_once = self.most_at_once = 0
+        self.runs = self.at_once = self.most_at_once = 0
         self.down = False
         self.error: Exception = BackendUnavailable("it is down")
         self.takes_seconds = 0.0
-        self.refresher = Refresher(self.learn, "list the storage", refresh_seconds, "assetstore-test-learning")
+        self.refresher = Refresher(self.refresh, "list the storage", refresh_seconds, "assetstore-test-refresher")
 
-    def learn(self) -> None:
+    def refresh(self) -> None:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         time.sleep(self.takes_seconds)
         self.at_once -= 1
         if self.down:
             raise self.error
-        self.learnt += 1
+        self.runs += 1
 
 
 def threads() -> int:
-    return sum(thread.name == "assetstore-test-learning" for thread in threading.enumerate())
+    return sum(thread.name == "assetstore-test-refresher" for thread in threading.enumerate())
 
 
 def test_the_pause_is_at_most_what_was_wished_and_a_tenth_less_at_the_least() -> None:
@@ -73,7 +73,7 @@ def test_two_never_learn_at_once() -> None:
     for each in callers:
         each.join()
     assert owner.most_at_once == 1
-    assert owner.learnt >= 8
+    assert owner.runs >= 8
 
 
 def test_how_it_ended_is_told() -> None:
@@ -93,26 +93,26 @@ def begin() -> Refresher:
     """What is left of an owner that is gone."""
     owner = Owner()
     owner.refresher.start()
-    assert eventually(lambda: owner.learnt == 1)
+    assert eventually(lambda: owner.runs == 1)
     return owner.refresher
 
 
 def test_it_ends_with_its_owner() -> None:
     left = begin()
     gc.collect()
-    left.now()  # nobody is left who could learn
+    left.now()  # the object that refreshes is gone
     del left
     gc.collect()
     assert eventually(lambda: threads() == 0)
 
 
-def test_a_fork_in_mid_learning_can_learn() -> None:
+def test_a_fork_during_a_refresh_can_refresh() -> None:
     owner = Owner()
     with owner.refresher._reading:
         child = os.fork()
         if child == 0:
             owner.refresher.now()
-            os._exit(owner.learnt)
+            os._exit(owner.runs)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 

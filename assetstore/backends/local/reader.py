@@ -179,7 +179,7 @@ def reader_for(backend: LocalFiles, directory: str) -> Reader:
 def is_network_filesystem(directory: str, mounts: str = "/proc/self/mounts") -> bool:
     """Whether *directory* lies on a network's file system, or one that another process answers for.
 
-    *mounts* lists file systems as Linux does (``fstab(5)``); where there is no such list, none is known to be far.
+    *mounts* lists file systems as Linux does (``fstab(5)``); where there is no such list, none is known to be a network's.
     """
     kinds: dict[str, str] = {}
     with suppress(OSError), open(mounts, encoding="utf-8", errors="surrogateescape") as lines:

@@ -1,7 +1,7 @@
 """The current version of a file: cached, requested, or stale.
 
-While a cached version is fresh, it is current. Otherwise the storage is asked, by one request for
-all clients that wait: a ``stat`` for a file that was seen before, an ``open`` for a new one, since
+While a cached version is fresh, it is current. Otherwise it takes a request, one for all clients
+that wait: a ``stat`` for a file that was seen before, an ``open`` for a new one, since
 its body is wanted too. Where the storage fails, the cached version is served for a time.
 """
 
@@ -155,7 +155,7 @@ class Metadata:
         """
         if self._cache.missing(path):
             self._counters.count("hit")
-            raise AssetNotFound(path, hint="it was missing a moment ago")
+            raise AssetNotFound(path, hint="it was missing a few seconds ago")
         held = self._cache.held(path) or await self._from_disk(path)
         if held is None or not self._cache.may_be_stale(held):
             return await self._request(path, span)

@@ -26,8 +26,8 @@ class CacheSettings:
     small_object_bytes: int = MIB
     #: Bytes of large objects in memory, so that clients which read one side by side share its blocks.
     window_bytes: int = 16 * MIB
-    #: Seconds for which a version is current before the storage is asked again. A fingerprinted file
-    #: never changes and is not asked for again.
+    #: Seconds for which a version is current before the storage is requested again. A fingerprinted
+    #: file never changes and is not requested again.
     ttl_seconds: float = 10.0
     #: Seconds for which it may be served after that while the storage fails (stale-if-error, RFC
     #: 5861); a fingerprinted one for as long as it is cached.

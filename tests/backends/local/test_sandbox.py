@@ -125,7 +125,7 @@ def test_a_link_swapped_between_check_and_open_gains_nothing(
 
 
 @WAYS
-def test_a_glance_tells_what_a_mark_tells(tree: Path, way: Callable[[Path], LocalRoot]) -> None:
+def test_a_signature_hash_changes_when_a_signature_does(tree: Path, way: Callable[[Path], LocalRoot]) -> None:
     root = way(tree / "root")
     (tree / "root" / "nowhere").symlink_to("missing")
     paths = ("inside/x.txt", "inside", "", "missing", "nowhere", "inside/x.txt/y", "nul\0")

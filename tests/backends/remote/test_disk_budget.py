@@ -1,4 +1,4 @@
-"""The ledger: no more is booked than the limit, and room is made before."""
+"""The disk cache's budget: no more than the limit is reserved, and entries are evicted before."""
 
 from __future__ import annotations
 

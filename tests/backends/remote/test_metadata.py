@@ -288,7 +288,7 @@ class TestMisses:
         counts = asking.counters.counts()
         assert (counts.misses, counts.hits) == (1, 2)
         storage.put("gone.css", CONTENT)
-        with pytest.raises(AssetNotFound, match="a moment ago"):
+        with pytest.raises(AssetNotFound, match="a few seconds ago"):
             await asking.current("gone.css")
         clock.now += 5
         assert await asking.outcome("gone.css") == "miss"
