@@ -12,11 +12,12 @@ anything that is no regular file are all :class:`~assetstore.errors.AssetNotFoun
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from assetstore.errors import BodyTruncated
+from assetstore.errors import AssetNotFound, BackendError, BodyTruncated
 
 #: Where a cache has its answer from (RFC 9211). ``hit``: it was cached; ``miss``: from the storage;
 #: ``collapsed``: from the request of somebody else; ``stale``: it is old, and the storage did
@@ -173,6 +174,41 @@ class Backend(Protocol):
 
     def walk(self) -> Iterator[FileStat]:
         """Every file, in no promised order; hidden and unsafe names are left out."""
+
+
+@runtime_checkable
+class FindsSiblings(Protocol):
+    """A backend that can tell which files stand beside one version of a file."""
+
+    def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        """The files in the folder of that version whose names are its own and one of *suffixes*, and whether those are all.
+
+        They are not all where a fault hid some.
+
+        Raises:
+            VersionChanged: that version is gone.
+            AssetNotFound, BackendError: as ``stat``.
+        """
+
+
+def siblings_of(backend: Backend, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+    """As :meth:`FindsSiblings.siblings`, of any backend."""
+    find = backend.siblings if isinstance(backend, FindsSiblings) else partial(stat_siblings, backend)
+    return find(stat, suffixes)
+
+
+def stat_siblings(backend: Backend, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+    """As :meth:`FindsSiblings.siblings`, looked up one by one."""
+    found: dict[str, FileStat] = {}
+    complete = True
+    for suffix in suffixes:
+        try:
+            found[suffix] = backend.stat(stat.path + suffix)
+        except AssetNotFound:
+            continue
+        except BackendError:
+            complete = False
+    return found, complete
 
 
 @dataclass(frozen=True, slots=True)

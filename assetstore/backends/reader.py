@@ -14,7 +14,8 @@ from typing import Protocol, cast, runtime_checkable
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span
+from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span, siblings_of
+from assetstore.errors import AssetNotFound, BackendError
 
 
 class AsyncOpenFile(Protocol):
@@ -42,6 +43,30 @@ class Reader(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and threads, at shutdown."""
+
+
+@runtime_checkable
+class ReadsSiblings(Reader, Protocol):
+    """A reader that can tell which files stand beside one version of a file."""
+
+    async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        """As :meth:`FindsSiblings.siblings`."""
+
+
+async def siblings_by(reader: Reader, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+    """As :meth:`FindsSiblings.siblings`, by any reader."""
+    if isinstance(reader, ReadsSiblings):
+        return await reader.siblings(stat, suffixes)
+    found: dict[str, FileStat] = {}
+    complete = True
+    for suffix in suffixes:
+        try:
+            found[suffix] = await reader.stat(stat.path + suffix)
+        except AssetNotFound:
+            continue
+        except BackendError:
+            complete = False
+    return found, complete
 
 
 #: The mark where there is no file.
@@ -140,6 +165,9 @@ class ThreadReader:
             return self._backend.open(path, span, validator=validator)
 
         return _ThreadOpenFile(await to_thread.run_sync(open_, limiter=self._limiter), self._limiter)
+
+    async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        return await to_thread.run_sync(siblings_of, self._backend, stat, suffixes, limiter=self._limiter)
 
     async def aclose(self) -> None:
         """Close what the backend keeps open between calls, if it says that it does."""

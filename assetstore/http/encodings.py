@@ -20,7 +20,7 @@ from anyio import CapacityLimiter, to_thread
 from assetstore.assets.compression import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
 from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.backends.base import Backend, FileStat
-from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.backends.reader import AsyncOpenFile, Reader, siblings_by
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
 from assetstore.http.revalidation import Snapshot
 from assetstore.names.base import BackgroundResolver, Resolver
@@ -174,18 +174,19 @@ class Encodings:
         """The siblings that may be sent, those of them that are not proven, and whether this will change by itself."""
         found: dict[str, FileStat] = {}
         unproven: set[str] = set()
-        provisional = False
+        wanted = [suffix for suffix in SUFFIXES.values() if not snapshot.is_absent(stat.path + suffix)]
+        beside, complete = await self._look_beside(stat, wanted) if wanted else ({}, True)
+        provisional = not complete
         for coding, suffix in SUFFIXES.items():
-            path = stat.path + suffix
-            if snapshot.is_absent(path):
+            path, sibling = stat.path + suffix, beside.get(suffix)
+            if sibling is None:
+                if complete and suffix in wanted:
+                    snapshot.saw_none(path)
+                continue
+            snapshot.saw(sibling)
+            if not sibling.size:  # no coding makes a file empty: that is half a build
                 continue
             try:
-                sibling = await self._look_at(path)
-                if sibling is None:
-                    continue
-                snapshot.saw(sibling)
-                if not sibling.size:  # no coding makes a file empty: that is half a build
-                    continue
                 proven = await self._prove(sibling, stat, coding)
             except AssetNotFound:
                 snapshot.saw_none(path)
@@ -200,12 +201,21 @@ class Encodings:
                 found[coding] = sibling
         return found, unproven, provisional
 
-    async def _look_at(self, path: str) -> FileStat | None:
-        """The stat of a sibling; of a remote one only what is known already, since a stat would be a request."""
+    async def _look_beside(self, stat: FileStat, suffixes: list[str]) -> tuple[dict[str, FileStat], bool]:
+        """The siblings by suffix, and whether those are all: a fault says nothing of whether there is one.
+
+        Of remote ones only what is known already, since a stat would be a request.
+        """
         if not self._backend.remote:
-            return await self._reader.stat(path)
-        asset = self._resolver.find(path) if self._knows(path) else None
-        return None if asset is None else asset.stat
+            try:
+                return await siblings_by(self._reader, stat, suffixes)
+            except (AssetNotFound, BackendError):
+                return {}, False
+        names = {suffix: stat.path + suffix for suffix in suffixes}
+        found = {suffix: self._resolver.find(name) for suffix, name in names.items() if self._knows(name)}
+        return {
+            suffix: asset.stat for suffix, asset in found.items() if asset is not None and asset.stat is not None
+        }, True
 
     async def _prove(self, sibling: FileStat, stat: FileStat, coding: str) -> bool | None:
         """Whether *sibling* holds the bytes of the file; ``None`` if that is not known (yet)."""

@@ -23,6 +23,7 @@ from assetstore.backends.reader import (
     SignatureReader,
     ThreadReader,
     reader_of,
+    siblings_by,
 )
 from assetstore.errors import AssetNotFound, BrokenReference, SettingsError, VersionChanged
 from assetstore.names.fingerprint import Fingerprint
@@ -371,6 +372,9 @@ class RewrittenReader:
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         return await self._for(path).open(path, span, validator=validator)
+
+    async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        return await siblings_by(self._for(stat.path), stat, suffixes)
 
     def mark(self, path: str) -> FileSignature | None:
         """As :meth:`MarkingReader.mark`; a rewritten file follows other files, so nothing of its own tells."""

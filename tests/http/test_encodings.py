@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import os
 import threading
@@ -19,7 +20,7 @@ from assetstore.assets.compression import CODINGS, MIN_SIZE
 from assetstore.backends.base import FileStat
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.reader import Reader, reader_of
-from assetstore.errors import BackendUnavailable, VersionChanged
+from assetstore.errors import VersionChanged
 from assetstore.http import encodings as room
 from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, WAIT_BYTES, Encodings, Offer
 from assetstore.http.revalidation import Snapshot
@@ -135,15 +136,15 @@ def test_what_cannot_be_compared_is_sent_by_its_time_and_never_as_proven(
 
 
 def test_a_fault_is_not_remembered_as_absence(
-    variants: Encodings, reader: Reader, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tree, "css/app.css.br", brotli.compress(STYLE), MODIFIED_NS)
 
-    async def out_of_descriptors(path: str) -> FileStat:
-        raise BackendUnavailable("too many open files", path=path)
+    def out_of_descriptors(*args: object, **options: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
-        patch.setattr(reader, "stat", out_of_descriptors)
+        patch.setattr(os, "open", out_of_descriptors)
         faulty = asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None)))
     assert (faulty.siblings, faulty.provisional) == ({}, True)
     offer = asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None)))

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -20,10 +20,11 @@ from assetstore.backends.base import (
     UnfinishedUpload,
     WriteOptions,
     copy_bytes,
+    stat_siblings,
 )
 from assetstore.backends.local.reader import reader_for
-from assetstore.backends.local.sandbox import LocalRoot, require_directory, signature_of, translate
-from assetstore.backends.reader import AsyncOpenFile, Reader, reader_of
+from assetstore.backends.local.sandbox import HAS_DIR_FD, LocalRoot, require_directory, signature_of, translate
+from assetstore.backends.reader import AsyncOpenFile, Reader, reader_of, siblings_by
 from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
 
 #: What :meth:`LocalBackend.write` calls a file before it is whole.
@@ -76,6 +77,13 @@ class LocalBackend:
             opened.close()
             raise VersionChanged(f"{path!r} in {self.label} is not version {validator!r}", path=path)
         return opened
+
+    def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        """As :meth:`FindsSiblings.siblings`, all in one folder."""
+        if not HAS_DIR_FD or stat.signature is None:
+            return stat_siblings(self, stat, suffixes)
+        found, complete = self._root.siblings(stat.path, stat.signature, suffixes)
+        return {suffix: _stat_of(stat.path + suffix, facts) for suffix, facts in found.items()}, complete
 
     def mark(self, path: str) -> FileSignature:
         """As :meth:`MarkingReader.mark`."""
@@ -294,6 +302,13 @@ class Overlay:
         """How serving reads: each directory in its own way."""
         return _OverlayReader([reader_of(each) for each in self._layers], self.label)
 
+    def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        """As :meth:`FindsSiblings.siblings`, of the directory that the file is in."""
+        for layer in self._layers:
+            with suppress(AssetNotFound, VersionChanged):
+                return layer.siblings(stat, suffixes)
+        raise VersionChanged(f"{stat.path!r} changed while it was looked up", path=stat.path)
+
     def _first(self, path: str, look: Callable[[LocalBackend], T]) -> T:
         for layer in self._layers:
             try:
@@ -323,6 +338,12 @@ class _OverlayReader:
             except AssetNotFound:
                 continue
         raise AssetNotFound(path, self._label)
+
+    async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        for reader in self._readers:
+            with suppress(AssetNotFound, VersionChanged):
+                return await siblings_by(reader, stat, suffixes)
+        raise VersionChanged(f"{stat.path!r} changed while it was looked up", path=stat.path)
 
     async def aclose(self) -> None:
         for reader in self._readers:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span
+from assetstore.backends.base import WHOLE, Backend, FileSignature, FileStat, OpenFile, Span, siblings_of
 from assetstore.backends.reader import MAX_THREADS, AsyncOpenFile, Reader, ThreadReader
 from assetstore.errors import VersionChanged
 
@@ -86,6 +86,9 @@ class LocalReader:
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
         opened = self._backend.open(path, span, validator=validator)
         return _LocalOpenFile(opened, self._cached.read, self._limiter)
+
+    async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
+        return siblings_of(self._backend, stat, suffixes)
 
     async def aclose(self) -> None:
         """There is nothing to close."""

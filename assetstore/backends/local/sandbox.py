@@ -13,7 +13,7 @@ import errno
 import os
 import platform
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from operator import attrgetter
 
@@ -28,6 +28,7 @@ from assetstore.errors import (
     BackendUnavailable,
     SettingsError,
     UnsafePath,
+    VersionChanged,
 )
 
 # Absent on some systems, where they are not needed.
@@ -43,6 +44,9 @@ _LOOK = os.O_PATH | os.O_CLOEXEC if hasattr(os, "O_PATH") else _READ
 
 # A directory to open files beneath; it need not be readable.
 _FOLDER = (_LOOK if hasattr(os, "O_PATH") else os.O_RDONLY | _QUIET) | _O_DIRECTORY
+#: Whether a file can be looked up in an open directory; not on Windows.
+HAS_DIR_FD = os.stat in os.supports_dir_fd
+
 # How often a path is resolved again while its folders are renamed.
 _TRIES = 4
 
@@ -142,6 +146,55 @@ class LocalRoot:
         """The facts of the regular file *path*; raises as :meth:`open`."""
         descriptor, facts = self._opened(path, _LOOK)
         os.close(descriptor)
+        return facts
+
+    def siblings(
+        self, path: str, signature: FileSignature | None, suffixes: Iterable[str]
+    ) -> tuple[dict[str, os.stat_result], bool]:
+        """The facts of the files beside *path* whose names go on with one of *suffixes*, and whether those are all.
+
+        All are looked up in the one folder in which *path* is the file of that *signature*, so that none is of
+        another release after a link was switched. They are not all where the system did not say what there is.
+
+        Raises:
+            VersionChanged: *path* leads to another file by now.
+            AssetNotFound, BackendForbidden, BackendUnavailable: as :meth:`open`, of the folder.
+        """
+        folder, _, name = path.rpartition("/")
+        try:
+            parent = self._open(folder, _FOLDER) if folder else os.open(self.directory, _FOLDER)
+        except OSError as error:
+            raise translate(error, path, self.directory) from error
+        found: dict[str, os.stat_result] = {}
+        complete = True
+        try:
+            if signature_of(os.stat(name, dir_fd=parent)) != signature:
+                raise VersionChanged(f"{path!r} changed while it was looked up", path=path)
+            for suffix in suffixes:
+                try:
+                    facts = os.stat(name + suffix, dir_fd=parent, follow_symlinks=False)
+                    if stat.S_ISLNK(facts.st_mode):
+                        facts = self._linked(path + suffix, os.stat(name + suffix, dir_fd=parent))
+                except AssetNotFound:
+                    continue
+                except AssetStoreError:
+                    complete = False
+                except OSError as error:
+                    complete = complete and error.errno in _MISSING
+                else:
+                    if stat.S_ISREG(facts.st_mode):
+                        found[suffix] = facts
+        except OSError as error:
+            raise translate(error, path, self.directory) from error
+        finally:
+            os.close(parent)
+        return found, complete
+
+    def _linked(self, path: str, target: os.stat_result) -> os.stat_result:
+        """The facts of *path*, a link, if it leads to *target* and that may be served."""
+        facts = self.stat(path)
+        if signature_of(facts) != signature_of(target):
+            raise VersionChanged(f"{path!r} changed while it was looked up", path=path)
         return facts
 
     def mark(self, path: str) -> FileSignature:
