@@ -119,7 +119,7 @@ DEFAULT_EXCLUDE = (
 )
 
 
-class Selection:
+class PathFilter:
     """Decides by its logical path whether a file is an asset.
 
     Args:
@@ -158,4 +158,4 @@ def _compiled(setting: str, patterns: Iterable[str]) -> re.Pattern[str] | None:
 
 
 #: What a mount has where nothing else is given.
-DEFAULT_SELECTION = Selection()
+DEFAULT_FILTER = PathFilter()

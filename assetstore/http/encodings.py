@@ -10,7 +10,6 @@ cannot read it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from assetstore.http.revalidation import Snapshot
 from assetstore.names.base import BackgroundResolver, Resolver
 from assetstore.names.digests import Digests
 from assetstore.names.siblings import Siblings
+from assetstore.util.lru import LRU
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -83,8 +83,7 @@ class Encodings:
         self._knows = resolver.knows if isinstance(resolver, BackgroundResolver) else _everything
         self._budget = budget_bytes
         self._media_types = media_types
-        self._made: OrderedDict[_Key, bytes | None] = OrderedDict()
-        self._bytes = 0
+        self._made: LRU[_Key, bytes | None] = LRU(max_weight=budget_bytes, weight=_cost)
         self._making: dict[_Key, anyio.Event] = {}
         self._limiter = CapacityLimiter(MAX_COMPRESSING)
         self._proofs = Siblings(backend, Digests() if digests is None else digests, resolver)
@@ -137,15 +136,12 @@ class Encodings:
         if key not in self._made and (other := self._making.get(key)) is not None:
             await other.wait()
         if key in self._made:
-            self._made.move_to_end(key)
-            return self._made[key]
+            return self._made.get(key)
         if key in self._making or self._limiter.statistics().tasks_waiting >= MAX_WAITING:
             return None
         done = self._making[key] = anyio.Event()
         try:
-            made = await self._convert(stat, coding, opened)
-            self._remember(key, made)
-            return made
+            return self._made.put(key, await self._convert(stat, coding, opened))
         finally:
             del self._making[key]
             done.set()
@@ -225,15 +221,6 @@ class Encodings:
         if self._backend.remote or stat.size > WAIT_BYTES:
             return self._proofs.soon(sibling, stat, coding)
         return await to_thread.run_sync(self._proofs.now, sibling, stat, coding, limiter=self._proving)
-
-    def _remember(self, key: _Key, made: bytes | None) -> None:
-        cost = _cost(made)
-        if cost > self._budget:
-            return
-        self._made[key] = made
-        self._bytes += cost
-        while self._bytes > self._budget:
-            self._bytes -= _cost(self._made.popitem(last=False)[1])
 
 
 def _everything(path: str) -> bool:

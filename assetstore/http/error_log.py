@@ -28,28 +28,15 @@ KINDS = 64
 
 @dataclass(slots=True)
 class _Kind:
-    """One way to fail: when it last happened, when it was said, and how often it was left out since."""
+    """One way to fail: when it last happened, when it was last logged, and how often it was left out since."""
 
-    heard_at: float = -math.inf
-    said_at: float = -math.inf
+    happened_at: float = -math.inf
+    logged_at: float = -math.inf
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """Leave to say something: whether it is news, and how many before it were left out."""
-
-    news: bool
-    left_out: int
-
-    @property
-    def more(self) -> str:
-        """The end of the line."""
-        return f" (and {self.left_out} more like it, left out)" if self.left_out else ""
-
-
 class ErrorLog:
-    """What is said of the failed requests of one mount, whose storage is called *label*.
+    """The log of the failed requests of one mount, whose storage is called *label*.
 
     *clock* gives monotonic seconds.
     """
@@ -62,27 +49,27 @@ class ErrorLog:
 
     def refused(self, file: str, status: int, error: AssetStoreError) -> None:
         """A request for *file* got *status* because of *error*."""
-        turn = self._turn(type(error))
-        if turn is not None:
-            shown = error if turn.news else None
-            _log.error("%d for %r: %s failed: %s%s", status, file, self._label, error, turn.more, exc_info=shown)
+        if (line := self._next_line(type(error))) is not None:
+            new, more = line
+            _log.error(
+                "%d for %r: %s failed: %s%s", status, file, self._label, error, more, exc_info=error if new else None
+            )
 
     def broke_off(self, file: str, error: Exception) -> None:
         """The body of *file* ended before its time; the server logs the traceback, as *error* reaches it."""
-        turn = self._turn(type(error))
-        if turn is not None:
-            _log.error("%r from %s broke off: %s%s", file, self._label, error, turn.more)
+        if (line := self._next_line(type(error))) is not None:
+            _log.error("%r from %s broke off: %s%s", file, self._label, error, line[1])
 
-    def _turn(self, kind: type[Exception]) -> _Turn | None:
-        """Leave to say one of this *kind* now, if there is."""
+    def _next_line(self, kind: type[Exception]) -> tuple[bool, str] | None:
+        """Whether this *kind* is new, and the end of its line; ``None`` where it is only counted."""
         with self._lock:
             now = self._clock()
             known = self._kinds.put(kind, self._kinds.get(kind) or _Kind())
-            news = now - known.heard_at >= NEWS_SECONDS
-            known.heard_at = now
-            if not news and now - known.said_at < PAUSE_SECONDS:
+            new = now - known.happened_at >= NEWS_SECONDS
+            known.happened_at = now
+            if not new and now - known.logged_at < PAUSE_SECONDS:
                 known.left_out += 1
                 return None
-            turn = _Turn(news, known.left_out)
-            known.said_at, known.left_out = now, 0
-            return turn
+            more = f" (and {known.left_out} more like it, left out)" if known.left_out else ""
+            known.logged_at, known.left_out = now, 0
+            return new, more

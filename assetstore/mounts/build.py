@@ -24,7 +24,7 @@ from assetstore.assets.cache_policy import (
 )
 from assetstore.assets.compression import BUDGET_BYTES
 from assetstore.assets.media_types import MediaTypes
-from assetstore.assets.paths import Selection
+from assetstore.assets.paths import PathFilter
 from assetstore.backends import OPENERS, Root, open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend, Overlay
@@ -230,7 +230,7 @@ def build_mount(url: str, options: MountOptions) -> Mount:
         stored.dot_names = hidden
     place = MountUrl.parse(url, host=given["host"], origin_path=given["origin_path"] or ORIGIN_PATH)
     allowed = allowed_extensions(given["allowed_ext"])
-    selection = Selection(given["include"], given["exclude"])
+    selection = PathFilter(given["include"], given["exclude"])
     backend = stored
     if given["references"] is not None:
         from assetstore.rewrite.backend import rewritten  # with its parsers, which most mounts never need

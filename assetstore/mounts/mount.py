@@ -10,7 +10,7 @@ from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, ImmutableNames, MaxAge
 from assetstore.assets.compression import BUDGET_BYTES
 from assetstore.assets.media_types import STANDARD, MediaTypes
-from assetstore.assets.paths import DEFAULT_SELECTION, Selection
+from assetstore.assets.paths import DEFAULT_FILTER, PathFilter
 from assetstore.backends.base import Backend
 from assetstore.backends.reader import Closing, Reader
 from assetstore.backends.remote import Remote
@@ -54,7 +54,7 @@ class Mount:
     #: Bytes of what is compressed while serving that are remembered; 0 compresses nothing.
     compress_bytes: int = BUDGET_BYTES
     #: Which names are assets: not secrets, leftovers, or what ``exclude`` matches.
-    selection: Selection = DEFAULT_SELECTION
+    selection: PathFilter = DEFAULT_FILTER
     media_types: MediaTypes = STANDARD
     #: ``max-age`` of plain files.
     max_age: MaxAge = field(default_factory=MaxAge)

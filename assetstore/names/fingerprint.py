@@ -59,11 +59,6 @@ def agree(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def is_fingerprint(text: object) -> bool:
-    """Whether *text* is a fingerprint of any legal length."""
-    return isinstance(text, str) and SHORTEST <= len(text) <= LENGTH and _HEX.fullmatch(text) is not None
-
-
 #: A modified time tells versions apart only where it has a part below one second, as editors, compilers and git
 #: leave it. Archives, package managers and reproducible builds write whole seconds, often one for every release.
 _SECOND_NS = 1_000_000_000

@@ -163,11 +163,6 @@ class ReleaseResolver:
             self._refreshing.now()
 
     @property
-    def is_release(self) -> bool:
-        """Whether the root has a live release, as far as is known."""
-        return self._live is not None
-
-    @property
     def manifest(self) -> Manifest:
         """That of the live release; an empty one where there is none."""
         live = self._live

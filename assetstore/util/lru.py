@@ -90,8 +90,10 @@ class LRU(Generic[K, V]):
             self.weight = 0
 
     def _drop(self, key: K) -> V | None:
-        value = self._entries.pop(key, None)
-        if value is not None and self._weigh is not None:
+        if key not in self._entries:
+            return None
+        value = self._entries.pop(key)
+        if self._weigh is not None:
             self.weight -= self._weigh(value)
         return value
 

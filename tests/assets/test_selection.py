@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from assetstore.assets.paths import Selection
+from assetstore.assets.paths import PathFilter
 from assetstore.errors import SettingsError
 from assetstore.publish import publish
 from assetstore.publish.targets import open_target
@@ -24,19 +24,19 @@ from assetstore.store import AssetStore
     + ["x/__pycache__/y.txt", "app.css~", "notes.swp", "#draft#", "Thumbs.db", "prod.env"],
 )
 def test_secrets_and_leftovers_are_no_assets(path: str) -> None:
-    assert not Selection().allows(path)
-    assert Selection(include=[path.rpartition("/")[2]]).allows(path)
+    assert not PathFilter().allows(path)
+    assert PathFilter(include=[path.rpartition("/")[2]]).allows(path)
 
 
 @pytest.mark.parametrize(
     "path", ["app.css", "solid_rsa.js", "sql.js", "env.js", "pem.html", "favicon.ico", "keys.json"]
 )
 def test_ordinary_names_are_assets(path: str) -> None:
-    assert Selection().allows(path)
+    assert PathFilter().allows(path)
 
 
 def test_patterns_are_those_of_the_other_settings() -> None:
-    selection = Selection(include=["public.pem"], exclude=["*.map", "drafts/**", "docs/*.txt"])
+    selection = PathFilter(include=["public.pem"], exclude=["*.map", "drafts/**", "docs/*.txt"])
     allowed = {path: selection.allows(path) for path in ("public.pem", "js/app.js.map", "drafts/x/y.css", "docs/a.txt")}
     assert allowed == {"public.pem": True, "js/app.js.map": False, "drafts/x/y.css": False, "docs/a.txt": False}
     assert selection.allows("docs/deep/a.txt")
@@ -51,7 +51,7 @@ def test_what_are_no_patterns_is_refused_at_wiring(given: Any, tmp_path: Path) -
 
 @given(st.text(max_size=30))
 def test_any_name_is_decided(path: str) -> None:
-    assert Selection(exclude=["*.map"]).allows(path) in {True, False}
+    assert PathFilter(exclude=["*.map"]).allows(path) in {True, False}
 
 
 def test_what_is_excluded_is_neither_served_nor_published(tmp_path: Path) -> None:

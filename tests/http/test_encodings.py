@@ -21,7 +21,7 @@ from assetstore.backends.base import FileStat
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.reader import Reader, reader_of
 from assetstore.errors import VersionChanged
-from assetstore.http import encodings as room
+from assetstore.http import encodings
 from assetstore.http.encodings import MAX_FILE_BYTES, PLAIN, WAIT_BYTES, Encodings, Offer
 from assetstore.http.revalidation import Snapshot
 from assetstore.names import siblings
@@ -48,13 +48,13 @@ def variants(backend: LocalBackend, reader: Reader) -> Encodings:
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The codings in which something was really compressed."""
     calls: list[str] = []
-    real = room.compress
+    real = encodings.compress
 
     def counted(data: bytes, coding: str) -> bytes | None:
         calls.append(coding)
         return real(data, coding)
 
-    monkeypatch.setattr(room, "compress", counted)
+    monkeypatch.setattr(encodings, "compress", counted)
     return calls
 
 
@@ -258,7 +258,7 @@ def test_a_file_that_is_another_by_now_makes_no_variant(variants: Encodings) -> 
 def test_what_gains_nothing_is_offered_no_more(
     variants: Encodings, stat: FileStat, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "compress", lambda data, coding: None)
+    monkeypatch.setattr(encodings, "compress", lambda data, coding: None)
     assert asyncio.run(variants.make(stat, "br", None)) is None
     assert asyncio.run(variants.offer(stat, "css/app.css", Snapshot(None))).codings == ("zstd", "gzip")
 
@@ -270,8 +270,12 @@ def test_memory_stays_within_its_budget(backend: LocalBackend, reader: Reader, t
         for number in range(20):
             put(tree, f"{number}.css", STYLE + bytes([65 + number]))
             await small.make(backend.stat(f"{number}.css"), "br", None)
-        assert small._bytes <= 3000
-        assert small._bytes == sum(200 + len(each or b"") for each in small._made.values())
+        before = len(made)
+        await small.make(backend.stat("19.css"), "br", None)  # the last one is still in memory
+        assert len(made) == before
+        await small.make(backend.stat("0.css"), "br", None)  # the first one was evicted
+        assert len(made) == before + 1
+        assert sum(200 + len(each or b"") for _, each in small._made.items()) <= 3000
 
     asyncio.run(many())
 
@@ -290,10 +294,10 @@ def test_who_would_wait_too_long_gets_the_plain_bytes(
         go.wait(10)
         return b"x"
 
-    monkeypatch.setattr(room, "compress", slow)
+    monkeypatch.setattr(encodings, "compress", slow)
 
     async def crowd() -> None:
-        count = room.MAX_COMPRESSING + room.MAX_WAITING + 5
+        count = encodings.MAX_COMPRESSING + encodings.MAX_WAITING + 5
         for number in range(count):
             put(tree, f"{number}.css", STYLE)
         stats = [backend.stat(f"{number}.css") for number in range(count)]
@@ -315,7 +319,7 @@ def test_who_waits_for_a_making_that_is_cancelled_is_not_left_waiting(
         go.wait(10)
         return b"x"
 
-    monkeypatch.setattr(room, "compress", slow)
+    monkeypatch.setattr(encodings, "compress", slow)
 
     async def cancel_the_first() -> None:
         first = asyncio.create_task(variants.make(stat, "br", None))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -112,7 +111,7 @@ class Streams:
         self._limit = limit
         self._idle_seconds = idle_seconds
         self._at_once = at_once
-        self._parked: OrderedDict[tuple[Version, int], _Parked] = OrderedDict()
+        self._parked: dict[tuple[Version, int], _Parked] = {}
         self._readers: dict[Version, int] = {}
         self._closing: set[asyncio.Task[Any]] = set()
 
