@@ -173,8 +173,7 @@ class TextCheck:
     @property
     def is_utf8(self) -> bool:
         """Whether the pieces so far are."""
-        whole = self._valid and not self._decoder.getstate()[0]
-        return whole and declared_encoding(self._start) in {None, "utf-8", "utf8", "us-ascii", "ascii"}
+        return self._valid and declared_encoding(self._start) in {None, "utf-8", "utf8", "us-ascii", "ascii"}
 
     def end(self) -> None:
         """Nothing more comes: a character that is cut off is none."""

@@ -10,6 +10,7 @@ from assetstore.backends.base import WHOLE, CacheFacts, Span
 from assetstore.backends.reader import AsyncOpenFile, SignatureReader
 from assetstore.errors import AssetNotFound, VersionChanged
 from assetstore.http.cache import ResponseCache
+from assetstore.http.charset import Charsets
 from assetstore.http.encodings import Encodings
 from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Lookup
@@ -60,7 +61,7 @@ class Loader:
             mount.backend, mount.reader, mount.resolver, mount.compress_bytes, self._versions.digests, mount.media_types
         )
         self._lookup = Lookup(mount, self._versions)
-        self._negotiator = Negotiator(policy, self._versions, self._encodings)
+        self._negotiator = Negotiator(policy, Charsets(mount), self._versions, self._encodings)
         self._loading: set[str] = set()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import AsyncOpenFile
+from assetstore.http.charset import Charsets
 from assetstore.http.conditional import ETag, Validators
 from assetstore.http.encodings import PLAIN, Encodings, Offer
 from assetstore.http.etags import EntityTags
@@ -48,8 +49,9 @@ def preferred(request: AssetRequest, codings: Sequence[str], identity: Validator
 class Negotiator:
     """Chooses among the representations of one mount's files."""
 
-    def __init__(self, policy: MountHeaders, versions: EntityTags, encodings: Encodings) -> None:
+    def __init__(self, policy: MountHeaders, charsets: Charsets, versions: EntityTags, encodings: Encodings) -> None:
         self._policy = policy
+        self._charsets = charsets
         self._versions = versions
         self._encodings = encodings
 
@@ -68,7 +70,7 @@ class Negotiator:
     async def _select(self, found: Found, request: AssetRequest, snapshot: Snapshot, now: float) -> Selection:
         stat = found.stat
         offer = await self._encodings.offer(stat, found.logical, snapshot)
-        facts = self._facts(found, now)
+        facts = self._facts(found, await self._charsets.content_type(found), now)
         etag, provisional = await self._versions.tag(stat)
         provisional = provisional or offer.provisional or found.provisional
         if stat.coding in offer.codings:
@@ -78,7 +80,7 @@ class Negotiator:
         coding = preferred(request, codings, identity.validators, now) if codings else None
         if coding is not None:
             if coding in offer.unproven:
-                facts = self._facts(found._replace(verified=False), now)
+                facts = self._facts(found._replace(verified=False), facts.media_type, now)
             variant = await self._variant(found, offer, coding, facts)
             if variant is not None:
                 await found.aclose()
@@ -105,9 +107,9 @@ class Negotiator:
         stored = facts.represent(stat.size, etag, varies=True, coding=stat.coding)
         return Selection(stored, found.opened, stat, codings, identity, provisional)
 
-    def _facts(self, found: Found, now: float) -> AssetHeaders:
+    def _facts(self, found: Found, media_type: str, now: float) -> AssetHeaders:
         return AssetHeaders(
-            media_type=self._policy.media_types.of(found.logical),
+            media_type=media_type,
             cache_control=self._policy.cache_control(found.logical, immutable=found.verified, current=found.current),
             extra=(*self._policy.of(found.logical), *cache_headers(found.stat.cache)),
             modified=modified_seconds(found.stat, now),

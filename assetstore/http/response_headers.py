@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from assetstore.assets.cache_policy import HeaderRules, cache_control
-from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.backends.base import CacheFacts
 from assetstore.mounts.mount import Mount
 
@@ -72,7 +71,6 @@ class MountHeaders:
     any_origin: bool = True
     #: How many seconds a plain file may be used without revalidation, by logical path.
     max_age: Callable[[str], int] = _no_seconds
-    media_types: MediaTypes = STANDARD
     #: What stands on every answer.
     common: Headers = field(init=False)
 
@@ -102,7 +100,6 @@ class MountHeaders:
             rules=mount.headers,
             shared_cache=mount.shared_cache,
             any_origin=mount.cors is None,
-            media_types=mount.media_types,
             max_age=mount.max_age_of,
         )
 

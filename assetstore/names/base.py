@@ -68,6 +68,8 @@ class Stored:
     plain_sha256: str | None = None
     #: The validator that the target gave to the object, where it gives any.
     validator: str | None = None
+    #: Content-Type of the asset, as published.
+    content_type: str = ""
 
 
 class Resolver(Protocol):

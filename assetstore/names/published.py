@@ -59,7 +59,8 @@ class ManifestResolver:
             entry = entries.get(name) or entries.get(fingerprints.split(name, length)[0])
             for each in () if entry is None else entry.stored:
                 if entry is not None and each.path == path:
-                    return Stored(each.size, each.sha256, None if each.coding is None else entry.sha256, each.validator)
+                    of_plain = None if each.coding is None else entry.sha256
+                    return Stored(each.size, each.sha256, of_plain, each.validator, entry.content_type)
         return None
 
     def close(self) -> None:

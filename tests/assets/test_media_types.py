@@ -16,6 +16,7 @@ from assetstore.errors import SettingsError
 def is_utf8(content: bytes) -> bool:
     check = TextCheck()
     check.update(content)
+    check.end()
     return check.is_utf8
 
 
@@ -193,4 +194,5 @@ def test_pieces_are_judged_as_the_whole(content: bytes, size: int) -> None:
     check = TextCheck()
     for start in range(0, len(content), size):
         check.update(content[start : start + size])
+    check.end()
     assert check.is_utf8 is is_utf8(content)

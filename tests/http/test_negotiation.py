@@ -12,6 +12,7 @@ import pytest
 from asgi.tree import STYLE, put
 from assetstore import AssetStore
 from assetstore.backends.base import WHOLE
+from assetstore.http.charset import Charsets
 from assetstore.http.encodings import Encodings
 from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Lookup
@@ -36,7 +37,8 @@ def select(root: Path, headers: Mapping[str, str], *, opened: bool = True) -> tu
     async def once() -> tuple[Representation, bool]:
         snapshot = Snapshot(None)
         found = await Lookup(mount, versions).find("css/app.css", WHOLE if opened else None, snapshot)
-        selection = await Negotiator(MountHeaders(), versions, variants).select(found, request, snapshot, NOW)
+        negotiator = Negotiator(MountHeaders(), Charsets(mount), versions, variants)
+        selection = await negotiator.select(found, request, snapshot, NOW)
         await selection.aclose()
         return selection.chosen, selection.opened is not None
 

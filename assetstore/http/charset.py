@@ -1,0 +1,99 @@
+"""Charset by content: ``charset=utf-8`` stands only where the bytes are UTF-8 and declare nothing else.
+
+A wrong charset wins over what a page or style sheet declares itself (HTML standard, "determining the character
+encoding"; CSS Syntax section 3.2), so that a file in another encoding would be unreadable.
+"""
+
+from __future__ import annotations
+
+from anyio import CapacityLimiter, to_thread
+
+from assetstore.assets.media_types import TextCheck
+from assetstore.backends.base import FileStat
+from assetstore.backends.reader import HoldsVersions, buffered
+from assetstore.errors import AssetStoreError, VersionChanged
+from assetstore.http.lookup import Found
+from assetstore.mounts.mount import Mount
+from assetstore.names.digests import unsettled_ns
+from assetstore.util.lru import LRU
+
+#: Up to so many bytes are checked on the event loop, where they are in memory: about 50 microseconds.
+INLINE_BYTES = 64 * 1024
+#: Of larger files on disk only the first bytes are checked, in a thread.
+MAX_BYTES = 16 * 1024 * 1024
+#: How many files one mount checks at once while requests wait.
+MAX_CHECKING = 2
+#: Versions whose result one mount keeps, at about 300 bytes each.
+MAX_VERSIONS = 20_000
+
+
+class Charsets:
+    """Which text files of one mount are UTF-8; each version is read once.
+
+    Of a file on disk its bytes tell. Of an object in a bucket the manifest of its release does, else its bytes where
+    the cache has them; until then it is taken for UTF-8, since a check would be a request more.
+    """
+
+    def __init__(self, mount: Mount) -> None:
+        self._mount = mount
+        self._held = mount.reader if isinstance(mount.reader, HoldsVersions) else None
+        self._known: LRU[object, bool] = LRU(MAX_VERSIONS)
+        self._limiter = CapacityLimiter(MAX_CHECKING)
+
+    async def content_type(self, found: Found) -> str:
+        """The Content-Type of the file that was *found*."""
+        media_types, stat = self._mount.media_types, found.stat
+        if not stat.size or not media_types.is_text(found.logical):
+            return media_types.of(found.logical)
+        known = self._known.get(stat.version)
+        if known is None:
+            try:
+                known = await (self._remote(stat) if self._mount.backend.remote else self._local(found))
+            except VersionChanged:
+                raise
+            except AssetStoreError:  # reading the body reports it
+                known = None
+            if known is not None and unsettled_ns(stat) <= 0:
+                self._known.put(stat.version, known)
+        return media_types.of(found.logical, utf8=known is not False)
+
+    async def _local(self, found: Found) -> bool | None:
+        data = buffered(found.opened, 0, found.stat.size) if found.stat.size <= INLINE_BYTES else None
+        if data is not None:
+            check = TextCheck()
+            check.update(data)
+            check.end()
+            return check.is_utf8
+        return await to_thread.run_sync(self._read, found.stat, limiter=self._limiter)
+
+    def _read(self, stat: FileStat) -> bool | None:
+        opened = self._mount.backend.open(stat.path)
+        try:
+            if opened.stat.version != stat.version:
+                return None
+            check = TextCheck()
+            for chunk in opened.chunks(0, min(stat.size, MAX_BYTES)):
+                check.update(chunk)
+        finally:
+            opened.close()
+        if stat.size <= MAX_BYTES:
+            check.end()
+        return check.is_utf8
+
+    async def _remote(self, stat: FileStat) -> bool | None:
+        stored = self._mount.resolver.stored(stat.path)
+        if stored is not None and stored.size == stat.size and stored.content_type:
+            return "charset=utf-8" in stored.content_type
+        if self._held is None or stat.coding is not None or stat.validator is None:
+            return None
+        if self._held.held(stat.path, stat.validator) is None:
+            return None
+        opened = await self._mount.reader.open(stat.path, validator=stat.validator)
+        check = TextCheck()
+        try:
+            async for chunk in opened.chunks(0, stat.size):
+                check.update(chunk)
+        finally:
+            await opened.aclose()
+        check.end()
+        return check.is_utf8
