@@ -1,19 +1,25 @@
-"""What every object storage has: keys beneath a prefix, pinned ranges, user metadata, a checked upload."""
+"""What every object storage has: keys beneath a prefix, options, pinned ranges, user metadata, a checked upload."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import logging
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from assetstore.assets import paths
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
+from assetstore.backends.options import parse
+from assetstore.backends.ranged import Body
+from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -23,11 +29,13 @@ from assetstore.errors import (
     PublishConflict,
     SettingsError,
     UnsafePath,
+    VersionChanged,
 )
 from assetstore.util import backoff_seconds
 
 T = TypeVar("T")
-
+#: The client object of a storage's own library.
+SDK = TypeVar("SDK")
 
 _log = logging.getLogger("assetstore")
 
@@ -43,20 +51,117 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class KeyPrefix:
-    """Maps logical paths to keys beneath *prefix* and back.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketOptions:
+    """The ``storage_options`` that every object storage has. What is ``None`` comes from its usual environment."""
+
+    #: What messages call the storage.
+    SERVICE: ClassVar[str]
+    #: The names that users of fsspec's own filesystem know, and ours for the same thing.
+    ALIASES: ClassVar[Mapping[str, str]]
+    #: Whose defaults in ``fsspec.config`` hold.
+    SCHEMES: ClassVar[tuple[str, ...]]
+
+    #: Open connections to the bucket at once.
+    max_connections: int = 64
+    connect_timeout_seconds: float = 2.0
+    read_timeout_seconds: float = 5.0
+    #: How often one request is tried in all. Serving from GCS and Azure tries by ``RemoteLimits`` instead.
+    attempts: int = 3
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """The options by our names or those of fsspec's own filesystem.
+
+        Raises:
+            SettingsError: an option is unknown or has an impossible value.
+        """
+        return parse(cls, options, cls.ALIASES, cls.SERVICE, cls.SCHEMES)
+
+
+class PooledClient(Generic[SDK]):
+    """One client of a storage's own library, shared by threads: made at first use, and again after :meth:`close`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: SDK | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether :meth:`get` returns at once."""
+        return self._made is not None
+
+    def get(self) -> SDK:
+        """The client; no request is sent.
+
+        Raises:
+            SettingsError: it cannot be made from the options.
+        """
+        made = self._made
+        if made is None:
+            with self._lock:
+                if (made := self._made) is None:
+                    made = self._made = self._make()
+        return made
+
+    def close(self) -> None:
+        """Close the pooled connections; a later use opens new ones."""
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            self._end(made)
+
+    def _make(self) -> SDK:
+        raise NotImplementedError
+
+    def _end(self, made: SDK) -> None:
+        made.close()  # type: ignore[attr-defined]
+
+
+class ObjectBackend(Generic[SDK]):
+    """The objects beneath a prefix of a bucket; writable.
+
+    A class for one storage says what the errors of its client mean, and has the verbs.
 
     Args:
-        label: the URL that operators see in messages.
-        prefix: without slashes at its ends; empty for the whole bucket.
-        max_key_bytes: the longest key that the storage accepts, in UTF-8 bytes.
+        bucket: its name.
+        prefix: what every key begins with, without slashes at its ends; empty for the whole bucket.
+        client: what requests are sent with; several backends may share it.
     """
 
-    def __init__(self, label: str, prefix: str, max_key_bytes: int = 1024) -> None:
-        self.label = label
-        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._max_key_bytes = max_key_bytes
+    SCHEME: ClassVar[str]
+    #: The longest key that the storage accepts, in UTF-8 bytes.
+    MAX_KEY_BYTES: ClassVar[int] = 1024
+    #: Response headers, beside type, caching and coding, that the storage keeps with an object: its names for them.
+    STORED_HEADERS: ClassVar[Mapping[str, str]] = {
+        "content-disposition": "content_disposition",
+        "content-language": "content_language",
+    }
+
+    remote = True
+    #: Names with a leading dot that :meth:`walk` lists.
+    dot_names: frozenset[str] = paths.WELL_KNOWN
+    #: Whether ``create_only`` and ``if_validator`` are one step on the server.
+    conditional_creates: bool | None = True
+    conditional_replaces: bool | None = True
+
+    def __init__(self, bucket: str, prefix: str, options: BucketOptions, client: PooledClient[SDK]) -> None:
+        prefix = prefix.strip("/")
+        self.bucket = bucket
+        self.client = client
+        self.prefix = f"{prefix}/" if prefix else ""
+        self.label = f"{self.SCHEME}://{bucket}/{prefix}".rstrip("/")
+        self._attempts = options.attempts
+        self._max_threads = options.max_connections
         self._unstored: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.label!r})"
+
+    @property
+    def max_path_bytes(self) -> int:
+        """The longest path whose key the storage takes, in UTF-8 bytes."""
+        return self.MAX_KEY_BYTES - len(self.prefix.encode())
 
     def key(self, path: str) -> str:
         """The key of *path*.
@@ -68,45 +173,127 @@ class KeyPrefix:
             key = self.prefix + paths.clean(path, hidden=True)
         except UnsafePath:
             raise AssetNotFound(path, self.label) from None
-        if len(key.encode()) > self._max_key_bytes:
-            raise AssetNotFound(path, self.label, f"with its prefix it is longer than {self._max_key_bytes} bytes")
+        if len(key.encode()) > self.MAX_KEY_BYTES:
+            raise AssetNotFound(path, self.label, f"with its prefix it is longer than {self.MAX_KEY_BYTES} bytes")
         return key
 
-    def path(self, key: str, hidden: frozenset[str] = paths.WELL_KNOWN) -> str | None:
-        """The logical path of *key*; ``None`` for what is no asset, such as folders' markers and other *hidden* names."""
+    def path_of(self, key: str) -> str | None:
+        """The logical path of *key*; ``None`` for what is no asset, such as markers of folders and hidden names."""
         path = key.removeprefix(self.prefix)
-        return path if key.startswith(self.prefix) and paths.is_clean(path, hidden=hidden) else None
+        return path if key.startswith(self.prefix) and paths.is_clean(path, hidden=self.dot_names) else None
 
-    def cannot_store(self, header: str) -> None:
-        """Log once that the storage has no field for *header*, so that something else has to send it."""
-        if header not in self._unstored:
-            self._unstored.add(header)
-            _log.warning("%s cannot store the header %s with its objects; let the CDN add it", self.label, header)
+    def reader(self) -> Reader:
+        """How serving reads: in threads, no more of them than there are connections, and one attempt at a time."""
+        once = copy.copy(self)
+        once._attempts = 1
+        return ThreadReader(once, max_threads=self._max_threads)  # type: ignore[arg-type]
 
+    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
+        """As :meth:`WritableBackend.write`.
 
-class PinnedFile:
-    """One version of an object, read by ranged requests that are pinned to it; an :class:`OpenFile`.
+        A write whose answer never came may have been carried out; the next attempt is then refused as if somebody
+        else had been quicker. What lies there tells by its digest whose it is.
+        """
+        try:
+            return self._write(path, source, options)
+        except (VersionChanged, PublishConflict) as error:
+            if options.sha256 is not None:
+                with suppress(AssetNotFound):
+                    there = self.stat(path)
+                    if there.sha256 == options.sha256 and there.validator != options.if_validator:
+                        return there
+            found = "exists already" if options.create_only else f"is no longer the version {options.if_validator!r}"
+            raise PublishConflict(f"{self.label}/{path} {found}") from error
 
-    Args:
-        read: the bytes ``start`` to ``stop`` (half-open) of that very version, in one request.
-    """
+    def delete(self, path: str) -> None:
+        key = self.key(path)
+        with suppress(AssetNotFound):
+            self.call(path, lambda client: self._delete(client, key))
 
-    def __init__(self, stat: FileStat, read: Callable[[int, int], bytes]) -> None:
-        self.stat = stat
-        self._read = read
-
-    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        while start < stop:
-            end = min(start + PIECE_BYTES, stop)
-            piece = self._read(start, end)
-            if len(piece) != end - start:
-                path = self.stat.path
-                raise BodyTruncated(f"{path!r} gave {len(piece)} bytes from {start} on, not {end - start}", path=path)
-            yield piece
-            start = end
+    def stored_headers(self, options: WriteOptions) -> dict[str, str]:
+        """The further headers of *options* that the storage keeps, by its names; of any other the log says so once."""
+        stored = {}
+        for name, value in options.extra.items():
+            if field := self.STORED_HEADERS.get(name.lower()):
+                stored[field] = value
+            elif name not in self._unstored:
+                self._unstored.add(name)
+                _log.warning("%s cannot store the header %s with its objects; let the CDN add it", self.label, name)
+        return stored
 
     def close(self) -> None:
-        """No connection is held between two pieces."""
+        """Close idle connections; the next use opens new ones."""
+        self.client.close()
+
+    def call(self, path: str, operation: Callable[[SDK], T]) -> T:
+        """What *operation* returns; the client's errors become ours.
+
+        An operation is tried up to ``attempts`` times while the storage cannot be reached or is busy. Between two
+        attempts there is the pause that the storage asked for, up to :data:`LONGEST_PAUSE_SECONDS`, or a short random
+        one.
+        """
+
+        def attempt() -> T:
+            try:
+                return operation(self.client.get())
+            except AssetStoreError:
+                raise
+            except Exception as error:
+                raise self._translate(error, path) from error
+
+        for number in range(1, self._attempts):
+            try:
+                return attempt()
+            except BackendUnavailable as error:
+                wished = error.retry_after_seconds if isinstance(error, BackendThrottled) else None
+                pause = (
+                    backoff_seconds(number, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if wished is None else wished
+                )
+                time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
+        return attempt()
+
+    # What the class of one storage adds.
+
+    def stat(self, path: str) -> FileStat:
+        raise NotImplementedError
+
+    def _translate(self, error: Exception, path: str) -> AssetStoreError:
+        """Our error for one that the client raised."""
+        raise NotImplementedError
+
+    def _write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
+        """Write once.
+
+        Raises:
+            VersionChanged, PublishConflict: the condition of *options* does not hold.
+        """
+        raise NotImplementedError
+
+    def _delete(self, client: SDK, key: str) -> object:
+        raise NotImplementedError
+
+
+class PieceBody(Body):
+    """A body that is fetched by ranged requests of up to :data:`PIECE_BYTES`, for client libraries without streams.
+
+    Args:
+        part: which bytes it brings (half-open).
+        fetch: the bytes ``start`` to ``stop`` of the same version, in one request.
+        first: what the first request has already brought.
+    """
+
+    def __init__(self, part: tuple[int, int], fetch: Callable[[int, int], bytes], first: bytes = b"") -> None:
+        self._at, self._stop = part
+        self._fetch = fetch
+        self._first = first
+
+    async def read(self, size: int) -> bytes:
+        """The next piece, of whatever length; ``b""`` at the end."""
+        piece, self._first = self._first, b""
+        if not piece and self._at < self._stop:
+            piece = self._fetch(self._at, min(self._at + PIECE_BYTES, self._stop))
+        self._at += len(piece)
+        return piece
 
 
 class SourceReader(io.RawIOBase):
@@ -191,54 +378,6 @@ def recorded_fingerprint(value: str) -> str | None:
 def stored_metadata(options: WriteOptions) -> dict[str, str]:
     """The user metadata of a written object, its digest included."""
     return {**({SHA256_KEY: options.sha256} if options.sha256 else {}), **options.metadata}
-
-
-def retried(operation: Callable[[], T], attempts: int, translate: Callable[[Exception], AssetStoreError]) -> T:
-    """What *operation* returns, which is tried up to *attempts* times while the storage cannot be reached or is busy.
-
-    Between two attempts there is the pause that the storage asked for, up to :data:`LONGEST_PAUSE_SECONDS`, or a
-    short random one.
-
-    Args:
-        translate: makes our error of one of the client library's.
-    """
-
-    def attempt() -> T:
-        try:
-            return operation()
-        except AssetStoreError:
-            raise
-        except Exception as error:
-            raise translate(error) from error
-
-    for number in range(1, attempts):
-        try:
-            return attempt()
-        except BackendUnavailable as error:
-            wished = error.retry_after_seconds if isinstance(error, BackendThrottled) else None
-            pause = backoff_seconds(number, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if wished is None else wished
-            time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
-    return attempt()
-
-
-def written(write: Callable[[], FileStat], stat: Callable[[], FileStat], options: WriteOptions) -> FileStat:
-    """What *write* returns, and what was written where only the answer to an earlier attempt was lost.
-
-    A write whose answer never came may have been carried out; the next attempt is then refused as if somebody else had
-    been quicker. What lies there tells by its digest whose it is.
-
-    Raises:
-        PublishConflict: it is not ours.
-    """
-    try:
-        return write()
-    except PublishConflict:
-        if options.sha256 is not None:
-            with suppress(AssetNotFound):
-                there = stat()
-                if there.sha256 == options.sha256 and there.validator != options.if_validator:
-                    return there
-        raise
 
 
 def split_url(url: str, example: str) -> tuple[str, str]:

@@ -5,120 +5,77 @@ The ETag of a blob is its validator (Blob service REST API, "Specifying conditio
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
 
-from assetstore.assets import paths
 from assetstore.backends.azure.client import AzureClient, AzureOptions, translate
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
 from assetstore.backends.objects import (
     PIECE_BYTES,
-    KeyPrefix,
-    PinnedFile,
+    ObjectBackend,
+    PieceBody,
     SourceReader,
-    retried,
     split_url,
     stat_of_object,
     stored_metadata,
-    written,
 )
-from assetstore.backends.reader import Reader, ThreadReader
-from assetstore.errors import AssetNotFound, PublishConflict, RangeNotSatisfiable, VersionChanged
+from assetstore.backends.ranged import Download, SyncRangedFile
+from assetstore.errors import AssetNotFound, AssetStoreError, RangeNotSatisfiable, VersionChanged
 
-T = TypeVar("T")
-
-#: Response headers, beside type, caching and coding, that are stored with a blob.
-_STORABLE = {"content-disposition": "content_disposition", "content-language": "content_language"}
 _ACCOUNT = re.compile(r"([a-z0-9]{3,24})\.(?:blob|dfs)\.core\.[a-z.]+")
 
 
-class AzureBackend:
+class AzureBackend(ObjectBackend[ContainerClient]):
     """The blobs beneath a prefix of a container; writable.
 
     ``Last-Modified`` is the modified time, in whole seconds; the ETag is the validator. Names of user metadata
     must be C# identifiers there, so ``assetstore-sha256`` is stored as ``assetstore_sha256``.
     """
 
-    remote = True
-    #: Names with a leading dot that :meth:`walk` lists.
-    dot_names: frozenset[str] = paths.WELL_KNOWN
-    #: Both are one step on the server (``If-None-Match``, ``If-Match``).
-    conditional_creates = True
-    conditional_replaces = True
+    SCHEME = "az"
+    client: AzureClient
 
     def __init__(self, container: str, prefix: str = "", options: AzureOptions | None = None) -> None:
-        self.label = f"az://{container}/{prefix.strip('/')}".rstrip("/")
-        self.client = AzureClient(container, options or AzureOptions())
-        self._keys = KeyPrefix(self.label, prefix)
-        self._attempts = self.client.options.attempts
-
-    def __repr__(self) -> str:
-        return f"AzureBackend({self.label!r})"
+        options = options or AzureOptions()
+        super().__init__(container, prefix, options, AzureClient(container, options))
 
     def stat(self, path: str) -> FileStat:
-        key = self._keys.key(path)
-        return self._stat_of(path, self._call(path, lambda c: c.get_blob_client(key).get_blob_properties()))
+        key = self.key(path)
+        return self._stat_of(path, self.call(path, lambda c: c.get_blob_client(key).get_blob_properties()))
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        if span.start < 0:  # a suffix: only the size tells where it begins
-            stat = self._pinned(self.stat(path), validator)
-            first = b""
-            at = stat.size
-        else:
-            at = span.start
-            stop = min(at + PIECE_BYTES, at + PIECE_BYTES if span.stop is None else max(span.stop, at + 1))
-            stat, first = self._first(path, at, stop, validator)
-
-        def read(start: int, stop: int) -> bytes:
-            if at <= start and stop <= at + len(first):
-                return first[start - at : stop - at]
-            return self._get(path, start, stop, stat.validator)[1]
-
-        return PinnedFile(stat, read)
+        return SyncRangedFile.open(self._fetch, path, span, validator)
 
     def walk(self) -> Iterator[FileStat]:
-        prefix = self._keys.prefix
         token: str | None = None
 
         def page_at(container: ContainerClient) -> tuple[list[BlobProperties], str | None]:
-            pages: Any = container.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page(token)
+            pages: Any = container.list_blobs(name_starts_with=self.prefix, include=["metadata"]).by_page(token)
             return list(next(pages, ())), pages.continuation_token
 
         while True:
-            page, token = self._call("", page_at)
+            page, token = self.call("", page_at)
             for blob in page:
-                if (path := self._keys.path(blob.name, self.dot_names)) is not None and not _is_folder(blob):
+                if (path := self.path_of(blob.name)) is not None and not _is_folder(blob):
                     yield self._stat_of(path, blob)
             if not token:
                 return
 
-    def reader(self) -> Reader:
-        """How serving reads: in threads, no more of them than there are connections, and one attempt at a time."""
-        once = copy.copy(self)
-        once._attempts = 1
-        return ThreadReader(once, max_threads=self.client.options.max_connections)
-
-    def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
-        key = self._keys.key(path)
+    def _write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
+        key = self.key(path)
         settings = ContentSettings(
             content_type=options.content_type,
             cache_control=options.cache_control,
             content_encoding=options.content_encoding,
+            **self.stored_headers(options),  # type: ignore[arg-type]
         )
-        for name, value in options.extra.items():
-            if name.lower() in _STORABLE:
-                setattr(settings, _STORABLE[name.lower()], value)
-            else:
-                self._keys.cannot_store(name)
         condition: dict[str, Any] = {"overwrite": not options.create_only}
-        if not options.create_only and options.if_validator is not None:
-            condition |= {"etag": f'"{options.if_validator}"', "match_condition": MatchConditions.IfNotModified}
+        if not options.create_only:
+            condition |= _only(options.if_validator)
         metadata = stored_metadata(options)
 
         def upload(container: ContainerClient) -> dict[str, Any]:
@@ -131,61 +88,55 @@ class AzureBackend:
                 **condition,
             )
 
-        def write() -> FileStat:
-            try:
-                answer = self._call(path, upload)
-            except VersionChanged as error:
-                changed = f"{self.label}/{path} is no longer the version {options.if_validator!r}"
-                raise PublishConflict(changed) from error
-            return stat_of_object(
-                path,
-                size=source.stat.size,
-                modified=answer.get("last_modified"),
-                validator=_validator(answer.get("etag")),
-                coding=options.content_encoding,
-                metadata=metadata,
-            )
+        answer = self.call(path, upload)
+        return stat_of_object(
+            path,
+            size=source.stat.size,
+            modified=answer.get("last_modified"),
+            validator=_validator(answer.get("etag")),
+            coding=options.content_encoding,
+            metadata=metadata,
+        )
 
-        return written(write, lambda: self.stat(path), options)
+    def _delete(self, client: ContainerClient, key: str) -> None:
+        client.get_blob_client(key).delete_blob()
 
-    def delete(self, path: str) -> None:
-        key = self._keys.key(path)
-        with suppress(AssetNotFound):
-            self._call(path, lambda c: c.get_blob_client(key).delete_blob())
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self.client.close()
-
-    def _first(self, path: str, start: int, stop: int, validator: str | None) -> tuple[FileStat, bytes]:
-        """The facts, and the bytes from *start*, in one request."""
+    def _fetch(self, path: str, span: Span, validator: str | None) -> Download:
+        """The blob's facts and the first bytes of *span* in one request; an empty blob and a suffix need a second."""
+        first = b""
+        start = span.start
         try:
-            return self._get(path, start, stop, validator)
-        except RangeNotSatisfiable as error:
-            stat = self._pinned(self.stat(path), validator)
-            if stat.size:
-                raise RangeNotSatisfiable(str(error), path=path, size=stat.size) from error
-            return stat, b""
+            if start < 0:  # only the size tells where a suffix begins
+                stat = self._pinned(path, validator)
+            else:
+                stop = start + PIECE_BYTES if span.stop is None else max(start + 1, min(span.stop, start + PIECE_BYTES))
+                stat, first = self._get(path, start, stop, validator)
+        except RangeNotSatisfiable:
+            stat = self._pinned(path, validator)
+            if start and stat.size:
+                raise RangeNotSatisfiable(f"{path!r} has only {stat.size} bytes", path=path, size=stat.size) from None
+        part = span.within(stat.size)
+        fetch = PieceBody(part, lambda start, stop: self._get(path, start, stop, stat.validator)[1], first)
+        return Download(stat, part, fetch)
 
     def _get(self, path: str, start: int, stop: int, validator: str | None) -> tuple[FileStat, bytes]:
-        key = self._keys.key(path)
-        pinned: dict[str, Any] = {"decompress": False}  # else a blob that is stored as gzip arrives decoded
-        if validator is not None:
-            pinned |= {"etag": f'"{validator}"', "match_condition": MatchConditions.IfNotModified}
+        key = self.key(path)
+        pinned = {"decompress": False, **_only(validator)}  # else a blob that is stored as gzip arrives decoded
 
         def get(container: ContainerClient) -> tuple[BlobProperties, bytes]:
             found = container.get_blob_client(key).download_blob(start, stop - start, max_concurrency=1, **pinned)
             return found.properties, found.readall()
 
-        properties, content = self._call(path, get)
+        properties, content = self.call(path, get)
         whole = (properties.content_range or "").rpartition("/")[2]
-        if whole.isdecimal():  # the client reports the size of the range that was asked for
+        if whole.isdecimal():  # the client reports the size of the range that was requested
             properties.size = int(whole)
         return self._stat_of(path, properties), content
 
-    def _pinned(self, stat: FileStat, validator: str | None) -> FileStat:
+    def _pinned(self, path: str, validator: str | None) -> FileStat:
+        stat = self.stat(path)
         if validator not in {None, stat.validator}:
-            raise VersionChanged(f"{stat.path!r} is no longer the version {validator!r}", path=stat.path)
+            raise VersionChanged(f"{path!r} is no longer the version {validator!r}", path=path)
         return stat
 
     def _stat_of(self, path: str, blob: BlobProperties) -> FileStat:
@@ -200,13 +151,13 @@ class AzureBackend:
             metadata={name.lower().replace("_", "-"): value for name, value in (blob.metadata or {}).items()},
         )
 
-    def _call(self, path: str, operation: Callable[[ContainerClient], T]) -> T:
-        """What *operation* returns; the client's faults become ours, and those that may pass are tried again."""
-        return retried(
-            lambda: operation(self.client.container()),
-            self._attempts,
-            lambda error: translate(error, path, self.label),
-        )
+    def _translate(self, error: Exception, path: str) -> AssetStoreError:
+        return translate(error, path, self.label)
+
+
+def _only(validator: str | None) -> dict[str, Any]:
+    """The arguments of a request for that version alone."""
+    return {} if validator is None else {"etag": f'"{validator}"', "match_condition": MatchConditions.IfNotModified}
 
 
 def _validator(etag: str | None) -> str | None:

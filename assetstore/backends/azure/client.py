@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import azure.core.exceptions as azure
 from azure.core.pipeline.transport import RequestsTransport
@@ -15,8 +14,7 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 
 from assetstore.backends.http.headers import kind_of_status, make
-from assetstore.backends.objects import PIECE_BYTES
-from assetstore.backends.options import parse
+from assetstore.backends.objects import PIECE_BYTES, BucketOptions, PooledClient
 from assetstore.errors import (
     AssetStoreError,
     BackendCredentials,
@@ -93,13 +91,13 @@ def _code(error: azure.HttpResponseError) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-#: The names that adlfs users know, and ours for the same thing.
-_ALIASES = {"account_host": "account_url"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AzureOptions:
+class AzureOptions(BucketOptions):
     """The ``storage_options`` of an Azure mount. What is ``None`` comes from the environment."""
+
+    SERVICE: ClassVar[str] = "Azure Blob Storage"
+    ALIASES: ClassVar[Mapping[str, str]] = {"account_host": "account_url"}
+    SCHEMES: ClassVar[tuple[str, ...]] = ("az", "abfs", "abfss")
 
     #: A connection string; else ``AZURE_STORAGE_CONNECTION_STRING``.
     connection_string: str | None = field(default=None, repr=False)
@@ -115,51 +113,25 @@ class AzureOptions:
     credential: Any = field(default=None, repr=False)
     #: Send no credentials: a container with anonymous read access.
     anon: bool = False
-    #: Open connections to the container at once.
-    max_connections: int = 64
-    connect_timeout_seconds: float = 2.0
-    read_timeout_seconds: float = 5.0
     #: How long one write may wait for the storage.
     write_timeout_seconds: float = 60.0
-    #: How often one request is tried in all. Serving tries by ``RemoteLimits`` instead.
-    attempts: int = 3
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> AzureOptions:
-        """The options by our names or those of adlfs.
-
-        Raises:
-            SettingsError: an option is unknown or has an impossible value.
-        """
-        return parse(cls, options, _ALIASES, "Azure Blob Storage", ("az", "abfs", "abfss"))
 
 
-class AzureClient:
-    """One pooled client for a container, made when it is first needed.
+class AzureClient(PooledClient[ContainerClient]):
+    """A container of azure-storage-blob.
+
+    Args:
+        container: the container's name.
 
     Raises:
         SettingsError: the options and the environment name no account, or credentials that cannot be used.
     """
 
     def __init__(self, container: str, options: AzureOptions) -> None:
+        super().__init__()
         self.options = options
         self._container = container
-        self._lock = threading.Lock()
-        self._made: ContainerClient | None = self._make()
-
-    def container(self) -> ContainerClient:
-        """The container; no request is sent."""
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
-
-    def close(self) -> None:
-        """Close idle connections; the next use makes a new client."""
-        with self._lock:
-            made, self._made = self._made, None
-        if made is not None:
-            made.close()
+        self.get()
 
     def _make(self) -> ContainerClient:
         options = self.options

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import google.auth
 import google.auth.exceptions as auth
@@ -21,7 +20,7 @@ from google.oauth2 import service_account
 from requests.adapters import HTTPAdapter
 
 from assetstore.backends.http.headers import kind_of_status, make
-from assetstore.backends.options import parse
+from assetstore.backends.objects import BucketOptions, PooledClient
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -84,13 +83,15 @@ def _status(error: BaseException) -> int:
 
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
-#: The names that gcsfs users know, and ours for the same thing.
-_ALIASES = {"endpoint_url": "endpoint", "requester_pays": "user_project"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GCSOptions:
+class GCSOptions(BucketOptions):
     """The ``storage_options`` of a Google Cloud Storage mount. What is ``None`` comes from the environment."""
+
+    SERVICE: ClassVar[str] = "Google Cloud Storage"
+    ALIASES: ClassVar[Mapping[str, str]] = {"endpoint_url": "endpoint", "requester_pays": "user_project"}
+    SCHEMES: ClassVar[tuple[str, ...]] = ("gs", "gcs")
 
     #: The Google Cloud project; only needed where credentials name none.
     project: str | None = None
@@ -101,23 +102,8 @@ class GCSOptions:
     endpoint: str | None = None
     #: The project that is billed for requests to a requester-pays bucket.
     user_project: str | None = None
-    #: Open connections to the bucket at once.
-    max_connections: int = 64
-    connect_timeout_seconds: float = 2.0
-    read_timeout_seconds: float = 5.0
     #: How long one write may wait for the storage, which may take its time to finish a large object.
     write_timeout_seconds: float = 60.0
-    #: How often one request is tried in all. Serving tries by ``RemoteLimits`` instead.
-    attempts: int = 3
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> GCSOptions:
-        """The options by our names or those of gcsfs.
-
-        Raises:
-            SettingsError: an option is unknown or has an impossible value.
-        """
-        return parse(cls, options, _ALIASES, "Google Cloud Storage", ("gs", "gcs"))
 
     def credentials(self) -> Credentials:
         """The credentials that these options name.
@@ -153,19 +139,21 @@ class GCSOptions:
             raise SettingsError(f"storage_options['token'] names no usable service account: {error}") from error
 
 
-class GCSClient:
-    """One pooled client for a mount, made when it is first needed.
+class GCSClient(PooledClient[Bucket]):
+    """A bucket of google-cloud-storage.
 
     Args:
         bucket: the bucket's name.
+
+    Raises:
+        SettingsError: there are no credentials, or they cannot be read.
     """
 
     def __init__(self, bucket: str, options: GCSOptions) -> None:
+        super().__init__()
         self.options = options
         self._bucket = bucket
         self._credentials = options.credentials()
-        self._lock = threading.Lock()
-        self._made: Bucket | None = None
 
     @property
     def read_timeout(self) -> tuple[float, float]:
@@ -177,20 +165,6 @@ class GCSClient:
         """The same for writing."""
         return self.options.connect_timeout_seconds, self.options.write_timeout_seconds
 
-    def bucket(self) -> Bucket:
-        """The bucket; no request is sent."""
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
-
-    def close(self) -> None:
-        """Close idle connections; the next use makes a new client."""
-        with self._lock:
-            made, self._made = self._made, None
-        if made is not None:
-            made.client.close()
-
     def _make(self) -> Bucket:
         options = self.options
         # AuthorizedSession lets requests pool ten connections only.
@@ -201,3 +175,6 @@ class GCSClient:
         endpoint = {"api_endpoint": options.endpoint} if options.endpoint else None
         client = Client(project=options.project, credentials=self._credentials, client_options=endpoint, _http=session)
         return client.bucket(self._bucket, user_project=options.user_project)
+
+    def _end(self, made: Bucket) -> None:
+        made.client.close()

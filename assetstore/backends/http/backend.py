@@ -12,8 +12,8 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, Tim
 
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span
-from assetstore.backends.http.headers import kind_of_status, make, stat_of
-from assetstore.backends.http.ranged import Body, Download, SyncRangedFile, request_headers
+from assetstore.backends.http.headers import kind_of_status, make, received_part, request_headers, stat_of
+from assetstore.backends.ranged import Body, Download, SyncRangedFile
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -104,7 +104,8 @@ class HttpBackend:
         body = _Body(response, path, self.label)
         try:
             headers = _headers_of(response)
-            return Download(stat_of(path, headers), headers, body)
+            stat = stat_of(path, headers)
+            return Download(stat, received_part(headers, stat.size), body)
         except BaseException:
             body.close()
             raise

@@ -1,4 +1,4 @@
-"""What an HTTP response of a storage means: its status as an error, its headers as a :class:`FileStat`."""
+"""HTTP headers and statuses of a storage: of a request for a part of a file, and what the response says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 
 from assetstore.assets import media_types
-from assetstore.backends.base import FileStat
+from assetstore.backends.base import FileStat, Span
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY, hex64, recorded_fingerprint
 from assetstore.errors import (
     AssetNotFound,
@@ -111,10 +111,33 @@ def stat_of(path: str, headers: Mapping[str, str], *, is_s3: bool = False) -> Fi
     )
 
 
-def content_range(headers: Mapping[str, str]) -> tuple[int, int] | None:
-    """The bytes (half-open) that a partial response brings; ``None`` where the response is whole."""
+def received_part(headers: Mapping[str, str], size: int) -> tuple[int, int]:
+    """The bytes (half-open) that a response brings of a file of *size* bytes: all without a ``Content-Range``."""
     match = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
-    return (int(match[1]), int(match[2]) + 1) if match else None
+    return (int(match[1]), int(match[2]) + 1) if match else (0, size)
+
+
+def request_headers(path: str, span: Span, validator: str | None) -> dict[str, str]:
+    """``Range`` and ``If-Match`` of a request for *span* of the version *validator*.
+
+    Raises:
+        VersionChanged: no response can have that validator.
+    """
+    headers = {}
+    start, stop = span.start, span.stop
+    if start < 0:
+        if stop is None:
+            headers["Range"] = f"bytes={start}"
+    elif stop is None:
+        if start:
+            headers["Range"] = f"bytes={start}-"
+    elif stop > start:
+        headers["Range"] = f"bytes={start}-{stop - 1}"
+    if validator is not None:
+        if not (validator.isascii() and validator.isprintable()):
+            raise VersionChanged(f"{path!r} has no version with the validator {validator!r}", path=path)
+        headers["If-Match"] = f'"{validator}"'
+    return headers
 
 
 def _refuse_page(path: str, headers: Mapping[str, str]) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions
-from assetstore.backends.http.headers import stat_of
-from assetstore.backends.http.ranged import Download, SyncBody, SyncRangedFile, request_headers
-from assetstore.backends.objects import KeyPrefix, split_url
+from assetstore.backends.http.headers import received_part, request_headers, stat_of
+from assetstore.backends.objects import ObjectBackend, split_url
+from assetstore.backends.ranged import Download, SyncBody, SyncRangedFile
 from assetstore.backends.reader import Reader, ThreadReader
 from assetstore.backends.s3.client import Client, S3Options
 from assetstore.backends.s3.direct import EMPTY_SHA256, FAULTS, DirectRequests, DirectResponse
@@ -41,29 +41,23 @@ T = TypeVar("T")
 _log = logging.getLogger("assetstore")
 
 
-class S3Backend:
+class S3Backend(ObjectBackend["S3Client"]):
     """The keys beneath a prefix of a bucket; writable.
 
-    ``LastModified`` is the modified time, in whole seconds; the ETag is the validator.
+    ``LastModified`` is the modified time, in whole seconds; the ETag is the validator. Whether a server has
+    conditional writes and checksums is found out by the first write.
     """
 
-    remote = True
-    #: Names with a leading dot that :meth:`walk` lists.
-    dot_names: frozenset[str] = paths.WELL_KNOWN
+    SCHEME = "s3"
+    STORED_HEADERS = {"content-disposition": "ContentDisposition", "content-language": "ContentLanguage"}
+    client: Client
 
     def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
-        self.bucket = bucket
-        self.label = f"s3://{bucket}/{prefix.strip('/')}".rstrip("/")
-        self.client = Client(options or S3Options())
-        self.conditional_creates: bool | None = None
-        self.conditional_replaces: bool | None = None
+        options = options or S3Options()
+        super().__init__(bucket, prefix, options, Client(options))
+        self.conditional_creates = self.conditional_replaces = None
         self.checksums: bool | None = None
         self._direct = DirectRequests(self.client, bucket)
-        keys = KeyPrefix(self.label, prefix)
-        self.prefix, self.key, self.cannot_store = keys.prefix, keys.key, keys.cannot_store
-
-    def __repr__(self) -> str:
-        return f"S3Backend({self.label!r})"
 
     @property
     def options(self) -> S3Options:
@@ -88,7 +82,8 @@ class S3Backend:
         body = SyncBody(answer["Body"], lambda error: translate(error, path, self.label))
         try:
             headers = headers_of(answer)
-            return Download(stat_of(path, headers, is_s3=True), headers, body)
+            stat = stat_of(path, headers, is_s3=True)
+            return Download(stat, received_part(headers, stat.size), body)
         except BaseException:
             body.close()
             raise
@@ -153,13 +148,10 @@ class S3Backend:
         return ThreadReader(self, max_threads=self.options.max_connections)
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
-        paths.clean(path, hidden=True)
         return Upload(self, path, options).send(source)
 
-    def delete(self, path: str) -> None:
-        paths.clean(path, hidden=True)
-        with suppress(AssetNotFound):
-            self.call(path, lambda s3: s3.delete_object(Bucket=self.bucket, Key=self.prefix + path))
+    def _delete(self, client: S3Client, key: str) -> None:
+        client.delete_object(Bucket=self.bucket, Key=key)
 
     def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
         """The multipart uploads below the prefix that were neither completed nor aborted."""
@@ -212,11 +204,6 @@ class S3Backend:
                 raise error
             time.sleep(backoff_seconds(attempt, 0.4, 20.0, least=0.5))
         return None
-
-    @property
-    def max_path_bytes(self) -> int:
-        """The longest path whose key S3 takes."""
-        return 1024 - len(self.prefix.encode())
 
     def call(self, path: str, operation: Callable[[S3Client], T]) -> T:
         """What *operation* returns; its faults become ours. Refused credentials are renewed once."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import boto3
@@ -19,7 +18,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.utils import is_valid_endpoint_url
 
-from assetstore.backends.options import parse
+from assetstore.backends.objects import BucketOptions, PooledClient
 from assetstore.backends.s3.listing import EVENT, take_rows
 from assetstore.errors import SettingsError
 
@@ -70,23 +69,24 @@ def recognized(endpoint_url: str) -> tuple[S3Service, str | None] | None:
     return None
 
 
-#: The names that s3fs users know, and ours for the same thing.
-_ALIASES = {
-    "key": "aws_access_key_id",
-    "secret": "aws_secret_access_key",
-    "token": "aws_session_token",
-    "region": "region_name",
-    "profile": "profile_name",
-    "anon": "unsigned",
-}
-
 #: Seconds before another renewal is tried: wrong credentials must not cost a new client per request.
 RENEWAL_PAUSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S3Options:
+class S3Options(BucketOptions):
     """The ``storage_options`` of an S3 mount. What is ``None`` comes from the usual AWS environment."""
+
+    SERVICE: ClassVar[str] = "S3"
+    ALIASES: ClassVar[Mapping[str, str]] = {
+        "key": "aws_access_key_id",
+        "secret": "aws_secret_access_key",
+        "token": "aws_session_token",
+        "region": "region_name",
+        "profile": "profile_name",
+        "anon": "unsigned",
+    }
+    SCHEMES: ClassVar[tuple[str, ...]] = ("s3", "s3a")
 
     #: An S3-compatible service: ``r2``, ``b2``, ``wasabi``, ``digitalocean``, ``tigris``, ``minio``, ``ceph``
     #: or ``aws``. It sets what differs: endpoint, signing region and addressing style, where they
@@ -108,12 +108,6 @@ class S3Options:
     addressing_style: str = "auto"
     #: Whether to verify TLS certificates, or a path to a CA bundle.
     verify: bool | str | None = None
-    #: Open connections to the bucket at once.
-    max_connections: int = 64
-    connect_timeout_seconds: float = 2.0
-    read_timeout_seconds: float = 5.0
-    #: How often one request is tried in all.
-    attempts: int = 3
     #: The mount's role may not list, so S3 says 403 for what is merely missing: call it missing.
     forbidden_is_missing: bool = False
     #: How serving reads: ``aiohttp``, ``threads`` (boto3), or ``auto``: aiohttp where it is installed.
@@ -137,7 +131,7 @@ class S3Options:
         """
         nested = dict(options.get("client_kwargs", {}))  # where s3fs has endpoint, region and verify
         given = {**{name: value for name, value in options.items() if name != "client_kwargs"}, **nested}
-        parsed = parse(cls, given, _ALIASES, "S3", ("s3", "s3a"))._for_service()
+        parsed = super(S3Options, cls).of(given)._for_service()
         if parsed.addressing_style not in {"auto", "virtual", "path"}:
             raise SettingsError(f"addressing_style is {parsed.addressing_style!r}; give 'auto', 'virtual' or 'path'")
         if parsed.reader not in {"auto", "aiohttp", "threads"}:
@@ -185,24 +179,16 @@ class Credentials:
         return "Credentials(...)"
 
 
-class Client:
-    """One pooled boto3 client for a mount, made at first use and renewed when its credentials fail."""
+class Client(PooledClient["S3Client"]):
+    """A boto3 client, renewed when its credentials fail; boto3 clients may be shared by threads."""
 
     def __init__(self, options: S3Options) -> None:
+        super().__init__()
         self.options = options
-        self._lock = threading.Lock()
-        self._made: tuple[boto3.Session, S3Client] | None = None
+        self._session: boto3.Session | None = None
         #: How many handlers botocore gave to every new client when ours was made; moto adds one.
         self._handlers = 0
         self._renewed_at = -RENEWAL_PAUSE_SECONDS
-
-    def get(self) -> S3Client:
-        """The client; boto3 clients may be shared by threads.
-
-        Raises:
-            SettingsError: the options name no region, profile or endpoint that exists.
-        """
-        return self._session_and_client()[1]
 
     def check(self) -> None:
         """Look over what would make every request fail, without a client, which takes a tenth of a second to make.
@@ -222,11 +208,6 @@ class Client:
                 f"the S3 client cannot be made: storage_options['endpoint_url'] is {endpoint!r}; "
                 "write it like https://s3.example.com"
             )
-
-    @property
-    def is_made(self) -> bool:
-        """Whether :meth:`get` returns at once."""
-        return self._made is not None
 
     def is_intercepted(self, bucket: str) -> bool:
         """Whether requests to *bucket* are answered inside this process: by moto's ``mock_aws`` or botocore's ``Stubber``.
@@ -249,7 +230,7 @@ class Client:
         With *used*, the client that failed: true without a new one if another thread has renewed it since.
         """
         with self._lock:
-            if used is not None and self._made is not None and self._made[1] is not used:
+            if used is not None and self._made is not None and self._made is not used:
                 return True
             if time.monotonic() - self._renewed_at < RENEWAL_PAUSE_SECONDS:
                 return used is not None and self._made is None
@@ -259,7 +240,7 @@ class Client:
 
     def credentials(self) -> Credentials | None:
         """The current credentials; ``None`` for a public bucket, or where there are none."""
-        found = None if self.options.unsigned else self._session_and_client()[0].get_credentials()
+        found = None if self.options.unsigned else self.session().get_credentials()
         if found is None:
             return None
         frozen = found.get_frozen_credentials()
@@ -271,14 +252,14 @@ class Client:
         Raises:
             NoCredentialsError: there are none.
         """
-        found = self._session_and_client()[0].get_credentials()
+        found = self.session().get_credentials()
         if found is None:
             raise NoCredentialsError
         return found.get_frozen_credentials()
 
     def credentials_expire_at(self) -> datetime | None:
         """When the current credentials expire; ``None`` if that is not known."""
-        credentials = self._session_and_client()[0].get_credentials()
+        credentials = self.session().get_credentials()
         # botocore has no public name for it, and a URL must not outlive the credentials that signed it.
         expiry = getattr(credentials, "_expiry_time", None)
         return expiry if isinstance(expiry, datetime) else None
@@ -287,25 +268,16 @@ class Client:
         """Whether TLS certificates are verified, or the CA bundle: of the options, ``AWS_CA_BUNDLE`` or the profile."""
         if self.options.verify is not None:
             return self.options.verify
-        session = self._session_and_client()[0]._session
-        bundle: str | None = session.get_config_variable("ca_bundle")
+        bundle: str | None = self.session()._session.get_config_variable("ca_bundle")
         return bundle or True
 
-    def close(self) -> None:
-        """Close the pooled connections; a later use opens new ones."""
-        with self._lock:
-            made, self._made = self._made, None
-        if made is not None:
-            made[1].close()
+    def session(self) -> boto3.Session:
+        """The session of the client."""
+        self.get()
+        assert self._session is not None
+        return self._session
 
-    def _session_and_client(self) -> tuple[boto3.Session, S3Client]:
-        made = self._made
-        if made is None:
-            with self._lock:
-                made = self._made = self._made or self._make()
-        return made
-
-    def _make(self) -> tuple[boto3.Session, S3Client]:
+    def _make(self) -> S3Client:
         options = self.options
         self._handlers = len(handlers.BUILTIN_HANDLERS)
         try:
@@ -316,7 +288,7 @@ class Client:
                 region_name=options.region_name,
                 profile_name=options.profile_name,
             )
-            client = session.client(
+            client: S3Client = session.client(
                 "s3",
                 # Many servers ignore the region, but signing needs one.
                 region_name=session.region_name or "us-east-1",
@@ -327,7 +299,8 @@ class Client:
         except (BotoCoreError, ValueError) as error:
             raise SettingsError(f"the S3 client cannot be made: {error}; check storage_options and AWS_*") from error
         client.meta.events.register(EVENT, take_rows)
-        return session, client
+        self._session = session
+        return client
 
 
 def _config(options: S3Options) -> Config:

@@ -23,7 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from assetstore.backends.http.ranged import CHUNK_BYTES
+from assetstore.backends.ranged import CHUNK_BYTES
 from assetstore.backends.s3.client import S3Options
 
 #: Everything that a request, and reading its response, may raise.

@@ -16,8 +16,8 @@ import aiohttp
 from anyio import to_thread
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.http.headers import stat_of
-from assetstore.backends.http.ranged import Body, Download, open_ranged, request_headers
+from assetstore.backends.http.headers import received_part, request_headers, stat_of
+from assetstore.backends.ranged import Body, Download, open_ranged
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.backends.s3.connection import FAULTS, S3Connections, S3Response
 from assetstore.backends.s3.errors import translate, translate_response
@@ -117,7 +117,8 @@ class S3Reader:
         response = await self._send("GET", path, request_headers(path, span, validator))
         try:
             stat = stat_of(path, response.headers, is_s3=True)
-            return Download(stat, response.headers, _S3Body(response, path, self.label))
+            part = received_part(response.headers, stat.size)
+            return Download(stat, part, _S3Body(response, path, self.label))
         except BaseException:
             response.close()
             raise

@@ -40,12 +40,6 @@ CONDITIONAL_BYTES = 128 * 1024 * 1024
 #: S3 takes no more parts than this.
 MAX_PARTS = 10_000
 
-#: Response headers that S3 can store, and its names for them; it stores no others.
-_STORABLE = {
-    "content-disposition": "ContentDisposition",
-    "content-language": "ContentLanguage",
-}
-
 
 class Upload:
     """One write of one object, checked end to end by SHA-256."""
@@ -54,7 +48,7 @@ class Upload:
         self._bucket = bucket
         self._path = path
         self._options = options
-        self._target: dict[str, Any] = {"Bucket": bucket.bucket, "Key": bucket.prefix + path}
+        self._target: dict[str, Any] = {"Bucket": bucket.bucket, "Key": bucket.key(path)}
         #: The ETag that must be there; ``None`` for nothing at all.
         self._replaces = None if options.create_only else options.if_validator
         self._condition: dict[str, Any] = {}
@@ -221,12 +215,12 @@ class Upload:
         arguments = {"ContentType": options.content_type, "CacheControl": options.cache_control, "Metadata": metadata}
         if options.content_encoding is not None:
             arguments["ContentEncoding"] = options.content_encoding
-        for name, value in options.extra.items():
-            if name.lower() in _STORABLE:
-                arguments[_STORABLE[name.lower()]] = value
-            else:
-                self._bucket.cannot_store(name)
-        given = {**arguments, **self._bucket.options.request_arguments, **self._bucket.options.put_arguments}
+        given = {
+            **arguments,
+            **self._bucket.stored_headers(options),
+            **self._bucket.options.request_arguments,
+            **self._bucket.options.put_arguments,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
     def _check(self, digest: str, sent: int, size: int) -> None:

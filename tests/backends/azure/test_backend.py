@@ -69,7 +69,7 @@ def test_the_account_comes_from_the_environment(
 def test_the_account_can_stand_in_the_url() -> None:
     backend = open_backend("abfs://site@shopassets.dfs.core.windows.net/pre", {"account_key": KEY})
     assert isinstance(backend, AzureBackend)
-    assert backend.client.container().account_name == "shopassets"
+    assert backend.client.get().account_name == "shopassets"
     assert backend.label == "az://site/pre"
 
 
@@ -109,7 +109,7 @@ def test_headers_and_metadata_are_stored_and_reported(backend: AzureBackend) -> 
     stat = backend.stat("b.css")
     assert (stat.coding, stat.published_fingerprint, stat.validator) == ("gzip", digest, written.validator)
     assert read_bytes(backend, "b.css") == b"\x1f\x8b not really"
-    blob = backend.client.container().get_blob_client("pre/b.css").get_blob_properties()
+    blob = backend.client.get().get_blob_client("pre/b.css").get_blob_properties()
     settings = blob.content_settings
     assert blob.metadata == {"assetstore_fingerprint": digest}
     assert (settings.cache_control, settings.content_disposition, settings.content_language) == (
@@ -144,7 +144,7 @@ def test_a_large_object_is_written_in_blocks_and_read_in_ranges(backend: AzureBa
 
 
 def test_a_folder_of_a_hierarchical_namespace_is_no_file(backend: AzureBackend) -> None:
-    backend.client.container().upload_blob("pre/img", b"", metadata={"hdi_isfolder": "true"})
+    backend.client.get().upload_blob("pre/img", b"", metadata={"hdi_isfolder": "true"})
     with pytest.raises(AssetNotFound):
         backend.stat("img")
     with pytest.raises(AssetNotFound):

@@ -107,7 +107,7 @@ def test_headers_and_metadata_are_stored_and_reported(backend: GCSBackend) -> No
     stat = backend.stat("b.css")
     assert (stat.coding, stat.published_fingerprint) == ("gzip", digest)
     assert read_bytes(backend, "b.css") == b"\x1f\x8b not really"  # as it is stored, not decoded
-    blob = backend.client.bucket().get_blob("pre/b.css")
+    blob = backend.client.get().get_blob("pre/b.css")
     assert blob is not None
     assert (blob.cache_control, blob.content_disposition, blob.content_language, blob.content_type) == (
         "public, max-age=60",

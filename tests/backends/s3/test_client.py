@@ -98,14 +98,14 @@ class TestCredentials:
 
     def test_where_none_are_found_there_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         client = Client(S3Options.of({"region": "eu-west-1"}))
-        monkeypatch.setattr(client._session_and_client()[0], "get_credentials", lambda: None)
+        monkeypatch.setattr(client.session(), "get_credentials", lambda: None)
         assert client.credentials() is None
         assert client.credentials_expire_at() is None
 
     def test_those_that_end_tell_when(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         end = datetime.now(UTC) + timedelta(hours=1)
         passing = RefreshableCredentials("AKID", "secret", "token", end, dict, "test")
-        monkeypatch.setattr(client._session_and_client()[0], "get_credentials", lambda: passing)
+        monkeypatch.setattr(client.session(), "get_credentials", lambda: passing)
         assert client.credentials_expire_at() == end
 
     def test_a_renewal_makes_a_new_client_and_not_twice_in_a_row(

@@ -12,8 +12,8 @@ from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from assetstore.backends.base import Span
-from assetstore.backends.http.headers import stat_of
-from assetstore.backends.http.ranged import Download, RangedFile, open_ranged
+from assetstore.backends.http.headers import received_part, stat_of
+from assetstore.backends.ranged import Download, RangedFile, open_ranged
 from assetstore.backends.s3.reader import _S3Body, translate_fault
 from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
 
@@ -57,7 +57,8 @@ class Answer:
 
 def started(answer: Answer, path: str = "a.bin") -> Download:
     """The download of an answer whose head has arrived."""
-    return Download(stat_of(path, answer.headers), answer.headers, _S3Body(answer, path, LABEL))  # type: ignore[arg-type]
+    stat = stat_of(path, answer.headers)
+    return Download(stat, received_part(answer.headers, stat.size), _S3Body(answer, path, LABEL))  # type: ignore[arg-type]
 
 
 class Bucket:

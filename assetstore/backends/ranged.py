@@ -6,11 +6,10 @@ over bodies that never wait.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.http.headers import content_range
 from assetstore.errors import BodyTruncated, RangeNotSatisfiable, VersionChanged
 
 #: Bytes read at a time.
@@ -38,15 +37,15 @@ class Download:
     """A response that is being read: bytes ``start`` to ``stop`` of the version that ``stat`` describes.
 
     Args:
-        headers: of the response, by lower-case name. A server may answer a range with the whole
-            file (RFC 9110 section 14.2).
+        part: ``start`` and ``stop`` (half-open) of what the response brings. A server may answer a range with
+            the whole file (RFC 9110 section 14.2).
     """
 
     __slots__ = ("_body", "_rest", "start", "stat", "stop")
 
-    def __init__(self, stat: FileStat, headers: Mapping[str, str], body: Body) -> None:
+    def __init__(self, stat: FileStat, part: tuple[int, int], body: Body) -> None:
         self.stat = stat
-        self.start, self.stop = content_range(headers) or (0, stat.size)
+        self.start, self.stop = part
         self._body = body
         self._rest = b""
 
@@ -77,29 +76,6 @@ class Download:
 
 #: Requests a span of a file, of one version only where a validator is given.
 Fetch = Callable[[str, Span, str | None], Awaitable[Download]]
-
-
-def request_headers(path: str, span: Span, validator: str | None) -> dict[str, str]:
-    """``Range`` and ``If-Match`` of a request for *span* of the version *validator*.
-
-    Raises:
-        VersionChanged: no response can have that validator.
-    """
-    headers = {}
-    start, stop = span.start, span.stop
-    if start < 0:
-        if stop is None:
-            headers["Range"] = f"bytes={start}"
-    elif stop is None:
-        if start:
-            headers["Range"] = f"bytes={start}-"
-    elif stop > start:
-        headers["Range"] = f"bytes={start}-{stop - 1}"
-    if validator is not None:
-        if not (validator.isascii() and validator.isprintable()):
-            raise VersionChanged(f"{path!r} has no version with the validator {validator!r}", path=path)
-        headers["If-Match"] = f'"{validator}"'
-    return headers
 
 
 async def open_ranged(fetch: Fetch, path: str, span: Span, validator: str | None) -> RangedFile:
