@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from assetstore.backends.azure.client import AzureOptions
 from assetstore.backends.base import read_bytes
+from assetstore.backends.gcs.client import GCSOptions
+from assetstore.backends.objects import BucketOptions
 from assetstore.backends.s3.backend import S3Backend, open_url
 from assetstore.backends.s3.client import S3Options
 from assetstore.errors import (
@@ -112,7 +116,7 @@ def test_a_public_bucket_is_read_without_credentials(moto_bucket: S3Bucket) -> N
 
 
 def _options(backend: S3Backend) -> dict[str, object]:
-    return {name: getattr(backend.options, name) for name in S3Options.__dataclass_fields__}
+    return {each.name: getattr(backend.options, each.name) for each in fields(S3Options)}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,7 @@ def test_secrets_are_in_no_representation() -> None:
     assert "very" not in repr(options)
 
 
-def test_the_documentation_names_every_option() -> None:
+@pytest.mark.parametrize("options", [S3Options, GCSOptions, AzureOptions])
+def test_the_documentation_names_every_option(options: type[BucketOptions]) -> None:
     page = (Path(__file__).parents[3] / "docs/how-to/buckets.md").read_text("utf-8")
-    assert [name for name in S3Options.__dataclass_fields__ if f"`{name}`" not in page] == []
+    assert [each.name for each in fields(options) if f"`{each.name}`" not in page] == []
