@@ -38,7 +38,7 @@ def _s3(url: str, options: Mapping[str, Any]) -> Backend:
 
 def _http(url: str, options: Mapping[str, Any]) -> Backend:
     try:
-        from assetstore.backends.http.backend import open_url
+        from assetstore.backends.http import open_url
     except ImportError as error:
         raise SettingsError(f"root {url!r} needs urllib3; run: pip install 'assetstore[http]'") from error
     return open_url(url, options)
@@ -46,7 +46,7 @@ def _http(url: str, options: Mapping[str, Any]) -> Backend:
 
 def _gcs(url: str, options: Mapping[str, Any]) -> Backend:
     try:
-        from assetstore.backends.gcs.backend import open_url
+        from assetstore.backends.gcs import open_url
     except ImportError as error:
         raise SettingsError(f"root {url!r} needs google-cloud-storage; run: pip install 'assetstore[gcs]'") from error
     return open_url(url, options)
@@ -54,7 +54,7 @@ def _gcs(url: str, options: Mapping[str, Any]) -> Backend:
 
 def _azure(url: str, options: Mapping[str, Any]) -> Backend:
     try:
-        from assetstore.backends.azure.backend import open_url
+        from assetstore.backends.azure import open_url
     except ImportError as error:
         raise SettingsError(f"root {url!r} needs azure-storage-blob; run: pip install 'assetstore[azure]'") from error
     return open_url(url, options)

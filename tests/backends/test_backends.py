@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -65,11 +66,11 @@ def test_options_of_a_bucket_are_idle_on_a_directory_and_an_error_on_a_backend(t
 
 
 def test_the_options_that_are_known_are_those_of_the_backends() -> None:
-    from assetstore.backends.azure.client import AzureOptions
-    from assetstore.backends.gcs.client import GCSOptions
+    from assetstore.backends.azure import AzureOptions
+    from assetstore.backends.gcs import GCSOptions
     from assetstore.backends.s3.client import S3Options
 
-    real = {name for cls in (AzureOptions, GCSOptions, S3Options) for name in cls.__dataclass_fields__}
+    real = {each.name for cls in (AzureOptions, GCSOptions, S3Options) for each in dataclasses.fields(cls)}
     assert real <= KNOWN
 
 

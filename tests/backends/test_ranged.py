@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat, Span
-from assetstore.backends.http.headers import received_part, request_headers
+from assetstore.backends.http import received_part, request_headers
 from assetstore.backends.ranged import Download, SyncBody, SyncRangedFile
 from assetstore.errors import BackendError, BodyTruncated, RangeNotSatisfiable, VersionChanged
 

@@ -16,11 +16,11 @@ from upath import UPath
 
 from assetstore import AssetStore
 from assetstore.backends import open_backend
-from assetstore.backends.azure.client import AzureOptions
+from assetstore.backends.azure import AzureOptions
 from assetstore.backends.base import read_bytes
 from assetstore.backends.fsspec.backend import FilesystemBackend, MemoryBackend
-from assetstore.backends.gcs.client import GCSOptions
-from assetstore.backends.http.backend import HttpBackend
+from assetstore.backends.gcs import GCSOptions
+from assetstore.backends.http import HttpBackend
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.s3.backend import S3Backend
 from assetstore.backends.s3.client import S3Options

@@ -48,9 +48,9 @@ LAZY = {"backends/__init__.py"}
 
 
 def part_of(path: str) -> str:
-    """The part that a file (``http/send.py``) belongs to: the longest folder named above, else its own name."""
-    folders = [part for part in ORDER if path.startswith(f"{part}/")]
-    return max(folders, key=len) if folders else path.removesuffix(".py")
+    """The part that a file (``http/send.py``) belongs to: itself or the longest folder named above, else its own name."""
+    parts = [part for part in ORDER if path.startswith((f"{part}/", f"{part}.py"))]
+    return max(parts, key=len) if parts else path.removesuffix(".py")
 
 
 def imports(file: Path) -> Iterator[tuple[str, int]]:

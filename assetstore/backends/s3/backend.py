@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions
-from assetstore.backends.http.headers import received_part, request_headers, stat_of
+from assetstore.backends.http import received_part, request_headers, stat_of
 from assetstore.backends.objects import ObjectBackend, split_url
 from assetstore.backends.ranged import Download, SyncBody, SyncRangedFile
 from assetstore.backends.reader import Reader, ThreadReader

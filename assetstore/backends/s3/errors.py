@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import botocore.exceptions as boto
 
-from assetstore.backends.http.headers import kind_of_status, make
+from assetstore.backends.http import kind_of_status, make
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,

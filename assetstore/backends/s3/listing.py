@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from assetstore.backends.base import FileStat
-from assetstore.backends.http.headers import is_size, mtime_ns, strong
+from assetstore.backends.http import is_size, mtime_ns, strong
 from assetstore.errors import UnexpectedResponse
 
 #: The rows' name in the response.

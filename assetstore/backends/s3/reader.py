@@ -16,7 +16,7 @@ import aiohttp
 from anyio import to_thread
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.http.headers import received_part, request_headers, stat_of
+from assetstore.backends.http import received_part, request_headers, stat_of
 from assetstore.backends.ranged import Body, Download, open_ranged
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.backends.s3.connection import FAULTS, S3Connections, S3Response

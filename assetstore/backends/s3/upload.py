@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
-from assetstore.backends.http.headers import strong
+from assetstore.backends.http import strong
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY
 from assetstore.backends.s3.direct import headers_of_arguments
 from assetstore.backends.s3.errors import is_unsupported

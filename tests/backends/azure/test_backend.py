@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from assetstore.backends import open_backend
-from assetstore.backends.azure.backend import AzureBackend
+from assetstore.backends.azure import AzureBackend
 from assetstore.backends.base import BytesFile, Span, WriteOptions, read_bytes
 from assetstore.errors import (
     AssetNotFound,

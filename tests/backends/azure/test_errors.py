@@ -9,7 +9,7 @@ import azure.core.exceptions as azure
 import pytest
 from azure.storage.blob import StorageErrorCode
 
-from assetstore.backends.azure.client import EXCEPTIONS, kind_of, translate
+from assetstore.backends.azure import EXCEPTIONS, kind_of, translate
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,

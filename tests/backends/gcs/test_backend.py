@@ -11,7 +11,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from assetstore.backends import open_backend
 from assetstore.backends.base import BytesFile, WriteOptions, read_bytes
-from assetstore.backends.gcs.backend import GCSBackend
+from assetstore.backends.gcs import GCSBackend
 from assetstore.errors import (
     AssetNotFound,
     BackendTimeout,

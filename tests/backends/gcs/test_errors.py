@@ -12,7 +12,7 @@ import requests.exceptions
 from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage
 
-from assetstore.backends.gcs.client import EXCEPTIONS, kind_of, translate
+from assetstore.backends.gcs import EXCEPTIONS, kind_of, translate
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from assetstore.backends.base import read_bytes
-from assetstore.backends.http.backend import HttpBackend, open_url
+from assetstore.backends.http import HttpBackend, open_url
 from assetstore.errors import (
     AssetNotFound,
     BackendForbidden,

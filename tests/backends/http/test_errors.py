@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from assetstore.backends.http.headers import STATUSES, kind_of_status, make
+from assetstore.backends.http import STATUSES, kind_of_status, make
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,

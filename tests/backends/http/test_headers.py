@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat
-from assetstore.backends.http.headers import mtime_ns, received_part, stat_of
+from assetstore.backends.http import mtime_ns, received_part, stat_of
 from assetstore.errors import UnexpectedResponse
 
 SHA = "ab" * 32

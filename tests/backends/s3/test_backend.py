@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from assetstore.backends.azure.client import AzureOptions
+from assetstore.backends.azure import AzureOptions
 from assetstore.backends.base import read_bytes
-from assetstore.backends.gcs.client import GCSOptions
+from assetstore.backends.gcs import GCSOptions
 from assetstore.backends.objects import BucketOptions
 from assetstore.backends.s3.backend import S3Backend, open_url
 from assetstore.backends.s3.client import S3Options

@@ -12,7 +12,7 @@ from aiohttp.base_protocol import BaseProtocol
 from multidict import CIMultiDict
 
 from assetstore.backends.base import Span
-from assetstore.backends.http.headers import received_part, stat_of
+from assetstore.backends.http import received_part, stat_of
 from assetstore.backends.ranged import Download, RangedFile, open_ranged
 from assetstore.backends.s3.reader import _S3Body, translate_fault
 from assetstore.errors import AssetStoreError, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged

@@ -1,1 +1,0 @@
-"""An Azure Blob Storage container as a backend, over Microsoft's own azure-storage-blob."""

@@ -1,1 +1,0 @@
-"""A Google Cloud Storage bucket as a backend, over Google's own google-cloud-storage."""

@@ -1,1 +1,0 @@
-"""An HTTP origin as a backend."""
