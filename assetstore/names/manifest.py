@@ -96,6 +96,8 @@ class Manifest:
     entries: Mapping[str, Entry]
     #: Fingerprinted paths of earlier releases that the target still has.
     retained: frozenset[str] = field(default=frozenset())
+    #: Of those, the size and the SHA-256 of the stored bytes, where they are known.
+    retained_digests: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     #: Cache-Control of the objects under plain names, with which a rollback writes them again.
     plain_cache_control: str = "max-age=0, public, must-revalidate"
     #: Digits of its fingerprints; ``None`` where no entry has one.
@@ -115,6 +117,12 @@ class Manifest:
         for entry in self.entries.values():
             yield from (each.path for each in entry.stored if entry.immutable(each))
 
+    def digests_of(self, names: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """The size and SHA-256 of what is stored under each of *names*, in this release or of an earlier one."""
+        stored = {each.path: (each.size, each.sha256) for each in self.objects()}
+        known = ((name, stored.get(name) or self.retained_digests.get(name)) for name in names)
+        return {name: digest for name, digest in known if digest is not None}
+
 
 def dump(manifest: Manifest, more: Mapping[str, Any] | None = None) -> bytes:
     """The manifest as JSON, one asset a line, the same bytes for the same manifest.
@@ -133,6 +141,11 @@ def lines(manifest: Manifest, more: Mapping[str, Any] | None = None) -> Iterator
         "published_at": manifest.published_at.isoformat(),
         "mount": manifest.mount,
         "retained": sorted(manifest.retained),
+        "retained_digests": {
+            path: list(manifest.retained_digests[path])
+            for path in sorted(manifest.retained)
+            if path in manifest.retained_digests
+        },
         "plain_cache_control": manifest.plain_cache_control,
         **(more or {}),
     }
@@ -257,6 +270,9 @@ def from_document(found: Mapping[str, Any], where: str) -> Manifest:
             mount=found["mount"],
             entries=_entries(found["entries"]),
             retained=frozenset(map(_text, _list(found["retained"]))),
+            retained_digests={
+                path: _read_digest(*_list(digest)) for path, digest in found.get("retained_digests", {}).items()
+            },
             plain_cache_control=_text(found.get("plain_cache_control", "max-age=0, public, must-revalidate")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -294,6 +310,12 @@ def _read_stored(
     if not isinstance(size, int):
         raise ValueError(f"{size!r} is no size")
     return StoredObject(_text(path), size, _text(sha256), sys.intern(_text(headers)), coding, validator)
+
+
+def _read_digest(size: object, sha256: object) -> tuple[int, str]:
+    if not isinstance(size, int):
+        raise ValueError(f"{size!r} is no size")
+    return size, _text(sha256)
 
 
 def _read_import(kind: object, url: object) -> Reference:

@@ -61,7 +61,8 @@ class ManifestResolver:
                 if entry is not None and each.path == path:
                     of_plain = None if each.coding is None else entry.sha256
                     return Stored(each.size, each.sha256, of_plain, each.validator, entry.content_type)
-        return None
+        retained = self.manifest.retained_digests.get(path)
+        return None if retained is None else Stored(*retained)
 
     def close(self) -> None:
         """It has no thread."""

@@ -36,7 +36,8 @@ def rollback(target: WritableBackend, release: str, *, workers: int = WORKERS) -
         found = Inventory.of(target, state)
         _require_files(live, found)
         live, restored = restore_plain_names(live, target, pool)
-        live = replace(live, retained=found.retained(set(live.fingerprinted())))
+        retained = found.retained(set(live.fingerprinted()))
+        live = replace(live, retained=retained, retained_digests=state.current.digests_of(retained))
         if wanted == state.current.release and not restored:
             return state.current
         try:

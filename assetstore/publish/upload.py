@@ -155,7 +155,9 @@ class Upload:
             entries[path] = entry if same else replace(entry, stored=tuple(stored))
         at = next_time(self.plan.state, self.now)
         cache_control = self.layout.plain_cache_control
-        manifest = Manifest("", at, self.mount, entries, self.plan.retained, cache_control)
+        earlier, retained = self.plan.state, self.plan.retained
+        digests = {} if earlier is None else earlier.current.digests_of(retained)
+        manifest = Manifest("", at, self.mount, entries, retained, digests, cache_control)
         return replace(manifest, release=release_id(manifest))
 
     def _switch(self, target: WritableBackend, manifest: Manifest, lock: Lock | None) -> None:

@@ -39,12 +39,14 @@ def entries(draw: st.DrawFn) -> Entry:
 def manifests(draw: st.DrawFn) -> Manifest:
     found = draw(st.lists(entries(), max_size=5, unique_by=lambda entry: entry.path))
     at = draw(st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)))
+    retained = draw(st.frozensets(paths))
     return Manifest(
         draw(st.text()),
         at,
         draw(st.none() | st.text()),
         {each.path: each for each in found},
-        draw(st.frozensets(paths)),
+        retained,
+        {path: (draw(sizes), draw(digests)) for path in retained if draw(st.booleans())},
     )
 
 
@@ -77,6 +79,7 @@ def test_equal_manifests_are_equal_bytes(manifest: Manifest) -> None:
         manifest.mount,
         dict(reversed(list(manifest.entries.items()))),
         manifest.retained,
+        dict(reversed(list(manifest.retained_digests.items()))),
     )
     assert dump(turned) == dump(manifest)
 
@@ -138,6 +141,7 @@ def changed_entry(**facts: Any) -> bytes:
         pytest.param(changed(entries=None), "damaged", id="no entries"),
         pytest.param(changed(entries={"a": 1}), "damaged", id="entries of another kind"),
         pytest.param(changed(retained=7), "damaged", id="retained of another kind"),
+        pytest.param(changed(retained_digests={"a": [1]}), "damaged", id="half a digest"),
         pytest.param(changed_entry(path="../../etc/passwd"), "damaged", id="a path outside"),
         pytest.param(changed_entry(fingerprint="../x"), "damaged", id="a fingerprint that is none"),
         pytest.param(changed_entry(size=None), "damaged", id="no size"),

@@ -212,6 +212,31 @@ def test_the_bucket_itself_is_served_with_the_current_and_the_retained_versions_
         assert served.get("/assets/no.css").headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("fingerprint", [True, "mtime", "content"])
+def test_a_name_of_an_earlier_release_is_immutable_while_it_has_the_bytes_that_were_published_under_it(
+    asset_tree: Path, tmp_path: Path, fingerprint: Any
+) -> None:
+    site = AssetStore({})
+    site.static("/assets/", root=asset_tree, name="assets", fingerprint=fingerprint)
+    names, contents = [], [b"first", b"second", b"third"]
+    for content in contents:
+        (asset_tree / "css/app.css").write_bytes(content)
+        (release,) = site.publish(tmp_path / "published")
+        names.append(release.manifest.entries["css/app.css"].fingerprinted_path)
+    assert set(release.manifest.retained_digests) == {names[0], names[1]}
+    published = store(tmp_path / "published", None)
+    with TestClient(Starlette(routes=published.routes)) as served:
+        for name, content in zip(names, contents, strict=True):
+            response = served.get(f"/assets/{name}")
+            assert (response.content, response.headers["cache-control"]) == (content, IMMUTABLE)
+        (tmp_path / "published" / names[0]).write_bytes(b"FIRST")
+        (tmp_path / "published" / names[1]).write_bytes(b"seco")
+        time.sleep(1)
+        for name in names[:2]:
+            response = served.get(f"/assets/{name}")
+            assert (response.status_code, response.headers["cache-control"]) == (502, "no-store")
+
+
 def test_the_resolver_knows_all_names_and_the_bytes_that_are_stored_under_them(shipped: Path) -> None:
     manifest = read(shipped)
     entry = manifest.entries["css/app.css"]
