@@ -14,6 +14,7 @@
 #   make test-localstack    the S3 tests against LocalStack, without Docker
 #   make storage-table      docs/reference/storages.md from the results of the contract tests
 #   make bench              the measurements of benchmarks/
+#   make figures            the tables of the performance page and the README from the last results
 #   make soak               the soak tests for SOAK_SECONDS each (120: ten minutes in all)
 #   make lock               newest versions into the pins in requirements/
 #   make clean              remove the environments and what the tools left
@@ -34,7 +35,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-reference docs-screenshots docs-serve build test-core test-lowest test-localstack storage-table bench soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-reference docs-screenshots docs-serve build test-core test-lowest test-localstack storage-table bench figures soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -87,6 +88,9 @@ storage-table: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+figures: $(VENV)/bin/python
+	@$(VENV)/bin/python -c "from benchmarks import report; report.write_targets(); report.write_figures()"
 
 soak: $(VENV)/.dev
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(VENV)/bin/python -m pytest -m soak --timeout=0 $(ARGS)

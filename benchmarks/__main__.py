@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.match:
         print(f"\nchart: {chart.draw(report.RESULTS)}")
         report.write_targets()
+        report.write_figures()
     return 0
 
 

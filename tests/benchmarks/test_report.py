@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,23 @@ RUN = Comparison(
 
 def test_the_readme_has_the_table_of_the_last_full_run() -> None:
     assert report.targets() in report.README.read_text(), "python -m benchmarks writes it anew"
+
+
+@pytest.mark.parametrize("name", report.FIGURES)
+def test_the_performance_page_has_the_figures_of_the_last_results(name: str) -> None:
+    begin, end = report.marks(name)
+    assert f"{begin}\n\n{report.figures(name)}\n\n{end}" in report.PERFORMANCE.read_text("utf-8"), "run `make figures`"
+
+
+def test_pages_say_when_it_was_measured_and_copy_no_figure_by_hand() -> None:
+    page = report.PERFORMANCE.read_text("utf-8")
+    assert report.conditions() in page
+    prose = re.sub(r"<!-- (\w+): .*?<!-- end of \1 -->", "", page, flags=re.DOTALL)
+    assert re.findall(r"\b\d+\.\d+\b|\b\w+ times as\b", prose) == []
+
+
+def test_the_readme_compares_by_the_last_results() -> None:
+    assert f"\n{report.peers()}\n" in report.PROJECT_README.read_text("utf-8"), "run `make figures`"
 
 
 def test_a_run_replaces_the_table_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
