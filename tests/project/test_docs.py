@@ -15,7 +15,7 @@ import pytest
 
 from assetstore import errors
 from assetstore.settings import Settings
-from documentation import Block, blocks, run_page, shell_in
+from documentation import Block, blocks, run_page, shell_in, tours
 from servers.processes import PROJECT
 from servers.s3 import S3Bucket
 
@@ -27,20 +27,12 @@ def name_of(page: Path) -> str:
     return page.relative_to(PROJECT).as_posix()
 
 
-def tours() -> list[object]:
-    """Each page with commands, once for each of its tabs that have files or commands."""
-    found: list[object] = []
-    for page in PAGES:
-        run = [each for each in blocks(page.read_text("utf-8")) if each.language == "console"]
-        titled = [each for each in blocks(page.read_text("utf-8")) if each.title]
-        tabs = sorted({each.tab for each in [*run, *titled] if each.tab}) or [""]
-        if run:
-            found += [pytest.param(page, tab, id=f"{name_of(page)} {tab}".strip()) for tab in tabs]
-    return found
+#: Each page with commands, once for each of its tabs.
+TOURS = [pytest.param(page, tab, id=f"{name_of(page)} {tab}".strip()) for page in PAGES for tab in tours(page)]
 
 
 @pytest.mark.program("curl")
-@pytest.mark.parametrize(("page", "tab"), tours())
+@pytest.mark.parametrize(("page", "tab"), TOURS)
 def test_the_commands_of_a_page_print_what_it_says(page: Path, tab: str, tmp_path: Path, moto_bucket: S3Bucket) -> None:
     chosen = [each for each in blocks(page.read_text("utf-8")) if each.tab in {"", tab}]
     with shell_in(tmp_path, moto_bucket) as shell:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servers.processes import PROJECT, free_port
+from servers.programs import SEARCH_PATH
 from servers.s3 import S3Bucket
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S)
@@ -64,14 +66,20 @@ def blocks(text: str) -> list[Block]:
 class Shell:
     """One bash for a whole page: ports are free ones, and ``my-bucket`` is a bucket that exists."""
 
-    def __init__(self, folder: Path, bucket: S3Bucket) -> None:
+    def __init__(self, folder: Path, bucket: S3Bucket, environment: Path | None = None) -> None:
+        """*environment* is a virtual environment to run in; without one, that of the tests is used."""
         self._folder = folder / "page"
         self._folder.mkdir()
-        self._replaced = {"8000": str(free_port()), "8001": str(free_port()), "my-bucket": bucket.name}
+        ports = {shown: str(free_port()) for shown in ("8000", "8001", "8080", "5000")}
+        self._replaced = {**ports, "my-bucket": bucket.name}
+        paths = {
+            "PATH": f"{_programs(folder) if environment is None else environment / 'bin'}{os.pathsep}{SEARCH_PATH}",
+            "PYTHONPATH": f"{PROJECT}{os.pathsep}." if environment is None else "",
+        }
         self._bash = subprocess.Popen(
             ["bash"],
             cwd=self._folder,
-            env=_environment(bucket, _programs(folder)),
+            env={**os.environ, **_environment(bucket), **paths},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -122,13 +130,27 @@ class Shell:
 
 
 @contextmanager
-def shell_in(folder: Path, bucket: S3Bucket) -> Iterator[Shell]:
+def shell_in(folder: Path, bucket: S3Bucket, environment: Path | None = None) -> Iterator[Shell]:
     """A shell in a new folder of *folder*; everything that it started ends with it."""
-    shell = Shell(folder, bucket)
+    shell = Shell(folder, bucket, environment)
     try:
         yield shell
     finally:
         shell.close()
+
+
+def installs(text: str) -> list[list[str]]:
+    """What each ``pip install`` of a page is given, in order."""
+    shells = (each.body for each in blocks(text) if each.language == "sh")
+    return [shlex.split(line)[2:] for body in shells for line in body.splitlines() if line.startswith("pip install ")]
+
+
+def tours(page: Path) -> list[str]:
+    """The tabs of a page that have files or commands; one without a name where there is none; nothing to run: none."""
+    found = [each for each in blocks(page.read_text("utf-8")) if each.language == "console" or each.title]
+    if not any(each.language == "console" for each in found):
+        return []
+    return sorted({each.tab for each in found if each.tab}) or [""]
 
 
 def run_page(found: list[Block], shell: Shell) -> None:
@@ -149,18 +171,16 @@ def _programs(folder: Path) -> Path:
     """A folder with the commands that an installed assetstore would have put on the PATH."""
     programs = folder / "bin"
     programs.mkdir()
-    for name, module in {"assetstore": "assetstore", "uvicorn": "uvicorn", "pytest": "pytest", "python": ""}.items():
+    modules = {name: name for name in ("assetstore", "uvicorn", "pytest", "django")}
+    for name, module in {**modules, "moto_server": "moto.server", "python": ""}.items():
         run = f'{sys.executable} -m {module} "$@"' if module else f'{sys.executable} "$@"'
         (programs / name).write_text(f"#!/bin/sh\nexec {run}\n")
         (programs / name).chmod(0o755)
     return programs
 
 
-def _environment(bucket: S3Bucket, programs: Path) -> dict[str, str]:
+def _environment(bucket: S3Bucket) -> dict[str, str]:
     return {
-        **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": f"{PROJECT}{os.pathsep}.",
         "AWS_ENDPOINT_URL": bucket.server.endpoint_url,
         "AWS_ACCESS_KEY_ID": bucket.server.access_key,
         "AWS_SECRET_ACCESS_KEY": bucket.server.secret_key,

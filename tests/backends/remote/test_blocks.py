@@ -91,7 +91,7 @@ class TestWhere:
         assert held(second, stat) == [2]
         assert len(storage.asked) == 1
 
-    @pytest.mark.parametrize("kept", [b"", SMALL[: BLOCK_BYTES - 1], SMALL[: BLOCK_BYTES + 1]])
+    @pytest.mark.parametrize("kept", [b"", SMALL[: BLOCK_BYTES - 1], SMALL[: BLOCK_BYTES + 1]], ids=len)
     async def test_a_block_on_disk_of_another_length_is_not_believed(
         self, storage: Any, make_blocks: MakeBlocks, make_disk_store: Any, kept: bytes
     ) -> None:
