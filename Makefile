@@ -6,7 +6,8 @@
 #   make coverage           every test, and which lines and branches none of them reaches
 #   make docs               the documentation site into site/; a dead link or an undocumented name is an error
 #   make docs-serve         the same at http://127.0.0.1:8000, rebuilt when a page is saved
-#   make docs-reference     write the command line's page anew from the parsers
+#   make docs-reference     write the pages of the command line and of static()'s options anew from the code
+#   make docs-fresh         try every page of the site in a new environment each, as a new user would
 #   make docs-screenshots   take the site's pictures anew, with Chromium
 #   make build              wheel and source distribution into dist/, checked
 #   make test-core          the tests that need no program, no S3 server and no browser
@@ -35,7 +36,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-reference docs-screenshots docs-serve build test-core test-lowest test-localstack storage-table bench figures soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-fresh docs-reference docs-screenshots docs-serve build test-core test-lowest test-localstack storage-table bench figures soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -61,8 +62,12 @@ docs: .venv-docs/.ready docs/javascripts/mermaid.min.js
 docs-screenshots: $(VENV)/.dev
 	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m screenshots
 
+docs-fresh: $(VENV)/.dev
+	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m fresh_docs $(ARGS)
+
 docs-reference: $(VENV)/.dev
 	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m cli_reference
+	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m options_reference
 
 docs-serve: .venv-docs/.ready docs/javascripts/mermaid.min.js
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
