@@ -12,6 +12,7 @@ anything that is no regular file are all :class:`~assetstore.errors.AssetNotFoun
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -306,6 +307,22 @@ def read_bytes(backend: Backend, path: str) -> bytes:
         opened.close()
 
 
+def digest_of_bytes(backend: Backend, path: str) -> str:
+    """SHA-256 of the bytes of *path* in hex; they are read, whatever the storage recorded.
+
+    Raises:
+        AssetNotFound, BackendError: as ``open``.
+    """
+    digest = hashlib.sha256()
+    opened = backend.open(path)
+    try:
+        for chunk in opened.chunks(0, opened.stat.size):
+            digest.update(chunk)
+    finally:
+        opened.close()
+    return digest.hexdigest()
+
+
 def copy_bytes(source: OpenFile, write: Callable[[bytes], object], path: str, sha256: str | None) -> None:
     """Give the whole of *source* to *write*, chunk by chunk; *path* is for messages.
 
@@ -347,3 +364,37 @@ class BytesFile:
 
     def close(self) -> None:
         """Memory needs no giving back."""
+
+
+class SpooledFile:
+    """A long text in a temporary file, as what will be written; an :class:`OpenFile`.
+
+    The manifest of 50,000 assets has 50 MB.
+    """
+
+    def __init__(self, path: str, lines: Iterable[bytes]) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        digest, size = hashlib.sha256(), 0
+        for line in lines:
+            digest.update(line)
+            size += self._file.write(line)
+        self.stat = FileStat(path, size)
+        self.sha256 = digest.hexdigest()
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """As :meth:`OpenFile.chunks`."""
+        while start < stop:
+            self._file.seek(start)
+            chunk = self._file.read(min(256 * 1024, stop - start))
+            start += len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        """Delete the temporary file."""
+        self._file.close()
+
+    def __enter__(self) -> SpooledFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -140,7 +140,7 @@ class ObjectBackend(Generic[SDK]):
 
     remote = True
     #: Names with a leading dot that :meth:`walk` lists.
-    dot_names: frozenset[str] = paths.WELL_KNOWN
+    dot_names: bool | frozenset[str] = paths.WELL_KNOWN
     #: Whether ``create_only`` and ``if_validator`` are one step on the server.
     conditional_creates: bool | None = True
     conditional_replaces: bool | None = True

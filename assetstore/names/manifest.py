@@ -222,7 +222,7 @@ def _by_lines(chunks: Iterable[bytes]) -> Any:
 
     So the text of a large manifest is never held as a whole.
     """
-    lines = _split(chunks)
+    lines = split_lines(chunks)
     head: list[bytes] = []
     for line in lines:
         head.append(line)
@@ -243,14 +243,15 @@ def _by_lines(chunks: Iterable[bytes]) -> Any:
         path, end = decoder.raw_decode(text)
         if not isinstance(path, str) or text[end : end + 1] != ":":
             raise ValueError(f"{text[:80]!r} is no entry")
-        entries[path], end = decoder.raw_decode(text, end + 1)
+        entry, end = decoder.raw_decode(text, end + 1)
+        entries[entry.path if isinstance(entry, Entry) and entry.path == path else path] = entry
         if text[end:]:
             raise ValueError(f"{text[end : end + 80]!r} stands behind an entry")
     raise ValueError("its end is missing")
 
 
-def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of *chunks*, each with its end."""
+def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of *chunks*, each with its end, so that a long text is never held as a whole."""
     rest = b""
     for chunk in chunks:
         first, *more = (rest + chunk).splitlines(keepends=True) if b"\n" in chunk else [rest + chunk]
@@ -305,11 +306,21 @@ def _list(value: object) -> list[Any]:
 
 
 def _read_stored(
-    path: object, size: object, sha256: object, headers: object, coding: str | None, validator: str | None
+    plain: str,
+    own_sha256: str,
+    path: object,
+    size: object,
+    sha256: object,
+    headers: object,
+    coding: str | None,
+    validator: str | None,
 ) -> StoredObject:
+    """One object of the entry with the path *plain* and the digest *own_sha256*, whose strings it shares."""
     if not isinstance(size, int):
         raise ValueError(f"{size!r} is no size")
-    return StoredObject(_text(path), size, _text(sha256), sys.intern(_text(headers)), coding, validator)
+    name = plain if path == plain else _text(path)
+    digest = own_sha256 if sha256 == own_sha256 else _text(sha256)
+    return StoredObject(name, size, digest, sys.intern(_text(headers)), coding, validator)
 
 
 def _read_digest(size: object, sha256: object) -> tuple[int, str]:
@@ -343,6 +354,9 @@ def _entry_or_object(facts: dict[str, Any]) -> object:
 
 def _read_entry(facts: Mapping[str, Any]) -> Entry:
     path, fingerprint = _text(facts["fingerprinted_path"]), facts["fingerprint"]
+    sha256 = _text(facts["sha256"])
+    if fingerprint == sha256:
+        fingerprint = sha256  # one string for both: of 50,000 entries there are many
     if fingerprint is not None:
         path, spelled = fingerprints.split(path, len(fingerprint))
         if spelled != fingerprint or len(fingerprint) < fingerprints.SHORTEST:
@@ -351,11 +365,11 @@ def _read_entry(facts: Mapping[str, Any]) -> Entry:
         path=path,
         fingerprint=fingerprint,
         size=int(facts["size"]),
-        sha256=_text(facts["sha256"]),
+        sha256=sha256,
         integrity=_text(facts["integrity"]),
         content_type=sys.intern(_text(facts["content_type"])),
         mtime_ns=facts["mtime_ns"],
-        stored=tuple(_read_stored(*_list(each)) for each in _list(facts["stored"])),
+        stored=tuple(_read_stored(path, sha256, *_list(each)) for each in _list(facts["stored"])),
         imports=None if "imports" not in facts else tuple(_read_import(*each) for each in _list(facts["imports"])),
         source=_text(facts.get("source", "")),
         plain_cache_control=_text(facts.get("plain_cache_control", "")),

@@ -95,8 +95,6 @@ def publish(
     layout = Layout.of(mount, siblings, coding)
     pool, progress = WorkerPool(workers), progress or Silent()
     refuse_overlap(mount.backend, target)
-    if hasattr(target, "dot_names"):
-        target.dot_names = mount.hidden  # what is published has to be seen in the target again
     releases = Releases(target)
     state = releases.read()
     live = None if state is None else state.current
@@ -107,7 +105,7 @@ def publish(
         )
     inventory = Inventory.of(target, state)
     source = source_of(mount, published_names(mount.fingerprinter, live))
-    entries = list(scan(mount, layout, live, pool, source=source, force=force, leave_out=leave_out))
+    entries = scan(mount, layout, live, pool, source=source, force=force, leave_out=leave_out)
     plan = make(entries, inventory, pool, force=force)
     if state is not None and live is not None and not plan.changes:
         if plan.drifted:

@@ -32,6 +32,15 @@ class DryRunBackend:
         return self._backend.remote
 
     @property
+    def dot_names(self) -> bool | frozenset[str]:
+        return getattr(self._backend, "dot_names", paths.WELL_KNOWN)
+
+    @dot_names.setter
+    def dot_names(self, names: bool | frozenset[str]) -> None:
+        if hasattr(self._backend, "dot_names"):
+            self._backend.dot_names = names
+
+    @property
     def max_segment_bytes(self) -> int:
         return int(getattr(self._backend, "max_segment_bytes", 0))
 
@@ -48,7 +57,7 @@ class DryRunBackend:
     def walk(self) -> Iterator[FileStat]:
         changed = {*self._files, *self.deleted}
         yield from (stat for stat in self._backend.walk() if stat.path not in changed)
-        yield from (stat for stat in self._files.values() if paths.is_clean(stat.path))
+        yield from (stat for stat in self._files.values() if paths.is_clean(stat.path, hidden=self.dot_names))
 
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         self.written.append(path)

@@ -3,64 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
 from assetstore.assets.compression import decompress
-from assetstore.backends.base import Backend, BytesFile, FileStat, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.base import FileStat, WritableBackend, digest_of_bytes, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
-from assetstore.names.manifest import Entry, StoredObject, instant
+from assetstore.names.manifest import Entry, StoredObject
+from assetstore.publish.journal import JOURNALS, Journal
+from assetstore.publish.journal import read as read_journal
 from assetstore.publish.layout import LARGEST_ENCODED_BYTES
+from assetstore.publish.lock import HIDDEN
 from assetstore.publish.pool import WorkerPool
-from assetstore.publish.releases import HIDDEN, ReleaseState, digest_of_bytes
-
-JOURNAL = HIDDEN + "journal.json"
+from assetstore.publish.releases import ReleaseState
 
 #: The digest of an object's headers where no journal recorded them.
 UNKNOWN_HEADERS = ""
-
-
-class Journal:
-    """The objects that a publish announced before it wrote them, in ``journal.json`` of the target.
-
-    After a publish was killed, the next one finds here with which headers an object was written, and
-    prune finds which objects belong to no release.
-    """
-
-    def __init__(self, target: WritableBackend) -> None:
-        self._target = target
-
-    @property
-    def at(self) -> datetime:
-        """When it was last written; now where there is none."""
-        return self._stored[0] or datetime.now(UTC)
-
-    @property
-    def intents(self) -> Mapping[str, tuple[str, str]]:
-        """Object name to the SHA-256 and the digest of headers that were to be written."""
-        return self._stored[1]
-
-    @cached_property
-    def _stored(self) -> tuple[datetime | None, dict[str, tuple[str, str]]]:
-        with suppress(AssetNotFound, ValueError, TypeError, KeyError, AttributeError):
-            found = json.loads(read_bytes(self._target, JOURNAL))
-            intents = {path: (sha256, headers) for path, (sha256, headers) in found["intents"].items()}
-            return instant(found["at"]), intents
-        return None, {}
-
-    def write(self, wanted: Iterable[StoredObject], kept: Iterable[str]) -> bytes:
-        """Announce *wanted*; of earlier announcements only the names in *kept* stay. Returns what was written."""
-        intents = {path: self.intents[path] for path in kept if path in self.intents}
-        intents.update({each.path: (each.sha256, each.headers) for each in wanted})
-        data = json.dumps({"at": datetime.now(UTC).isoformat(), "intents": intents}, separators=(",", ":")).encode()
-        self._target.write(JOURNAL, BytesFile.of(JOURNAL, data), WriteOptions("application/json", "no-store"))
-        return data
 
 
 def version_text(stat: FileStat) -> str | None:
@@ -105,7 +65,7 @@ def require_same_bytes(target: WritableBackend, wanted: StoredObject) -> FileSta
 
 @dataclass(frozen=True, slots=True)
 class PresentObject:
-    """One object that a target has under a wanted name."""
+    """One object that a target has under a wanted name, and that is not as the release record names it."""
 
     size: int
     sha256: str
@@ -119,20 +79,34 @@ class PresentObject:
 
 
 class ListedObject(NamedTuple):
-    """What a listing reports of one object: of 100,000 there are many, so no more than is needed."""
+    """What a listing reports of one object."""
 
     size: int
     #: As :func:`version_text`.
-    version: str | None
+    validator: str | None
 
 
-def listing_of(target: Backend) -> dict[str, ListedObject]:
-    """Every object of *target* that is not hidden, by name.
+#: The objects of a target by name. What is as the release record names it is the recorded object itself,
+#: under the recorded string: of 100,000 objects nothing is held twice.
+Listing = Mapping[str, StoredObject | ListedObject]
 
-    Raises:
-        BackendError: storage failed.
-    """
-    return {stat.path: ListedObject(stat.size, version_text(stat)) for stat in target.walk()}
+
+def is_as_recorded(known: StoredObject, stat: FileStat) -> bool:
+    """Whether *stat* is the version of an object that the release record names."""
+    return known.size == stat.size and known.validator is not None and known.validator == version_text(stat)
+
+
+def walk_all(target: WritableBackend) -> Iterator[FileStat]:
+    """Every object of *target*, those whose names begin with a dot too: a mount may have some, and journals do."""
+    shown = getattr(target, "dot_names", None)
+    if shown is None:
+        yield from target.walk()
+        return
+    target.dot_names = True  # type: ignore[attr-defined]
+    try:
+        yield from target.walk()
+    finally:
+        target.dot_names = shown  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,47 +114,46 @@ class Inventory:
     """A target as it was found."""
 
     backend: WritableBackend
-    #: Every object below the target that is not hidden, by name.
-    listing: Mapping[str, ListedObject]
+    #: Every object below the target that publishing does not keep for itself.
+    listing: Listing
     state: ReleaseState | None
-    journal: Journal
+    #: What publishes that were killed, or still run, have announced.
+    journals: Sequence[Journal] = ()
 
     @classmethod
     def of(cls, backend: WritableBackend, state: ReleaseState | None) -> Inventory:
-        """One listing of the target, beside the release record as it was read before."""
-        return cls(backend, listing_of(backend), state, Journal(backend))
+        """One listing of the target, beside the release record as it was read before.
 
-    def present(
-        self, wanted: Sequence[tuple[Entry, StoredObject]], pool: WorkerPool
-    ) -> dict[str, PresentObject | StoredObject]:
-        """What the target has under the names of *wanted*, by name; no entry for a name that is free.
-
-        The recorded object itself where the target has the version that the release record names.
+        Raises:
+            BackendError: storage failed.
         """
-        known = {} if self.state is None else {each.path: each for each in self.state.current.objects()}
-        present: dict[str, PresentObject | StoredObject] = {}
-        unknown: list[tuple[Entry, StoredObject, StoredObject | None]] = []
-        for entry, each in wanted:
-            listed = self.listing.get(each.path)
-            if listed is None:
-                continue
-            recorded = known.get(each.path)
-            if recorded is not None and is_as_recorded(recorded, listed):
-                present[each.path] = recorded
-            else:
-                unknown.append((entry, each, recorded))
-        for (_, each, _), found in pool.run(unknown, lambda job: self.identify(*job)):
-            if found is not None:
-                present[each.path] = found
-        return present
+        known = {} if state is None else {each.path: each for each in state.current.objects()}
+        listing: dict[str, StoredObject | ListedObject] = {}
+        journals = []
+        for stat in walk_all(backend):
+            recorded = known.get(stat.path)
+            if recorded is not None and is_as_recorded(recorded, stat):
+                listing[recorded.path] = recorded
+            elif not stat.path.startswith(HIDDEN):
+                listing[stat.path] = ListedObject(stat.size, version_text(stat))
+            elif stat.path.startswith(JOURNALS):
+                journals.append(stat.path)
+        return cls(backend, listing, state, [read_journal(backend, path) for path in sorted(journals)])
 
-    def identify(
-        self, entry: Entry, wanted: StoredObject, recorded: StoredObject | None = None
-    ) -> PresentObject | None:
-        """What really is stored under the name of *wanted*, by its digest; ``None`` if it is gone by now.
+    def identify(self, unknown: Iterable[tuple[Entry, StoredObject]], pool: WorkerPool) -> dict[str, PresentObject]:
+        """What the target really has under the names of *unknown*, which it lists; no entry for what is gone by now."""
+        jobs = list(unknown)
+        recorded: dict[str, StoredObject] = {}
+        if jobs and self.state is not None:
+            recorded = {each.path: each for each in self.state.current.objects()}
+        found: dict[str, PresentObject] = {}
+        for (_, each), present in pool.run(jobs, lambda job: self._identified(*job, recorded.get(job[1].path))):
+            if present is not None:
+                found[each.path] = present
+        return found
 
-        An identity object of another size is not read.
-        """
+    def _identified(self, entry: Entry, wanted: StoredObject, recorded: StoredObject | None) -> PresentObject | None:
+        """What is stored under the name of *wanted*, by its digest; an identity object of another size is not read."""
         listed = self.listing[wanted.path]
         sha256 = ""
         try:
@@ -193,11 +166,12 @@ class Inventory:
                 sha256 = hashlib.sha256(data).hexdigest()
         except AssetNotFound:
             return None
-        intended, headers = self.journal.intents.get(wanted.path, ("", UNKNOWN_HEADERS))
-        if intended != sha256:
+        announced = (each.intents.get(wanted.path) for each in self.journals)
+        headers = next((each[1] for each in announced if each is not None and each[0] == sha256), None)
+        if headers is None:
             # A directory keeps no headers, so what the record says of the same bytes holds for them.
             headers = UNKNOWN_HEADERS if self.backend.remote or not right else (recorded or wanted).headers
-        return PresentObject(listed.size, sha256, headers, listed.version, right)
+        return PresentObject(listed.size, sha256, headers, listed.validator, right)
 
     def retained(self, own: set[str]) -> frozenset[str]:
         """The fingerprinted paths of earlier releases that the target still has, without *own*."""
@@ -206,15 +180,12 @@ class Inventory:
         earlier = self.state.current.retained.union(self.state.current.fingerprinted())
         return frozenset(path for path in earlier - own - self.state.pending_deletes if path in self.listing)
 
-    def leftovers(self) -> frozenset[str]:
-        """Announced names that the target has and that the live release does not name."""
-        known = set() if self.state is None else {each.path for each in self.state.current.objects()}
-        return frozenset(path for path in self.journal.intents if path in self.listing and path not in known)
-
-
-def is_as_recorded(known: StoredObject, listed: ListedObject) -> bool:
-    """Whether the listing shows the version of an object that the release record names."""
-    return known.size == listed.size and known.validator is not None and known.validator == listed.version
+    def leftovers(self, journals: Iterable[Journal]) -> frozenset[str]:
+        """Names that *journals* announced, that the target has, and that the live release does not name."""
+        announced = {path for each in journals for path in each.intents if path in self.listing}
+        if announced and self.state is not None:
+            announced.difference_update(each.path for each in self.state.current.objects())
+        return frozenset(announced)
 
 
 def _decodes_to(data: bytes, coding: str, entry: Entry) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from assetstore.assets import cache_policy as headers
 from assetstore.assets import compression as compress
@@ -96,20 +97,6 @@ class Layout:
             return ()
         return (self.coding,) if self.coding else self.siblings
 
-    def objects(self, entry: Entry, renditions: Mapping[str, Rendition]) -> Iterator[tuple[Stage, StoredObject]]:
-        """Every object that *entry* needs; *renditions* holds the codings that came out smaller."""
-        identity = Rendition(entry.size, entry.sha256)
-        names = [(Stage.PLAIN, entry.path)]
-        if entry.fingerprint is not None:
-            names.insert(0, (Stage.FINGERPRINTED, entry.fingerprinted_path))
-        for stage, name in names:
-            if self.coding is not None and self.coding in renditions:
-                yield stage, self._object(entry, stage, name, renditions[self.coding], self.coding)
-                continue
-            yield stage, self._object(entry, stage, name, identity, None)
-            for coding, rendition in renditions.items():
-                yield stage, self._object(entry, stage, name + compress.SUFFIXES[coding], rendition, coding)
-
     @property
     def plain_cache_control(self) -> str:
         """Cache-Control of most objects under plain names; an entry records its own where it is another."""
@@ -123,51 +110,69 @@ class Layout:
         codings = {each.coding for each in known.stored} - {None}
         if codings != set(self.codings_for(known.path, known.size)) or not self._is_type_of(known):
             return False
-        extra = self.rules.of(known.path)
-        if known.headers != tuple(sorted(extra.items())):
-            return False
-        plain = self._headers(known, Stage.PLAIN, None).cache_control
-        if known.plain_cache_control != ("" if plain == self.plain_cache_control else plain):
+        wanted = self._headers(known)
+        if known.headers != wanted.extra or known.plain_cache_control != self._own(wanted.plain):
             return False
         return all(
-            each.headers == digest_of(self._headers(known, _stage_of(known, each), each.coding))
-            for each in known.stored
+            each.headers == wanted.digest(immutable=known.immutable(each), coding=each.coding) for each in known.stored
         )
 
     def complete(self, entry: Entry, renditions: Mapping[str, Rendition]) -> Entry:
-        """*entry* with every object that it needs in the target, and the headers that rules add to them."""
-        extra = tuple(sorted(self.rules.of(entry.path).items()))
-        plain = self._headers(entry, Stage.PLAIN, None).cache_control
-        own = "" if plain == self.plain_cache_control else plain
-        return replace(
-            entry,
-            headers=extra,
-            plain_cache_control=own,
-            stored=tuple(stored for _, stored in self.objects(entry, renditions)),
-        )
+        """*entry* with every object that it needs in the target, and the headers that rules add to them.
 
-    def write_options(self, entry: Entry, stage: Stage, stored: StoredObject) -> WriteOptions:
+        *renditions* holds the codings that came out smaller.
+        """
+        wanted = self._headers(entry)
+        names = [(False, entry.path)]
+        if entry.fingerprint is not None:
+            names.insert(0, (True, entry.fingerprinted_path))
+        sizes: dict[str | None, Rendition] = {None: Rendition(entry.size, entry.sha256)}
+        if self.coding is not None and self.coding in renditions:  # the objects themselves are encoded
+            sizes = {self.coding: renditions[self.coding]}
+        else:
+            sizes.update(renditions.items())
+        stored = tuple(
+            StoredObject(
+                name if coding in {None, self.coding} else name + compress.SUFFIXES[coding],
+                each.size,
+                each.sha256,
+                wanted.digest(immutable=immutable, coding=coding),
+                coding,
+            )
+            for immutable, name in names
+            for coding, each in sizes.items()
+        )
+        return replace(entry, headers=wanted.extra, plain_cache_control=self._own(wanted.plain), stored=stored)
+
+    def write_options(self, entry: Entry, stored: StoredObject) -> WriteOptions:
         """How one object of *entry* is written: headers, metadata, checksum."""
+        wanted = self._headers(entry)
         metadata = {"assetstore-sha256": stored.sha256}
         if entry.fingerprint is not None:
             metadata["assetstore-fingerprint"] = entry.fingerprint
-        return replace(self._headers(entry, stage, stored.coding), metadata=metadata, sha256=stored.sha256)
-
-    def _object(self, entry: Entry, stage: Stage, name: str, rendition: Rendition, coding: str | None) -> StoredObject:
-        digest = digest_of(self._headers(entry, stage, coding))
-        return StoredObject(name, rendition.size, rendition.sha256, digest, coding)
-
-    def _headers(self, entry: Entry, stage: Stage, coding: str | None) -> WriteOptions:
-        immutable = stage is Stage.FINGERPRINTED or (entry.fingerprint is None and self.immutable.holds(entry.path))
-        cache_control = headers.cache_control(
-            immutable=immutable,
-            public=self.public,
-            shared="" if immutable else self.shared,
-            max_age_seconds=self.max_age(entry.path),
-        )
         return WriteOptions(
-            entry.content_type, cache_control, coding or coding_of(entry.path), self.rules.of(entry.path)
+            entry.content_type,
+            wanted.immutable if entry.immutable(stored) else wanted.plain,
+            stored.coding or wanted.coding,
+            dict(wanted.extra),
+            metadata,
+            sha256=stored.sha256,
         )
+
+    def _own(self, cache_control: str) -> str:
+        return "" if cache_control == self.plain_cache_control else cache_control
+
+    def _headers(self, entry: Entry) -> _Headers:
+        extra = self.rules.of(entry.path)
+        immutable = headers.cache_control(immutable=True, public=self.public)
+        plain = immutable
+        if entry.fingerprint is not None or not self.immutable.holds(entry.path):
+            seconds = self.max_age(entry.path)
+            plain = headers.cache_control(
+                immutable=False, public=self.public, shared=self.shared, max_age_seconds=seconds
+            )
+        own_coding = coding_of(entry.path)
+        return _Headers(entry.content_type, immutable, plain, own_coding, tuple(sorted(extra.items())))
 
     def _is_type_of(self, known: Entry) -> bool:
         """Whether a file of that name may have the media type of *known*; its charset follows from the bytes."""
@@ -175,23 +180,29 @@ class Layout:
         return known.content_type in {full, full.removesuffix("; charset=utf-8")}
 
 
-def _stage_of(entry: Entry, stored: StoredObject) -> Stage:
-    return Stage.FINGERPRINTED if entry.immutable(stored) else Stage.PLAIN
+class _Headers(NamedTuple):
+    """The headers that the objects of one asset are stored with."""
 
+    content_type: str
+    #: Cache-Control under the fingerprinted name, and under the plain one.
+    immutable: str
+    plain: str
+    #: The content coding that the format itself implies.
+    coding: str | None
+    extra: tuple[tuple[str, str], ...]
 
-def digest_of(options: WriteOptions) -> str:
-    """A short digest by which a later run sees that the intended headers are others now.
+    def digest(self, *, immutable: bool, coding: str | None) -> str:
+        """A short digest by which a later run sees that the intended headers are others now.
 
-    User metadata is left out: it follows from the bytes.
-    """
-    return _digest(
-        options.content_type, options.cache_control, options.content_encoding, tuple(sorted(options.extra.items()))
-    )
+        User metadata is left out: it follows from the bytes.
+        """
+        cache_control = self.immutable if immutable else self.plain
+        return _digest(self.content_type, cache_control, coding or self.coding, self.extra)
 
 
 @lru_cache(maxsize=1000)
-def _digest(*facts: object) -> str:
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+def _digest(*headers_: object) -> str:
+    return hashlib.sha256(json.dumps(headers_).encode()).hexdigest()[:16]
 
 
 def encoded_sizes(backend: Backend, entry: Entry, known: Entry | None, layout: Layout) -> Mapping[str, Rendition]:

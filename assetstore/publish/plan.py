@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from assetstore.backends.base import WritableBackend
 from assetstore.errors import ManifestError, PublishConflict, PublishError
 from assetstore.names.manifest import Entry, StoredObject
-from assetstore.publish.inventory import Inventory, PresentObject
+from assetstore.publish.inventory import Inventory, ListedObject, PresentObject
 from assetstore.publish.layout import Stage
 from assetstore.publish.pool import WorkerPool
 from assetstore.publish.releases import Releases, ReleaseState
@@ -58,19 +57,30 @@ class Plan:
     state: ReleaseState | None
     #: Fingerprinted paths of earlier releases that the target still has.
     retained: frozenset[str]
+    #: Whether the target has other versions of the recorded objects than the record names, of the same bytes.
+    drifted: bool = False
 
     @property
     def stale(self) -> list[str]:
         """Encoded siblings under plain names that an earlier publish left and this one does not refresh."""
         if self.state is None:
             return []
-        fresh = {row.stored.path for row in self.rows}
         return [
             each.path
             for entry in self.state.current.entries.values()
             for each in entry.stored
-            if each.path not in fresh and not entry.immutable(each) and each.path != entry.path
+            if each.coding is not None and not self._is_fresh(entry, each)
         ]
+
+    def _is_fresh(self, earlier: Entry, sibling: StoredObject) -> bool:
+        """Whether an encoded object of *earlier* never changes, or is one of this publish too."""
+        now = self.entries.get(earlier.path)
+        names = () if now is None else now.stored
+        return (
+            earlier.immutable(sibling)
+            or sibling.path == earlier.path
+            or any(each.path == sibling.path for each in names)
+        )
 
     @property
     def changes(self) -> bool:
@@ -82,14 +92,6 @@ class Plan:
             before[path] is not entry and _identity(before[path]) != _identity(entry)
             for path, entry in self.entries.items()
         )
-
-    @property
-    def drifted(self) -> bool:
-        """Whether the target has other versions of the recorded objects than the record names, of the same bytes."""
-        if self.state is None:
-            return False
-        recorded = {each.path: each.validator for each in self.state.current.objects()}
-        return any(recorded.get(row.stored.path) != row.stored.validator for row in self.rows)
 
     def writes(self, stage: Stage) -> list[Row]:
         """What is written in one stage."""
@@ -108,15 +110,30 @@ def make(entries: Sequence[Entry], inventory: Inventory, pool: WorkerPool, *, fo
             a prune is deleting what is needed.
         PublishError: the target cannot hold a name.
     """
-    wanted = [(entry, each) for entry in entries for each in entry.stored]
-    names = [each.path for _, each in wanted]
-    _refuse_doubles(names)
+    names: set[str] = set()
+    twice: set[str] = set()
+    for entry in entries:
+        for each in entry.stored:
+            (twice if each.path in names else names).add(each.path)
+    if twice:
+        raise PublishConflict(f"two assets would both be stored as {listed(twice)}; rename one of them")
     refuse_impossible_names(names, inventory.backend)
     _refuse_pending_deletes(names, inventory.state)
-    present = inventory.present(wanted, pool)
-    rows = [_row(entry, each, present.get(each.path), force) for entry, each in wanted]
+    listing = inventory.listing
+    unknown = (
+        (entry, each) for entry in entries for each in entry.stored if isinstance(listing.get(each.path), ListedObject)
+    )
+    identified = inventory.identify(unknown, pool)
+    rows = []
+    for entry in entries:
+        for each in entry.stored:
+            recorded = listing.get(each.path)
+            present = recorded if isinstance(recorded, StoredObject) else identified.get(each.path)
+            rows.append(_row(entry, each, present, force))
     _refuse_clashes(rows, inventory)
-    return Plan(tuple(rows), {each.path: each for each in entries}, inventory.state, inventory.retained(set(names)))
+    by_path = {each.path: each for each in entries}
+    drifted = bool(identified) and inventory.state is not None
+    return Plan(tuple(rows), by_path, inventory.state, inventory.retained(names), drifted)
 
 
 def _row(entry: Entry, wanted: StoredObject, present: PresentObject | StoredObject | None, force: bool) -> Row:
@@ -135,13 +152,7 @@ def _row(entry: Entry, wanted: StoredObject, present: PresentObject | StoredObje
     return Row(same, entry, Reason.SAME)
 
 
-def _refuse_doubles(names: Sequence[str]) -> None:
-    twice = [path for path, count in Counter(names).items() if count > 1]
-    if twice:
-        raise PublishConflict(f"two assets would both be stored as {listed(twice)}; rename one of them")
-
-
-def refuse_impossible_names(names: Sequence[str], target: WritableBackend) -> None:
+def refuse_impossible_names(names: Iterable[str], target: WritableBackend) -> None:
     """Refuse names that are longer than *target* can hold, before anything is written.
 
     Raises:
@@ -162,7 +173,7 @@ def refuse_impossible_names(names: Sequence[str], target: WritableBackend) -> No
         )
 
 
-def _refuse_pending_deletes(names: Sequence[str], state: ReleaseState | None) -> None:
+def _refuse_pending_deletes(names: Iterable[str], state: ReleaseState | None) -> None:
     pending = [path for path in names if state is not None and path in state.pending_deletes]
     if pending:
         raise PublishConflict(
@@ -211,7 +222,7 @@ def _is_recorded(entry: Entry, kept: Sequence[Mapping[str, Entry]]) -> bool:
     return bool(same) and all(found.sha256 == entry.sha256 for found in same)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Collection[str]) -> str:
     """A few of *names*, quoted, and how many more there are."""
     more = len(names) - NAMED_IN_MESSAGE
     return ", ".join(map(repr, sorted(names)[:NAMED_IN_MESSAGE])) + (f" and {more} more" if more > 0 else "")

@@ -121,6 +121,8 @@ class PrunePlan:
     deletes: tuple[Delete, ...]
     #: Parts of uploads that never ended: temporary files, and multipart uploads.
     unfinished: tuple[UnfinishedUpload, ...]
+    #: The journals of publishes that never ended.
+    journals: tuple[str, ...]
     #: Objects in the target now, and how many of them no release names: those are not ours.
     objects: int
     foreign: int
@@ -133,7 +135,7 @@ class PrunePlan:
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.deletes or self.dropped or self.unfinished or self.state.pending_deletes)
+        return bool(self.deletes or self.dropped or self.unfinished or self.journals or self.state.pending_deletes)
 
 
 def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
@@ -153,8 +155,11 @@ def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
     needed = {name for each in kept for name in needs(releases, state, each.id)}
     gone: dict[str, tuple[int, str]] = dict.fromkeys(state.pending_deletes, (0, "an earlier prune broke off"))
     settled = max(keep.younger_than, UNFINISHED_AGE)
-    if now - found.journal.at > settled:
-        gone.update(dict.fromkeys(found.leftovers(), (0, "its publish never finished")))
+    dead = [each for each in found.journals if now - each.at > settled]
+    # What a publish that may still run has announced is its own.
+    running = {path for each in found.journals if each not in dead for path in each.intents}
+    leftovers = found.leftovers(dead) - running
+    gone.update(dict.fromkeys(leftovers, (0, "its publish never finished")))
     for each in dropped:
         gone.update({path: (size, f"release {each.id}") for path, size in needs(releases, state, each.id).items()})
     deletes = [
@@ -167,7 +172,8 @@ def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
     if isinstance(target, KeepsUnfinished):
         latest = (now - settled).timestamp() * 1e9
         unfinished = tuple(each for each in target.unfinished_uploads() if each.started_ns < latest)
-    return PrunePlan(state, kept, dropped, tuple(deletes), unfinished, len(found.listing), foreign)
+    journals = tuple(each.path for each in dead)
+    return PrunePlan(state, kept, dropped, tuple(deletes), unfinished, journals, len(found.listing), foreign)
 
 
 def check_limit(found: PrunePlan, limit: str) -> None:
@@ -211,7 +217,7 @@ def apply(
     try:
         for each, _ in pool.run(found.deletes, lambda each: target.delete(each.path)):
             progress.advance(each.size)
-        for path in manifests:
+        for path in (*manifests, *found.journals):
             target.delete(path)
         if isinstance(target, KeepsUnfinished):
             for upload, _ in pool.run(found.unfinished, target.remove_unfinished):

@@ -13,9 +13,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from typing import TypeVar
 
 from assetstore.assets import compression as compress
 from assetstore.assets.media_types import MediaTypes, TextCheck
@@ -33,6 +34,7 @@ from assetstore.references.js import MAX_BYTES, is_module
 from assetstore.rewrite.backend import RewrittenBackend
 
 _log = logging.getLogger("assetstore")
+T = TypeVar("T")
 
 #: How often a file that changes while it is read is read again.
 ATTEMPTS = 3
@@ -50,7 +52,7 @@ def scan(
     source: Backend | None = None,
     force: bool = False,
     leave_out: Collection[str] = (),
-) -> Iterator[Entry]:
+) -> list[Entry]:
     """Every asset of *mount*, with the objects that *layout* makes of it; read from *source*, or as :func:`source_of`.
 
     What *previous* records of the same version is not read again, and what it records of the same bytes is
@@ -83,12 +85,11 @@ def scan(
             raise PublishError(f"{stat.path!r} is gone from {backend.label} meanwhile; run it again") from None
         return layout.complete(entry, smaller)
 
-    wanted = [stat for stat in sources(mount, backend) if stat.path not in leave_out]
-    entries = {stat.path: unchanged(stat) for stat in wanted}
-    changed = [stat for stat in wanted if entries[stat.path] is None]
-    for stat, entry in pool.run(changed, read):
+    found = sources(mount, backend, lambda stat: None if stat.path in leave_out else unchanged(stat) or stat)
+    entries = {path: entry for path, entry in found.items() if isinstance(entry, Entry)}
+    for stat, entry in pool.run([stat for stat in found.values() if isinstance(stat, FileStat)], read):
         entries[stat.path] = entry
-    yield from (entry for entry in entries.values() if entry is not None)
+    return [entries[path] for path in sorted(entries)]
 
 
 def published_names(fingerprinter: Fingerprint | None, previous: Manifest | None) -> Fingerprint | None:
@@ -108,8 +109,8 @@ def source_of(mount: Mount, fingerprinter: Fingerprint | None) -> Backend:
     return backend
 
 
-def sources(mount: Mount, backend: Backend) -> list[FileStat]:
-    """The files of *mount* that may be served, in the order of their paths.
+def sources(mount: Mount, backend: Backend, take: Callable[[FileStat], T | None]) -> dict[str, T]:
+    """The files of *mount* that may be served, as *take* gives them; ``None`` leaves a file out.
 
     An encoded sibling (``app.css.br``) of a file is no asset of its own: a stale one would be another body
     at the same URL, and only its bytes could tell.
@@ -117,15 +118,19 @@ def sources(mount: Mount, backend: Backend) -> list[FileStat]:
     Raises:
         PublishError: there is none.
     """
-    walked = list(backend.walk())
-    left_out = [stat.path for stat in walked if not mount.selection.allows(stat.path)]
-    found = {stat.path: stat for stat in walked if mount.allows(stat.path)}
+    found: dict[str, T] = {}
+    left_out = []
+    for stat in backend.walk():
+        if not mount.selection.allows(stat.path):
+            left_out.append(stat.path)
+        if mount.allows(stat.path) and (taken := take(stat)) is not None:
+            found[stat.path] = taken
     if left_out:
         _log.warning(
             "left out of the publish, as secrets, leftovers or excluded: %s; name them with include= to publish them",
             _listed(left_out),
         )
-    siblings = [path for path in found if any(path.removesuffix(s) in found for s in _SUFFIXES if path.endswith(s))]
+    siblings = [path for path in found if path.endswith(_SUFFIXES) and path.rpartition(".")[0] in found]
     if siblings:
         _log.warning(
             "left out of the publish, as encoded siblings of other files: %s; publish makes its own with --siblings",
@@ -135,7 +140,7 @@ def sources(mount: Mount, backend: Backend) -> list[FileStat]:
         del found[path]
     if not found:
         raise PublishError(f"mount {mount.label} has no asset in {backend.label}; was the build run before?")
-    return [found[path] for path in sorted(found)]
+    return found
 
 
 _SUFFIXES = tuple(compress.SUFFIXES.values())

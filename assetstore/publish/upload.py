@@ -15,7 +15,7 @@ import operator
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
 
@@ -31,26 +31,26 @@ from assetstore.errors import (
 )
 from assetstore.names.manifest import Entry, Manifest, StoredObject, lines
 from assetstore.publish.inventory import (
-    JOURNAL,
     Inventory,
     ListedObject,
     is_as_recorded,
     require_same_bytes,
     stored_sha256,
     version_text,
+    walk_all,
 )
+from assetstore.publish.journal import announce, new_name
 from assetstore.publish.layout import Layout, Stage, open_stored
+from assetstore.publish.lock import Lock, probe_conditions
 from assetstore.publish.plan import Plan, Reason, Row
 from assetstore.publish.pool import WorkerPool
 from assetstore.publish.progress import Progress
 from assetstore.publish.releases import (
     CURRENT,
-    Lock,
     Releases,
     ReleaseState,
     lock_unless_conditional,
     next_time,
-    probe_conditions,
     summary,
 )
 
@@ -80,9 +80,19 @@ class Upload:
             PublishError: anything else stopped it; the message says in which stage, and how to resume.
         """
         target, plan = self.inventory.backend, self.plan
-        wanted = [row.stored for row in plan.rows if row.writes]
-        announced = self.inventory.journal.write(wanted, self.inventory.leftovers())
-        probe_conditions(target, JOURNAL, announced)
+        # What a killed publish left and this one needs is announced again, so that no prune takes it for a leftover.
+        adopted = self.inventory.leftovers(self.inventory.journals)
+        announced = (row.stored for row in plan.rows if row.writes or row.stored.path in adopted)
+        journal = new_name()
+        announce(target, journal, announced, datetime.now(UTC))
+        probe_conditions(target)
+        manifest = self._published(target)
+        with suppress(AssetStoreError):  # the release record names it all; prune deletes old journals
+            target.delete(journal)
+        return manifest
+
+    def _published(self, target: WritableBackend) -> Manifest:
+        plan = self.plan
         validators = self._write_stage(Stage.FINGERPRINTED)
         with lock_unless_conditional(target, plan.state) as lock:
             if plan.writes(Stage.PLAIN):
@@ -129,7 +139,7 @@ class Upload:
         # A name that is the digest of the very bytes can be written twice; for others the first one to write decides.
         decided = row.entry.fingerprint == stored.sha256
         create_only = row.stage is Stage.FINGERPRINTED and row.reason is Reason.MISSING and not decided
-        options = replace(self.layout.write_options(row.entry, row.stage, stored), create_only=create_only)
+        options = replace(self.layout.write_options(row.entry, stored), create_only=create_only)
         source = open_stored(self.source, row.entry, stored)
         try:
             if source.stat.size != stored.size:
@@ -243,13 +253,12 @@ def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: Worke
     }
     # Only what differs is kept of the listing: there may be 100,000 objects.
     differing: dict[str, ListedObject] = {}
-    for stat in target.walk():
+    for stat in walk_all(target):
         if (found := plain.get(stat.path)) is not None:
-            listed = ListedObject(stat.size, version_text(stat))
-            if is_as_recorded(found[1], listed):
+            if is_as_recorded(found[1], stat):
                 del plain[stat.path]
             else:
-                differing[stat.path] = listed
+                differing[stat.path] = ListedObject(stat.size, version_text(stat))
     jobs = list(plain.values())
     if not jobs:
         return manifest, 0
@@ -260,7 +269,7 @@ def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: Worke
         if listed is not None and listed.size == stored.size:
             with suppress(AssetNotFound):
                 if stored_sha256(target, stored.path) == stored.sha256:
-                    return replace(stored, validator=listed.version), False
+                    return replace(stored, validator=listed.validator), False
         return replace(stored, validator=version_text(_copy_twin(manifest, entry, stored, target))), True
 
     changed: dict[str, StoredObject] = {}

@@ -80,6 +80,14 @@ class Watched:
     def remote(self) -> bool:
         return self._inner.remote
 
+    @property
+    def dot_names(self) -> Any:
+        return self._inner.dot_names  # type: ignore[attr-defined]
+
+    @dot_names.setter
+    def dot_names(self, names: Any) -> None:
+        self._inner.dot_names = names  # type: ignore[attr-defined]
+
     def stat(self, path: str) -> Any:
         self.calls["stat"] += 1
         return self._inner.stat(path)

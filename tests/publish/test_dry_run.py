@@ -26,7 +26,7 @@ def test_nothing_is_written_and_the_names_are_those_of_a_real_run(
     # Within a stage the order is whoever is first.
     assert sorted(assets) == sorted(path for path in watched.written if not path.startswith(".assetstore/"))
     assert recorder.written[-1] == CURRENT
-    assert recorder.deleted == []
+    assert [path for path in recorder.deleted if not path.startswith(".assetstore/journals/")] == []
 
 
 def test_it_starts_from_what_stands_in_the_target(mount: Mount, asset_tree: Path, target: WritableBackend) -> None:
@@ -38,4 +38,4 @@ def test_it_starts_from_what_stands_in_the_target(mount: Mount, asset_tree: Path
     assert (recorder.label, recorder.remote) == (target.label, target.remote)
     assert recorder.stat("robots.txt").size == target.stat("robots.txt").size
     recorder.delete("robots.txt")
-    assert (recorder.deleted, target.stat("robots.txt").size) == (["robots.txt"], 7)
+    assert (recorder.deleted[-1], target.stat("robots.txt").size) == ("robots.txt", 7)

@@ -10,7 +10,7 @@ import pytest
 from assetstore.assets.cache_policy import HeaderRules
 from assetstore.errors import SettingsError
 from assetstore.names.manifest import Entry
-from assetstore.publish.layout import LARGEST_ENCODED_BYTES, Layout, Rendition, Stage, digest_of
+from assetstore.publish.layout import LARGEST_ENCODED_BYTES, Layout, Rendition, Stage
 
 F = "f" * 64
 CSS = Entry("css/app.css", F, 5000, "0" * 64, "sha384-x", "text/css; charset=utf-8", None)
@@ -19,7 +19,10 @@ SMALLER = {"br": Rendition(10, "1" * 64), "gzip": Rendition(20, "2" * 64)}
 
 
 def objects(layout: Layout, entry: Entry = CSS, **renditions: Rendition) -> list[tuple[Stage, str, str | None]]:
-    return [(stage, each.path, each.coding) for stage, each in layout.objects(entry, renditions)]
+    done = layout.complete(entry, renditions)
+    return [
+        (Stage.FINGERPRINTED if done.immutable(each) else Stage.PLAIN, each.path, each.coding) for each in done.stored
+    ]
 
 
 def test_an_asset_has_a_fingerprinted_and_a_plain_name() -> None:
@@ -49,12 +52,6 @@ def test_one_coding_takes_the_place_of_the_plain_bytes() -> None:
     assert objects(Layout(coding="br"))[0] == (Stage.FINGERPRINTED, NAMED, None)
 
 
-def test_the_stage_of_every_object_can_be_told_from_the_entry() -> None:
-    found = list(Layout(siblings=("br", "gzip")).objects(CSS, SMALLER))
-    entry = replace(CSS, stored=tuple(each for _, each in found))
-    assert [entry.immutable(each) for each in entry.stored] == [stage is Stage.FINGERPRINTED for stage, _ in found]
-
-
 @pytest.mark.parametrize(
     ("layout", "stage", "policy"),
     [
@@ -66,30 +63,33 @@ def test_the_stage_of_every_object_can_be_told_from_the_entry() -> None:
     ],
 )
 def test_the_cache_policy_is_that_of_serving(layout: Layout, stage: Stage, policy: str) -> None:
-    [(_, stored), _] = layout.objects(CSS, {})
-    assert layout.write_options(CSS, stage, stored).cache_control == policy
+    done = layout.complete(CSS, {})
+    assert layout.write_options(done, done.stored[stage - 1]).cache_control == policy
 
 
 def test_rules_by_pattern_and_digests_are_stored_too() -> None:
     layout = Layout(rules=HeaderRules({"css/*": {"Content-Disposition": "inline"}}))
-    [(stage, stored), _] = layout.objects(CSS, {})
-    headers = layout.write_options(CSS, stage, stored)
+    done = layout.complete(CSS, {})
+    headers = layout.write_options(done, done.stored[0])
     assert headers.extra == {"Content-Disposition": "inline"}
     assert headers.metadata == {"assetstore-sha256": "0" * 64, "assetstore-fingerprint": F}
     assert headers.content_type == "text/css; charset=utf-8"
 
 
-def test_the_digest_follows_every_header_and_no_metadata() -> None:
-    [(stage, stored), _] = Layout().objects(CSS, {})
-    headers = Layout().write_options(CSS, stage, stored)
-    others: list[Any] = [
-        replace(headers, content_type="text/plain"),
-        replace(headers, cache_control="no-store"),
-        replace(headers, content_encoding="br"),
-        replace(headers, extra={"Content-Disposition": "inline"}),
+def test_the_digest_of_the_headers_follows_every_one_of_them() -> None:
+    layouts = [
+        Layout(),
+        Layout(public=False),
+        Layout(coding="br"),
+        Layout(rules=HeaderRules({"css/*": {"Content-Disposition": "inline"}})),
     ]
-    assert len({digest_of(each) for each in [headers, *others]}) == 5
-    assert digest_of(replace(headers, metadata={})) == digest_of(headers) == stored.headers
+    done = [layout.complete(CSS, SMALLER if layout.coding else {}) for layout in layouts]
+    done.append(Layout().complete(replace(CSS, content_type="text/plain"), {}))
+    digests = [each.stored[0].headers for each in done]
+    assert len(set(digests)) == 5
+    assert done[0].stored[0].headers != done[0].stored[1].headers
+    assert Layout().still_holds(done[0])
+    assert not Layout(public=False).still_holds(done[0])
 
 
 @pytest.mark.parametrize(

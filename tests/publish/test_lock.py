@@ -15,8 +15,8 @@ import pytest
 
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, PublishConflict
-from assetstore.publish import releases
-from assetstore.publish.releases import LOCK, Lock
+from assetstore.publish import lock
+from assetstore.publish.lock import LOCK, Lock
 
 OPTIONS = WriteOptions("application/json", "no-store")
 
@@ -121,7 +121,7 @@ def test_of_many_that_wait_for_a_dead_lock_one_takes_it_over(target: WritableBac
 def test_a_lock_of_a_process_here_that_ended_is_taken_over_at_once(target: WritableBackend) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    put(target, json.dumps({"token": "x", "process": f"{releases._machine()}-{gone.pid}", "beat": 0}).encode())
+    put(target, json.dumps({"token": "x", "process": f"{lock._machine()}-{gone.pid}", "beat": 0}).encode())
     began = time.monotonic()
     with Lock(target):
         assert time.monotonic() - began < 5

@@ -11,7 +11,8 @@ import pytest
 from assetstore.backends.base import FileStat
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import Entry, Manifest, StoredObject
-from assetstore.publish.inventory import Inventory, Journal, ListedObject
+from assetstore.publish.inventory import Inventory, ListedObject, is_as_recorded
+from assetstore.publish.journal import Journal
 from assetstore.publish.layout import Stage
 from assetstore.publish.plan import Plan, Reason, make
 from assetstore.publish.pool import WorkerPool
@@ -50,12 +51,9 @@ class Stored:
         return FileStat(path, 10, sha256=self._sha256)
 
 
-class Announced(Journal):
+def announced(**intents: tuple[str, str]) -> Journal:
     """A journal with what an earlier run announced."""
-
-    def __init__(self, **intents: tuple[str, str]) -> None:
-        super().__init__(target=None)  # type: ignore[arg-type]
-        self.__dict__["_stored"] = (AT, {f"{name}.css": intent for name, intent in intents.items()})
+    return Journal("j", AT, {f"{name}.css": intent for name, intent in intents.items()})
 
 
 def plan(
@@ -64,7 +62,7 @@ def plan(
     live: StoredObject | None = None,
     found: FileStat | None = None,
     backend: Stored | None = None,
-    journal: Announced | None = None,
+    journal: Journal | None = None,
     force: bool = False,
     before: str = OLD,
     pending_deletes: frozenset[str] = frozenset(),
@@ -72,8 +70,11 @@ def plan(
     state = None
     if live is not None:
         state = ReleaseState(Manifest("r1", AT, None, {"a.css": entry(live, sha256=before)}), (), pending_deletes)
-    listing = {} if found is None else {found.path: ListedObject(found.size, found.validator)}
-    target = Inventory(backend or Stored(), listing, state, journal or Announced())  # type: ignore[arg-type]
+    listing: dict[str, StoredObject | ListedObject] = {}
+    if found is not None:
+        as_recorded = live is not None and live.path == found.path and is_as_recorded(live, found)
+        listing[found.path] = live if live and as_recorded else ListedObject(found.size, found.validator)
+    target = Inventory(backend or Stored(), listing, state, [journal] if journal else [])  # type: ignore[arg-type]
     return make([entry(wanted, sha256=wanted.sha256)], target, WorkerPool(1), force=force)
 
 
@@ -117,7 +118,7 @@ def test_an_object_that_the_record_does_not_name_is_identified_by_its_digest(
     found_sha256: str, intended: dict[str, tuple[str, str]], reason: Reason
 ) -> None:
     backend = Stored(found_sha256)
-    [row] = plan(stored(), found=listed(), backend=backend, journal=Announced(**intended)).rows
+    [row] = plan(stored(), found=listed(), backend=backend, journal=announced(**intended)).rows
     assert row.reason is reason
     assert backend.read == [PLAIN]
 
@@ -145,7 +146,7 @@ def test_force_does_not_change_what_never_changes() -> None:
 
 
 def test_two_assets_cannot_share_one_name() -> None:
-    target = Inventory(None, {}, None, Announced())  # type: ignore[arg-type]
+    target = Inventory(None, {}, None)  # type: ignore[arg-type]
     twice = [entry(stored("a.css.br")), entry(stored("a.css.br"))]
     with pytest.raises(PublishConflict, match="'a.css.br'; rename one of them"):
         make(twice, target, WorkerPool(1))
@@ -166,12 +167,12 @@ def test_what_a_prune_is_deleting_is_not_relied_on() -> None:
 )
 def test_assets_that_come_and_go_are_changes_too(live: dict[str, Entry], changes: bool) -> None:
     state = ReleaseState(Manifest("r1", AT, None, live), ())
-    journal = Announced(a=(OLD, "h1"))
-    target = Inventory(Stored(), {PLAIN: ListedObject(10, "v1")}, state, journal)  # type: ignore[arg-type]
+    journal = announced(a=(OLD, "h1"))
+    target = Inventory(Stored(), {PLAIN: ListedObject(10, "v1")}, state, [journal])  # type: ignore[arg-type]
     assert make([entry(stored())], target, WorkerPool(1)).changes is changes
 
 
 def test_a_message_names_a_few_and_counts_the_rest() -> None:
     many = [entry(stored(f"{n}.css")) for n in range(20) for _ in range(2)]
     with pytest.raises(PublishConflict, match="and 15 more"):
-        make(many, Inventory(None, {}, None, Announced()), WorkerPool(1))  # type: ignore[arg-type]
+        make(many, Inventory(None, {}, None), WorkerPool(1))  # type: ignore[arg-type]

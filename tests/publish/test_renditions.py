@@ -32,7 +32,7 @@ def published(root: Path, layout: Layout, known: Entry | None = None, data: byte
         made.integrity,
         made.content_type,
         None,
-        tuple(stored for _, stored in layout.objects(made, smaller)),
+        layout.complete(made, smaller).stored,
     )
 
 

@@ -84,7 +84,7 @@ def test_an_encoded_sibling_is_no_asset_of_its_own(
     (asset_tree / "css/app.css.br").write_bytes(b"stale")
     (asset_tree / "js/alone.js.br").write_bytes(b"no original beside it")
     mount = make_mount()
-    found = {stat.path for stat in sources(mount, mount.backend)}
+    found = set(sources(mount, mount.backend, lambda stat: stat))
     assert ("css/app.css.br" in found, "js/alone.js.br" in found) == (False, True)
     assert "as encoded siblings of other files: 'css/app.css.br'; publish makes its own" in caplog.text
 

@@ -28,7 +28,7 @@ from assetstore.assets.compression import decompress
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, BackendError, ManifestError, PublishError
 from assetstore.names.manifest import Manifest
-from assetstore.publish import publish, releases
+from assetstore.publish import lock, publish
 from assetstore.publish.prune import Keep
 from assetstore.publish.prune import apply as apply_prune
 from assetstore.publish.prune import plan as plan_prune
@@ -61,6 +61,14 @@ class Dying:
         if self._dead:
             raise Killed
         return getattr(self._inner, name)
+
+    @property
+    def dot_names(self) -> Any:
+        return self._inner.dot_names
+
+    @dot_names.setter
+    def dot_names(self, names: Any) -> None:
+        self._inner.dot_names = names
 
     @property
     def conditional_creates(self) -> Any:
@@ -364,10 +372,10 @@ def to_s3(store: MisbehavingS3, client: Any, bucket: str) -> type[Publishing]:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases and pauses of the lock and between attempts that are short enough for a test."""
-    monkeypatch.setattr(releases, "LEASE_SECONDS", 1.0)
-    monkeypatch.setattr(releases, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(releases, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(releases, "SETTLE_SECONDS", 0.15)
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.15)
     monkeypatch.setattr("assetstore.util.random.random", lambda: 0.0)
     monkeypatch.setattr("assetstore.publish.pool.backoff_seconds", lambda *_, **__: 0.01)
     monkeypatch.setattr("assetstore.backends.s3.upload.backoff_seconds", lambda *_, **__: 0.01)

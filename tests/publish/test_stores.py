@@ -17,8 +17,9 @@ from assetstore.backends.base import read_bytes
 from assetstore.backends.s3.backend import S3Backend
 from assetstore.errors import AssetStoreError, PublishConflict
 from assetstore.mounts.mount import Mount
-from assetstore.publish import publish, releases
-from assetstore.publish.releases import CURRENT, LOCK, Releases
+from assetstore.publish import lock, publish
+from assetstore.publish.lock import LOCK
+from assetstore.publish.releases import CURRENT, Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
 from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
@@ -29,7 +30,7 @@ Open = Callable[..., S3Backend]
 
 @pytest.fixture
 def store(misbehaving_s3: MisbehavingS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[MisbehavingS3]:
-    monkeypatch.setattr(releases, "SETTLE_SECONDS", 0.15)
+    monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.15)
     misbehaving_s3.faults = set()
     misbehaving_s3.requests.clear()
     yield misbehaving_s3
@@ -113,13 +114,13 @@ def test_conditions_are_proven_once_and_no_later_process_takes_the_lock_for_want
     store: MisbehavingS3, opened: Open, asset_tree: Path
 ) -> None:
     publish(mount_of(asset_tree), opened())
-    probes = [headers for headers in puts(store, "journal.json") if {"if-match", "if-none-match"} & set(headers)]
+    probes = [headers for headers in puts(store, "probe.json") if {"if-match", "if-none-match"} & set(headers)]
     assert len(probes) == 2
     for content in ("second", "third"):
         store.requests.clear()
         (asset_tree / "robots.txt").write_text(content)
         publish(mount_of(asset_tree), opened())
-        assert len(puts(store, "journal.json")) == 1
+        assert not puts(store, "probe.json")
         assert not puts(store, LOCK)
         assert "if-match" in puts(store, CURRENT)[0]
 

@@ -95,7 +95,7 @@ class FilesystemBackend:
     """
 
     #: Names with a leading dot that :meth:`walk` lists.
-    dot_names: frozenset[str] = paths.WELL_KNOWN
+    dot_names: bool | frozenset[str] = paths.WELL_KNOWN
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class LocalBackend:
 
     remote = False
     #: Names with a leading dot that :meth:`walk` lists.
-    dot_names: frozenset[str] = paths.WELL_KNOWN
+    dot_names: bool | frozenset[str] = paths.WELL_KNOWN
 
     def __init__(
         self, directory: str | os.PathLike[str], *, must_exist: bool = True, follow_symlinks: bool = False
@@ -275,12 +275,12 @@ class Overlay:
         return self._layers
 
     @property
-    def dot_names(self) -> frozenset[str]:
+    def dot_names(self) -> bool | frozenset[str]:
         """Names with a leading dot that are listed."""
         return self._layers[0].dot_names
 
     @dot_names.setter
-    def dot_names(self, names: frozenset[str]) -> None:
+    def dot_names(self, names: bool | frozenset[str]) -> None:
         for layer in self._layers:
             layer.dot_names = names
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
@@ -176,9 +177,16 @@ class S3Backend(ObjectBackend["S3Client"]):
             )
 
     def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", sha256: str = EMPTY_SHA256
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Callable[[], bytes | BufferedReader] = bytes,
+        sha256: str = EMPTY_SHA256,
     ) -> DirectResponse | None:
         """As :meth:`DirectRequests.send`, tried again after a fault; ``None`` where boto3 has to send.
+
+        *body* gives the body for each attempt anew.
 
         Raises:
             AssetStoreError: the response was not 200, or there was none.
@@ -186,13 +194,15 @@ class S3Backend(ObjectBackend["S3Client"]):
         attempts = self.options.attempts
         for attempt in range(1, attempts + 1):
             try:
-                response = self._direct.send(method, self.prefix + path, headers, body, sha256)
+                response = self._direct.send(method, self.prefix + path, headers, body(), sha256)
                 if response is None or response.status == 200:
                     return response
                 error = translate_response(response.status, response.headers, response.body, path, self.label)
             except FAULTS as fault:
                 error = BackendUnavailable(f"{self.label} failed on {path!r}: {fault}", path=path)
                 error.__cause__ = fault
+            except AssetStoreError:
+                raise
             except Exception as fault:
                 raise translate(fault, path, self.label) from fault
             if isinstance(error, BackendForbidden) and method == "HEAD" and self.options.forbidden_is_missing:

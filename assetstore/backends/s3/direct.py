@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import SEEK_END, BufferedReader
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -97,7 +98,12 @@ class DirectRequests:
         self.usable = True
 
     def send(
-        self, method: str, key: str, headers: Mapping[str, str], body: bytes = b"", sha256: str = EMPTY_SHA256
+        self,
+        method: str,
+        key: str,
+        headers: Mapping[str, str],
+        body: bytes | BufferedReader = b"",
+        sha256: str = EMPTY_SHA256,
     ) -> DirectResponse | None:
         """Send one request; ``None`` where boto3 has to.
 
@@ -116,6 +122,9 @@ class DirectRequests:
             return None
         path = endpoint.prefix + quote(key, safe="/~")
         given = self._signed(method, endpoint, path, headers, sha256)
+        if not isinstance(body, bytes):
+            given["content-length"] = str(body.seek(0, SEEK_END))  # else it would go in chunks, which S3 refuses
+            body.seek(0)
         url = f"{endpoint.scheme}://{endpoint.host}{path}"
         request = AWSPreparedRequest(method, url, HeadersDict(given), body, False)  # type: ignore[arg-type]
         # Handlers of mocks (moto's mock_aws) and of applications see the request as they do with boto3.

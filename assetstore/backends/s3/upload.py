@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -25,10 +26,14 @@ from assetstore.errors import (
 )
 
 if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
     from assetstore.backends.s3.backend import S3Backend
 from assetstore.util import backoff_seconds
 
-#: From this size on an object goes in parts, so that memory holds one part and never the whole.
+#: Up to this size the bytes of a request are held while it is sent; more is read again.
+HELD_BYTES = 1024 * 1024
+#: From this size on an object goes in parts, each of which can be sent again.
 PART_BYTES = 16 * 1024 * 1024
 T = TypeVar("T")
 
@@ -141,19 +146,18 @@ class Upload:
         self._condition = {}
 
     def _put(self, source: OpenFile) -> str:
-        body = b"".join(source.chunks(0, source.stat.size))
-        digest = hashlib.sha256(body)
-        self._check(digest.hexdigest(), len(body), source.stat.size)
-        arguments = self._arguments(digest.hexdigest())
-        return self._with_checksum(lambda: self._put_once(body, digest.digest(), arguments))
+        body = Body(source, 0, source.stat.size)
+        self._check(body.sha256.hex())
+        arguments = self._arguments(body.sha256.hex())
+        return self._with_checksum(lambda: self._put_once(body, arguments))
 
-    def _put_once(self, body: bytes, digest: bytes, arguments: dict[str, Any]) -> str:
-        given = {**arguments, **self._condition, **self._checksum(digest, body)}
-        if (
-            direct := self._bucket.request("PUT", self._path, headers_of_arguments(given), body, digest.hex())
-        ) is not None:
+    def _put_once(self, body: Body, arguments: dict[str, Any]) -> str:
+        given = {**arguments, **self._condition, **self._checksum(body)}
+        headers = headers_of_arguments(given)
+        direct = self._bucket.request("PUT", self._path, headers, body.to_send, body.sha256.hex())
+        if direct is not None:
             return direct.headers.get("etag", "")
-        answer = self._bucket.call(self._path, lambda s3: s3.put_object(**self._target, **given, Body=body))
+        answer = self._bucket.call(self._path, lambda s3: s3.put_object(**self._target, **given, Body=body.to_send()))
         return answer.get("ETag", "")
 
     def _with_checksum(self, send: Callable[[], T]) -> T:
@@ -166,10 +170,10 @@ class Upload:
             self._bucket.checksums = False
         return send()
 
-    def _checksum(self, digest: bytes, body: bytes) -> dict[str, Any]:
+    def _checksum(self, body: Body) -> dict[str, Any]:
         if self._bucket.checksums is not False:
-            return {"ChecksumSHA256": _base64(digest)}
-        return {"ContentMD5": _base64(hashlib.md5(body, usedforsecurity=False).digest())}
+            return {"ChecksumSHA256": _base64(body.sha256)}
+        return {"ContentMD5": _base64(body.md5())}
 
     def _put_in_parts(self, source: OpenFile) -> str:
         return self._with_checksum(lambda: self._put_in_parts_once(source))
@@ -193,18 +197,20 @@ class Upload:
         return answer.get("ETag", "")
 
     def _send_parts(self, source: OpenFile, upload: dict[str, Any]) -> list[Any]:
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), source.stat.size
+        length = max(PART_BYTES, -(-size // MAX_PARTS))
         parts: list[Any] = []
-        sent = 0
-        for number, part in enumerate(_parts(source), start=1):
-            digest.update(part)
-            sent += len(part)
-            checksum = self._checksum(hashlib.sha256(part).digest(), part)
-            arguments = {**upload, "PartNumber": number, "Body": part, **checksum}
-            answer = self._bucket.call(self._path, lambda s3, given=arguments: s3.upload_part(**given))  # type: ignore[misc]
+        for number, start in enumerate(range(0, size, length), start=1):
+            part = Body(source, start, min(start + length, size), whole=digest)
+            checksum = self._checksum(part)
+            arguments = {**upload, "PartNumber": number, **checksum}
+            answer = self._bucket.call(
+                self._path,
+                lambda s3, given=arguments, body=part: s3.upload_part(**given, Body=body.to_send()),  # type: ignore[misc]
+            )
             checksum.pop("ContentMD5", None)
             parts.append({"PartNumber": number, "ETag": answer["ETag"], **checksum})
-        self._check(digest.hexdigest(), sent, source.stat.size)
+        self._check(digest.hexdigest())
         return parts
 
     def _arguments(self, sha256: str | None) -> dict[str, Any]:
@@ -223,19 +229,85 @@ class Upload:
         }
         return {name: value for name, value in given.items() if value is not None}
 
-    def _check(self, digest: str, sent: int, size: int) -> None:
-        if sent != size:
-            raise BodyTruncated(f"{self._path!r} came with {sent} bytes of {size}", path=self._path)
+    def _check(self, digest: str) -> None:
         if self._options.sha256 not in {None, digest}:
             wanted = self._options.sha256
             raise BodyTruncated(f"the bytes of {self._path!r} are not those of SHA-256 {wanted}", path=self._path)
 
 
-def _parts(source: OpenFile) -> Iterator[bytes]:
-    size = source.stat.size
-    length = max(PART_BYTES, -(-size // MAX_PARTS))
-    for start in range(0, size, length):
-        yield b"".join(source.chunks(start, min(start + length, size)))
+class Body:
+    """Bytes *start* to *stop* of an opened file, with their digest.
+
+    Short ones are held; long ones are read twice, so that 16 uploads at once take no more than a few MB.
+
+    Raises:
+        BodyTruncated: the file ended early.
+    """
+
+    def __init__(self, source: OpenFile, start: int, stop: int, whole: Hash | None = None) -> None:
+        self._source, self._start, self._stop = source, start, stop
+        self._data: bytes | None = None
+        if stop - start <= HELD_BYTES:
+            self._data = b"".join(source.chunks(start, stop))
+        digest, size = hashlib.sha256(), 0
+        for chunk in self._chunks():
+            digest.update(chunk)
+            size += len(chunk)
+            if whole is not None:
+                whole.update(chunk)
+        if size != stop - start:
+            path = source.stat.path
+            raise BodyTruncated(f"{path!r} came with {start + size} bytes of {source.stat.size}", path=path)
+        self.sha256 = digest.digest()
+
+    def md5(self) -> bytes:
+        """Its MD5, which some stores want in place of SHA-256."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for chunk in self._chunks():
+            digest.update(chunk)
+        return digest.digest()
+
+    def to_send(self) -> bytes | io.BufferedReader:
+        """What an HTTP client takes as the body of one request: bytes, or a file that can be rewound."""
+        if self._data is not None:
+            return self._data
+        return io.BufferedReader(_Reader(self._source, self._start, self._stop), 256 * 1024)
+
+    def _chunks(self) -> Iterator[bytes]:
+        return iter([self._data]) if self._data is not None else self._source.chunks(self._start, self._stop)
+
+
+class _Reader(io.RawIOBase):
+    """A part of an :class:`OpenFile` as a file object."""
+
+    def __init__(self, source: OpenFile, start: int, stop: int) -> None:
+        self._source, self._start, self._stop = source, start, stop
+        self.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        size = self._stop - self._start
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: getattr(self, "_position", 0), io.SEEK_END: size}[whence]
+        self._position = max(0, min(size, base + offset))
+        self._chunks = self._source.chunks(self._start + self._position, self._stop)
+        self._rest = b""
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._chunks, b"")
+        taken = self._rest[: len(buffer)]
+        self._rest = self._rest[len(taken) :]
+        buffer[: len(taken)] = taken
+        self._position += len(taken)
+        return len(taken)
 
 
 def _base64(digest: bytes) -> str:
