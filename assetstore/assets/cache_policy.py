@@ -92,12 +92,17 @@ class MaxAge:
     """
 
     def __init__(self, given: int | Mapping[str, int] = 0) -> None:
-        rules = given if isinstance(given, Mapping) else {"**": given}
+        rules = given if isinstance(given, Mapping) else {}
+        #: Where no pattern matches.
+        self._otherwise = 0 if isinstance(given, Mapping) else _seconds(given)
         self._rules = [(glob(pattern, "max_age"), _seconds(value)) for pattern, value in rules.items()]
 
     def of(self, path: str) -> int:
         """Seconds for one logical path; 0 where no pattern matches."""
-        return next((seconds for pattern, seconds in reversed(self._rules) if pattern.fullmatch(path)), 0)
+        for pattern, seconds in reversed(self._rules):
+            if pattern.fullmatch(path):
+                return seconds
+        return self._otherwise
 
 
 def cors_origins(given: object) -> frozenset[str] | None:

@@ -9,10 +9,10 @@ unregistered types; the table below holds what differs from it, or is missing th
 from __future__ import annotations
 
 import codecs
-import posixpath
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from assetstore.assets.paths import extension
 from assetstore.errors import SettingsError
@@ -94,6 +94,25 @@ def _by_extension() -> tuple[Mapping[str, str], frozenset[str]]:
     return types, frozenset(row[0] for row in rows if row[1] == "+")
 
 
+class Kind(NamedTuple):
+    """What the name of a file says of it."""
+
+    #: With the parameters that a mount gives it.
+    media_type: str
+    #: The same with the charset of a text file that is UTF-8.
+    content_type: str
+    #: Without parameters, in lower case.
+    bare: str
+    #: Whether the charset depends on the file's content.
+    is_text: bool
+    #: Whether files of this kind usually become smaller.
+    compressible: bool
+    #: Whether a sibling in another coding may exist.
+    may_have_variants: bool
+    #: The content coding that the format itself implies.
+    coding: str | None
+
+
 class MediaTypes:
     """The media types of one mount.
 
@@ -107,11 +126,18 @@ class MediaTypes:
 
     def __init__(self, own: Mapping[str, str] | None = None) -> None:
         self._own = {_key(key): _value(key, value) for key, value in (own or {}).items()}
-        self._find = lru_cache(maxsize=4096)(self._look_up)  # one request needs it several times
+        self._make = lru_cache(maxsize=4096)(self._make_kind)
+
+    def kind(self, path: str) -> Kind:
+        """What the name of a file says of it."""
+        name = path[path.rfind("/") + 1 :].lower()
+        if not self._own and name not in _BY_NAME and (dot := name.rfind(".")) > 0 and name[0] != ".":
+            name = f"*{name[dot:]}"  # so that there is one for each extension, and not for each file
+        return self._make(name)
 
     def bare(self, path: str) -> str:
         """The media type without parameters, in lower case."""
-        return self._find(path).partition(";")[0].rstrip()
+        return self.kind(path).bare
 
     def of(self, path: str, *, utf8: bool = True) -> str:
         """The Content-Type of a logical path: ``text/css; charset=utf-8``, ``image/png``.
@@ -121,20 +147,16 @@ class MediaTypes:
             utf8: false where the bytes of a text file are not UTF-8, or declare another encoding
                 (:class:`TextCheck`): then there is no charset, and what the file declares counts.
         """
-        found = self._find(path)
-        return f"{found}; charset=utf-8" if utf8 and self.is_text(path) else found
+        kind = self.kind(path)
+        return kind.content_type if utf8 else kind.media_type
 
     def is_text(self, path: str) -> bool:
         """Whether the charset depends on the file's content."""
-        found = self._find(path)
-        return ";" not in found and _TEXT.fullmatch(found) is not None and coding_of(path) is None
+        return self.kind(path).is_text
 
     def compressible(self, path: str) -> bool:
         """Whether files of this kind usually become smaller; already compressed formats do not."""
-        media_type = self.bare(path)
-        if coding_of(path) is not None:
-            return False
-        return media_type in _by_extension()[1] or _TEXT.fullmatch(media_type) is not None
+        return self.kind(path).compressible
 
     def is_asset(self, path: str) -> bool:
         """Whether the name is one of a file that pages refer to: of a known kind, and no page itself."""
@@ -142,10 +164,25 @@ class MediaTypes:
 
     def may_have_variants(self, path: str) -> bool:
         """Whether a sibling in another coding may exist: for all but what is known to gain nothing."""
-        return self.bare(path) == DEFAULT or self.compressible(path)
+        return self.kind(path).may_have_variants
 
-    def _look_up(self, path: str) -> str:
-        name = posixpath.basename(path).lower()
+    def _make_kind(self, name: str) -> Kind:
+        found = self._look_up(name)
+        bare, coding = found.partition(";")[0].rstrip(), coding_of(name)
+        is_text = coding is None and _TEXT.fullmatch(bare) is not None
+        compressible = coding is None and (is_text or bare in _by_extension()[1])
+        depends = is_text and ";" not in found
+        return Kind(
+            media_type=found,
+            content_type=f"{found}; charset=utf-8" if depends else found,
+            bare=bare,
+            is_text=depends,
+            compressible=compressible,
+            may_have_variants=compressible or bare == DEFAULT,
+            coding=coding,
+        )
+
+    def _look_up(self, name: str) -> str:
         if self._own:
             if name in self._own:
                 return self._own[name]

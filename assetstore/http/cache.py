@@ -92,10 +92,12 @@ class ResponseCache:
                 charges[key] = resource.cost
                 self._make_room(0)
                 return
-            self._remove(key)
+            if key in self._resources:
+                self._remove(key)
             if resource.cost > self._budget:
                 return
-            self._make_room(resource.cost)
+            if self._bytes + resource.cost > self._budget:
+                self._make_room(resource.cost)
             self._resources[key] = resource
             self._ahead[key] = resource.cost
             self._bytes += resource.cost

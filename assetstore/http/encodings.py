@@ -18,7 +18,7 @@ from anyio import CapacityLimiter, to_thread
 
 from assetstore.assets.compression import BUDGET_BYTES, CODINGS, MIN_SIZE, SUFFIXES, compress, decompress
 from assetstore.assets.media_types import STANDARD, MediaTypes
-from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.base import Backend, FileStat, Version
 from assetstore.backends.reader import AsyncOpenFile, Reader, siblings_by
 from assetstore.errors import AssetNotFound, BackendError, BodyTruncated, VersionChanged
 from assetstore.http.revalidation import Snapshot
@@ -61,7 +61,11 @@ class Offer(NamedTuple):
 
 
 _NONE = Offer()
-_Key = tuple[FileStat, str]
+_SUFFIXES = tuple(SUFFIXES.values())
+#: What of them can be made while serving.
+_CODINGS = tuple(coding for coding in SUFFIXES if coding in CODINGS)
+_COMPRESSED = Offer(_CODINGS)
+_Key = tuple[Version, str]
 
 
 class Encodings:
@@ -97,21 +101,32 @@ class Encodings:
         """In which codings the file can be had besides its plain bytes; what is looked at is recorded in *snapshot*."""
         if stat.coding is not None:
             return Offer((stat.coding,)) if self._can_read(stat) else _NONE
-        if stat.size == 0 or not self._media_types.may_have_variants(logical):
+        kind = self._media_types.kind(logical)
+        if stat.size == 0 or not kind.may_have_variants:
             return _NONE
         siblings, unproven, provisional = await self._siblings(stat, snapshot)
-        made = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and self._media_types.compressible(logical)
-        codings = tuple(
+        compressed = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and kind.compressible
+        if not siblings and not self._made:  # as for most files that were not requested before
+            return (
+                _COMPRESSED
+                if compressed and not provisional
+                else Offer(_CODINGS if compressed else (), provisional=provisional)
+            )
+        codings = [
             coding
             for coding in SUFFIXES
-            if coding in siblings or (made and coding in CODINGS and self._made.get((stat, coding), b"") is not None)
-        )
-        return Offer(codings, siblings, frozenset(unproven), provisional)
+            if coding in siblings or (compressed and coding in CODINGS and self._is_worth(stat, coding))
+        ]
+        return Offer(tuple(codings), siblings, frozenset(unproven), provisional)
+
+    def _is_worth(self, stat: FileStat, coding: str) -> bool:
+        """Whether that file gains in that coding, as far as is known."""
+        return self._made.get((stat.version, coding), b"") is not None
 
     def _can_read(self, stat: FileStat) -> bool:
         """Whether the plain bytes of what is stored in a coding can be had."""
         readable = stat.coding in CODINGS and stat.size <= MAX_FILE_BYTES and self._budget > 0
-        return readable and self._made.get((stat, PLAIN), b"") is not None
+        return readable and self._is_worth(stat, PLAIN)
 
     async def open_sibling(self, stat: FileStat, found: FileStat) -> AsyncOpenFile | None:
         """Open the sibling that was *found* beside the file of *stat*; ``None`` if it is another by now."""
@@ -132,7 +147,7 @@ class Encodings:
         Raises:
             VersionChanged, BodyTruncated: the file is another one by now.
         """
-        key = (stat, coding)
+        key = (stat.version, coding)
         if key not in self._made and (other := self._making.get(key)) is not None:
             await other.wait()
         if key in self._made:
@@ -170,8 +185,11 @@ class Encodings:
         """The siblings that may be sent, those of them that are not proven, and whether this will change by itself."""
         found: dict[str, FileStat] = {}
         unproven: set[str] = set()
-        wanted = [suffix for suffix in SUFFIXES.values() if not snapshot.is_absent(stat.path + suffix)]
-        beside, complete = await self._look_beside(stat, wanted) if wanted else ({}, True)
+        every = [(suffix, stat.path + suffix) for suffix in _SUFFIXES]
+        wanted = [suffix for suffix, _ in snapshot.not_absent(every)]
+        if not wanted:
+            return found, unproven, False
+        beside, complete = await self._look_beside(stat, wanted)
         provisional = not complete
         for coding, suffix in SUFFIXES.items():
             path, sibling = stat.path + suffix, beside.get(suffix)

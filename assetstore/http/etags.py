@@ -26,6 +26,8 @@ from assetstore.util.lru import LRU
 WAIT_BYTES = 1024 * 1024
 #: Larger remote files are not fetched to be hashed; what a manifest vouches for is checked while it is sent.
 MAX_REMOTE_BYTES = 64 * 1024 * 1024
+#: A file of up to so many bytes is hashed on the event loop: handing it to a thread costs as much (60 microseconds).
+LOOP_BYTES = 16 * 1024
 #: How many files one mount hashes at once while requests wait.
 MAX_HASHING = 2
 
@@ -59,8 +61,10 @@ class EntityTags:
 
         There is none only for remote files of which nothing is reported.
         """
-        if self._remote or not self._is_of_digest(stat):
+        if self._remote:
             return etag_of_stat(stat), False
+        if not self._is_of_digest(stat):
+            return f"{stat.size:x}-{stat.mtime_ns:x}", False
         digest = await self._digest(stat)
         return (_etag_of_version(stat), True) if digest is None else (etag_of_digest(digest), False)
 
@@ -105,6 +109,23 @@ class EntityTags:
             matched=lambda: self.digests.put(stat, stored.sha256),
             differed=lambda: None if keeper is None else keeper.refute(stat),
         )
+
+    def needs_digest(self, stat: FileStat) -> bool:
+        """Whether the bytes have to be hashed to tell what this version is, and that was not done yet."""
+        stored = None if self._published is None else self._published.stored(stat.path)
+        if stored is not None:
+            needed = stored.size == stat.size and not self._has_bytes_of_its_name(stat, None)
+        else:
+            needed = stat.signature is not None and self._is_of_digest(stat)
+        return needed and self.digests.known(stat) is None
+
+    async def hash(self, stat: FileStat, content: bytes) -> None:
+        """Keep the digest of *content*, all the bytes of that version."""
+        if len(content) <= LOOP_BYTES:
+            self.digests.put(stat, hashlib.sha256(content).hexdigest())
+        else:
+            digest = await to_thread.run_sync(hashlib.sha256, content, limiter=self._limiter)
+            self.digests.put(stat, digest.hexdigest())
 
     def let_go(self, stat: FileStat) -> None:
         """The client left before all of *stat* was sent: nobody may be left who wants its digest."""

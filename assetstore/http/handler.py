@@ -94,7 +94,8 @@ class AssetHandler:
             response = respond(request, representation, time.time())
             if self._offload is not None:
                 response = self._offload.answer(response, request, representation, opened)
-            await send_response(response, opened, receive, send, extensions)
+            if not await send_response(response, opened, receive, send, extensions) and opened is not None:
+                self._loader.let_go(opened)
         finally:
             if opened is not None:
                 await opened.aclose()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from assetstore.backends.base import WHOLE, CacheFacts, Span
@@ -21,7 +20,8 @@ from assetstore.http.resource import Resource
 from assetstore.http.response import Response, respond
 from assetstore.http.response_headers import MountHeaders
 from assetstore.http.revalidation import DirectoryWatch, Snapshot
-from assetstore.http.send import read_whole
+from assetstore.http.send import SENDFILE_BYTES, read_whole
+from assetstore.http.sendfile import may_go_by_path
 from assetstore.mounts.mount import Mount
 
 #: Files that one mount reads into memory at once; what is requested meanwhile is sent as it is read.
@@ -50,6 +50,7 @@ class Loader:
     def __init__(
         self, mount: Mount, policy: MountHeaders, cache: ResponseCache, missing: Response, *, bodies: bool = True
     ) -> None:
+        self._mount = mount
         self._cache = cache
         self._missing = missing
         self._bodies = bodies
@@ -63,6 +64,10 @@ class Loader:
         self._lookup = Lookup(mount, self._versions)
         self._negotiator = Negotiator(policy, Charsets(mount), self._versions, self._encodings)
         self._loading: set[str] = set()
+
+    def let_go(self, opened: AsyncOpenFile) -> None:
+        """The client left before all of *opened* was sent."""
+        self._versions.let_go(opened.stat)
 
     def close(self) -> None:
         """End the thread that compares siblings; the next use starts another."""
@@ -86,6 +91,8 @@ class Loader:
             if snapshot.is_keepable:
                 self._cache.put(key, Resource(snapshot.revalidation(), missing=self._missing))
             raise
+        if selection.chosen.size >= SENDFILE_BYTES:
+            selection = self._with_way(selection)
         if selection.provisional or not _is_settled(selection.stat.cache) or not snapshot.is_keepable:
             return Loaded(selection.chosen, selection.opened)
         try:
@@ -98,22 +105,32 @@ class Loader:
         now = time.time()
         for span in self._spans(request):
             found = await self._lookup.find(file, span, snapshot)
-            selection = await self._negotiator.select(found, request, snapshot, now)
+            try:
+                selection = await self._negotiator.select(found, request, snapshot, now)
+            except BaseException:
+                await found.aclose()
+                raise
             if selection.opened is not None or not respond(request, selection.chosen, now).needs_file:
                 return selection
         raise VersionChanged(f"{file!r} would not be opened as it was looked up", path=file)
 
-    def _spans(self, request: AssetRequest) -> Iterator[Span | None]:
+    def _with_way(self, selection: Selection) -> Selection:
+        """*selection*, knowing whether a server may send the file by itself."""
+        real_path: str | None = getattr(selection.opened, "real_path", None)
+        named = self._mount.split(selection.stat.path)[1] is not None
+        if real_path is None or may_go_by_path(selection.chosen.full, real_path, named=named):
+            return selection
+        return selection._replace(chosen=selection.chosen._replace(by_path=False))
+
+    def _spans(self, request: AssetRequest) -> tuple[Span | None, ...]:
         """What of the file to open, until the response has what it needs; ``None`` is to look at it only.
 
         Opening a local file costs no more than looking at it, and of a remote one it is a request with a body.
         """
-        if request.head or (self._remote and request.conditional):
-            yield None
-        if not request.head:
-            if request.ranges is not None:
-                yield request.ranges.hint
-            yield WHOLE
+        if request.head and self._remote:
+            return (None,)
+        spans = (WHOLE,) if request.ranges is None else (request.ranges.hint, WHOLE)
+        return (None, *spans) if self._remote and request.conditional else spans
 
     async def _keep(
         self, key: str, request: AssetRequest, selection: Selection, snapshot: Snapshot, max_bytes: int | None
@@ -134,7 +151,7 @@ class Loader:
     def _is_read_whole(self, key: str, request: AssetRequest, chosen: Representation, max_bytes: int | None) -> bool:
         """Whether the whole file is sent, and may be kept; a client of a slow storage waits for no large one."""
         limit = self._cache.max_body if self._reader is not None else min(self._cache.max_body, MAX_AWAITED_BYTES)
-        if max_bytes is not None and chosen.size >= max_bytes:
+        if max_bytes is not None and chosen.size >= max_bytes and chosen.by_path:
             return False
         if chosen.size > limit or key in self._loading or len(self._loading) >= MAX_LOADING:
             return False

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from assetstore.assets.media_types import coding_of
-from assetstore.backends.base import FileStat, Span
-from assetstore.backends.reader import AsyncOpenFile, HoldsVersions
+import anyio
+
+from assetstore.backends.base import WHOLE, FileStat, Span
+from assetstore.backends.reader import AsyncOpenFile, HoldsVersions, buffered
 from assetstore.errors import AssetNotFound, RangeNotSatisfiable, UnexpectedResponse, UnsafePath
-from assetstore.http.etags import EntityTags
+from assetstore.http.etags import WAIT_BYTES, EntityTags
 from assetstore.http.revalidation import Snapshot
+from assetstore.http.send import read_whole
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import Asset
+from assetstore.names.digests import unsettled_ns
+
+#: A local file of up to so many bytes is read when it is opened, if the page cache holds it (20 microseconds).
+INLINE_BYTES = 64 * 1024
 
 
 class Found(NamedTuple):
@@ -36,6 +43,34 @@ class Found(NamedTuple):
             await self.opened.aclose()
 
 
+class ReadFile:
+    """An opened file all of whose bytes are in memory."""
+
+    __slots__ = ("_content", "_opened", "stat")
+
+    def __init__(self, opened: AsyncOpenFile, content: bytes) -> None:
+        self.stat = opened.stat
+        self._opened = opened
+        self._content = content
+
+    @property
+    def real_path(self) -> str | None:
+        """As of the file that was opened."""
+        return getattr(self._opened, "real_path", None)
+
+    def buffered(self, start: int, stop: int) -> bytes:
+        """As :func:`assetstore.backends.reader.buffered`."""
+        return self._content if stop - start == len(self._content) else self._content[start:stop]
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """As :meth:`AsyncOpenFile.chunks`, in one piece."""
+        yield self.buffered(start, stop)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await self._opened.aclose()
+
+
 class Lookup:
     """Finds the files of one mount."""
 
@@ -54,14 +89,13 @@ class Lookup:
             UnsafePath, AssetNotFound: there is no such asset for clients.
             BackendError: storage failed.
         """
-        path = self._mount.clean(file)
+        path, (logical, fingerprint) = file, self._mount.parse(file)
         if not self._mount.allows(path):
             raise AssetNotFound(path, self._mount.backend.label, "its extension is not in allowed_ext")
-        logical, fingerprint = self._mount.split(path)
         if fingerprint is not None:
             return await self._find_version(path, logical, fingerprint, span, snapshot)
         found = await self._take(path, path, span, snapshot)
-        return await self._promised(found) if self._mount.immutable.holds(path) else found
+        return await self._promised(found) if self._mount.immutable and self._mount.immutable.holds(path) else found
 
     async def _promised(self, found: Found) -> Found:
         """*found*, whose name was made of its content, as verified for as long as the content stays the same."""
@@ -77,14 +111,19 @@ class Lookup:
         """The plain file if the fingerprint is its own, else the file of that name, else the plain file as it is.
 
         What was found has to prove itself. Of remote storage each look is a request, so there the plain file
-        is looked at first only if its known name has this fingerprint.
+        is looked at first only if its known name has this fingerprint. Of a published directory the plain file
+        is not looked at first: the next publish replaces it, and what is stored under a fingerprinted name never.
         """
         plain: Found | None = None
         missing: AssetNotFound | None = None
         current: bool | None = None
         try:
-            known = self._mount.resolver.find(logical) if self._mount.backend.remote else None
-            if not self._mount.backend.remote or (known is not None and known.fingerprint == fingerprint):
+            if self._mount.backend.remote:
+                known = self._mount.resolver.find(logical)
+                plain_first = known is not None and known.fingerprint == fingerprint
+            else:
+                known, plain_first = None, not self._versions.is_published(path)
+            if plain_first:
                 try:
                     plain = await self._take_held(known, span) or await self._take(logical, logical, span, snapshot)
                 except AssetNotFound as error:
@@ -137,6 +176,9 @@ class Lookup:
         except (AssetNotFound, UnsafePath):  # no backend has names that are too long with their fingerprint
             return None, False
         try:
+            checked = self._versions.checked(found.opened, self._keeper) if span is WHOLE and found.opened else None
+            if checked is not None:  # while it is sent; until then nothing of it is kept
+                return found._replace(opened=checked, verified=True, provisional=True), False
             verified = await self._versions.is_retained(found.stat)
         except BaseException:
             await found.aclose()
@@ -145,7 +187,7 @@ class Lookup:
             return _judged(found, verified), False
         await found.aclose()
         if self._keeper is not None:
-            self._keeper.forget([path])  # the next request asks the storage again
+            self._keeper.refute(found.stat)  # the next request asks the storage again
         return None, True
 
     async def _take(self, path: str, logical: str, span: Span | None, snapshot: Snapshot) -> Found:
@@ -154,23 +196,47 @@ class Lookup:
             if span is not None:
                 try:
                     opened = await reader.open(path, span)
+                    if span is WHOLE and 0 < opened.stat.size <= WAIT_BYTES:
+                        opened = await self._read(opened)
                 except RangeNotSatisfiable:  # the response needs the file's length, and none of its bytes
                     pass
                 else:
                     snapshot.saw(opened.stat)
-                    return Found(_as_coded(opened.stat, logical), opened, logical)
+                    return Found(self._as_coded(opened.stat, logical), opened, logical)
             stat = await reader.stat(path)
         except AssetNotFound:
             snapshot.saw_none(path)
             raise
         snapshot.saw(stat)
-        return Found(_as_coded(stat, logical), None, logical)
+        return Found(self._as_coded(stat, logical), None, logical)
 
+    async def _read(self, opened: AsyncOpenFile) -> AsyncOpenFile:
+        """A small file with its bytes, where its digest is needed, or where they need not be waited for.
 
-def _as_coded(stat: FileStat, logical: str) -> FileStat:
-    """*stat* with the coding that the file's format implies where the storage recorded none: gzip for ``.svgz``."""
-    coding = coding_of(logical)
-    return stat if coding is None or stat.coding is not None else replace(stat, coding=coding)
+        So a file is read once for its digest, its charset, its coding and its body.
+
+        Raises:
+            BodyTruncated, VersionChanged, BackendError: it cannot be read. The file is closed then.
+        """
+        stat = opened.stat
+        try:
+            content = None
+            if self._versions.needs_digest(stat):
+                if (wait_ns := unsettled_ns(stat)) > 0:
+                    await anyio.sleep(wait_ns / 1e9)
+                content = b"".join(await read_whole(opened))
+                await self._versions.hash(stat, content)
+            elif stat.size <= INLINE_BYTES and stat.signature is not None:
+                content = buffered(opened, 0, stat.size)
+            return opened if content is None else ReadFile(opened, content)
+        except BaseException:
+            await opened.aclose()
+            raise
+
+    def _as_coded(self, stat: FileStat, logical: str) -> FileStat:
+        """*stat* with the coding that the file's format implies where the storage recorded none: gzip for ``.svgz``."""
+        coding = self._mount.media_types.kind(logical).coding
+        return stat if coding is None or stat.coding is not None else replace(stat, coding=coding)
 
 
 def _judged(found: Found, verified: bool | None, *, is_current: bool = True) -> Found:

@@ -42,7 +42,7 @@ class Selection(NamedTuple):
 
 def preferred(request: AssetRequest, codings: Sequence[str], identity: Validators, now: float) -> str | None:
     """Which of *codings* a request gets; ``None`` for the plain bytes, from which alone parts are cut."""
-    coding = request.accepted.choose(codings)
+    coding = request.accepted.choose(codings) if codings and request.accepted.qualities else None
     return None if coding is None or request.wants_part(identity, now) else coding
 
 
@@ -59,15 +59,9 @@ class Negotiator:
         """The representation that *request* gets of what was *found* (RFC 9110 section 12).
 
         Parts are cut from the plain bytes, so they are chosen whenever a part is wanted. What was
-        opened goes into the selection or is closed. Every sibling that is looked at is recorded in *snapshot*.
+        opened goes into the selection or is closed, unless this raises. Every sibling that is looked at is
+        recorded in *snapshot*.
         """
-        try:
-            return await self._select(found, request, snapshot, now)
-        except BaseException:
-            await found.aclose()
-            raise
-
-    async def _select(self, found: Found, request: AssetRequest, snapshot: Snapshot, now: float) -> Selection:
         stat = found.stat
         offer = await self._encodings.offer(stat, found.logical, snapshot)
         facts = self._facts(found, await self._charsets.content_type(found), now)
@@ -108,10 +102,14 @@ class Negotiator:
         return Selection(stored, found.opened, stat, codings, identity, provisional)
 
     def _facts(self, found: Found, media_type: str, now: float) -> AssetHeaders:
+        policy, path = self._policy, found.logical
+        extra = policy.of(path)
+        if found.stat.cache is not None:
+            extra = (*extra, *cache_headers(found.stat.cache))
         return AssetHeaders(
             media_type=media_type,
-            cache_control=self._policy.cache_control(found.logical, immutable=found.verified, current=found.current),
-            extra=(*self._policy.of(found.logical), *cache_headers(found.stat.cache)),
+            cache_control=policy.cache_control(path, immutable=found.verified, current=found.current),
+            extra=extra,
             modified=modified_seconds(found.stat, now),
         )
 

@@ -69,6 +69,8 @@ class Representation(NamedTuple):
     content: tuple[bytes, ...] | None = None
     #: Where a cached representation without its bytes finds the file.
     file: CachedFile | None = None
+    #: Whether a program that is given the file's path may open it by itself and send it.
+    by_path: bool = True
 
     @property
     def refused(self) -> Headers:

@@ -88,6 +88,7 @@ READ = {
         "if-range",
     )
 }
+_PRECONDITIONS = {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
 _UNCONDITIONAL = Preconditions()
 
 
@@ -102,6 +103,8 @@ class AssetRequest:
     accepted: AcceptEncoding = AcceptEncoding()
     #: Whether it bears a Range header at all, even one that is to be ignored.
     has_range: bool = False
+    #: Whether there is a precondition, so that the response may turn out to need no bytes of the file.
+    conditional: bool = False
 
     @classmethod
     def from_headers(cls, method: str, headers: RawHeaders) -> AssetRequest:
@@ -121,7 +124,9 @@ class AssetRequest:
             return _PLAIN_HEAD if head else _PLAIN_GET
         ranges = None if head or "range" not in found else RangeSet.from_header(found["range"])
         accepted = AcceptEncoding.from_header(found.get("accept-encoding"))
-        return cls(head, Preconditions.from_headers(found), ranges, accepted, "range" in found)
+        conditional = not _PRECONDITIONS.isdisjoint(found)
+        preconditions = Preconditions.from_headers(found)
+        return cls(head, preconditions, ranges, accepted, "range" in found, conditional)
 
     @property
     def timeless(self) -> bool:
@@ -132,12 +137,6 @@ class AssetRequest:
         asked = self.preconditions
         outranked = asked.if_modified_since is None or asked.if_none_match is not None
         return outranked and asked.if_unmodified_since is None and asked.if_range is None
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the answer may turn out to need no bytes of the file."""
-        asked = self.preconditions
-        return any((asked.if_match, asked.if_none_match, asked.if_modified_since, asked.if_unmodified_since))
 
     def wants_part(self, identity: Validators, now: float) -> bool:
         """Whether a part of the uncoded bytes is wanted, and If-Range allows it."""

@@ -74,7 +74,10 @@ class Resource:
         if representation.content is None and representation.file is None and coding in self._representations:
             return
         self._representations[coding] = representation
-        self._forget_responses()
+        if self.responses or len(self._representations) > 1:
+            self._forget_responses()
+        else:
+            self.cost += REPRESENTATION_BYTES + (0 if representation.content is None else representation.size)
 
     def respond(self, key: RequestKey) -> Response | None:
         """The response to another request; ``None`` where what is kept does not suffice for it.

@@ -56,13 +56,15 @@ class Response:
     body: tuple[Piece, ...] = ()
     #: Where to find the file again that a cached response is made of.
     file: CachedFile | None = None
+    #: Whether a program that is given the file's path may open it by itself and send it.
+    by_path: bool = True
     #: The headers as RSGI takes them, made at their first use.
     text_headers: list[tuple[str, str]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def needs_file(self) -> bool:
         """Whether any of the body has to come from a file."""
-        return any(piece.__class__ is ByteSpan for piece in self.body)
+        return ByteSpan in map(type, self.body)
 
 
 def packed(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
@@ -82,11 +84,12 @@ def respond(request: AssetRequest, chosen: Representation, now: float) -> Respon
     Args:
         now: seconds since the epoch; dates that lie after it are ignored.
     """
-    verdict = request.preconditions.evaluate(chosen.validators, now)
-    if verdict is Verdict.NOT_MODIFIED:
-        return Response(304, chosen.not_modified)
-    if verdict is Verdict.FAILED:
-        return plain_response(412, chosen.refused, "Precondition Failed", head=request.head)
+    if request.conditional:
+        verdict = request.preconditions.evaluate(chosen.validators, now)
+        if verdict is Verdict.NOT_MODIFIED:
+            return Response(304, chosen.not_modified)
+        if verdict is Verdict.FAILED:
+            return plain_response(412, chosen.refused, "Precondition Failed", head=request.head)
     if request.ranges is not None and request.wants_part(chosen.validators, now):
         parts = tuple(ByteSpan(start, stop) for start, stop in request.ranges.select(chosen.size))
         return _partial(request, chosen, parts)
@@ -97,7 +100,7 @@ def whole_response(chosen: Representation) -> Response:
     """A 200 with all bytes of the *chosen* representation."""
     if chosen.content is not None:
         return Response(200, chosen.full, chosen.content)
-    return Response(200, chosen.full, (ByteSpan(0, chosen.size),) if chosen.size else (), chosen.file)
+    return Response(200, chosen.full, (ByteSpan(0, chosen.size),) if chosen.size else (), chosen.file, chosen.by_path)
 
 
 def _partial(request: AssetRequest, chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
@@ -112,7 +115,7 @@ def _partial(request: AssetRequest, chosen: Representation, parts: tuple[ByteSpa
         "content-length": str(only.stop - only.start),
         "content-range": content_range(only.start, only.stop, chosen.size),
     }
-    return Response(206, (*chosen.partial, *raw(about)), _cut(chosen, only), chosen.file)
+    return Response(206, (*chosen.partial, *raw(about)), _cut(chosen, only), chosen.file, chosen.by_path)
 
 
 def _multipart(chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:

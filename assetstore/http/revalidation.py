@@ -7,9 +7,9 @@ it is told by the mark of its folder, which the files of one folder ask for toge
 
 from __future__ import annotations
 
-import posixpath
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from assetstore.backends.base import FileSignature, FileStat
 from assetstore.backends.reader import NO_FILE, Signatures
@@ -25,6 +25,9 @@ SETTLED_SECONDS = 2
 UNSETTLED = -1
 #: Folders whose marks are shared at once.
 MAX_FOLDERS = 1024
+
+
+T = TypeVar("T")
 
 
 class DirectoryState:
@@ -90,7 +93,7 @@ class Snapshot:
         self._until = time.monotonic() + CHECK_SECONDS
         self._watch = watch
         # Looked at before the files: what is added to the folder from here on changes its state.
-        self._folder = None if watch is None else watch.folder(posixpath.dirname(path))
+        self._folder = None if watch is None else watch.folder(path.rpartition("/")[0])
         self._settled = UNSETTLED if self._folder is None else self._folder.settled
         self._signatures: dict[str, FileSignature] = {}
         self._changed = False
@@ -100,8 +103,10 @@ class Snapshot:
         """Record a file as it was opened, or looked at."""
         if stat.signature is None:  # made of several files, so that only time tells
             self._watch = None
-        else:
-            self._record(stat.path, stat.signature)
+            return
+        if self._signatures.setdefault(stat.path, stat.signature) != stat.signature:
+            self._changed = True
+        self._latest_ns = max(self._latest_ns, stat.signature.mtime_ns)
 
     def saw_none(self, path: str) -> None:
         """Record that *path* could not be opened as a file.
@@ -110,19 +115,24 @@ class Snapshot:
         """
         if self._watch is not None and self._watch.mark(path) != NO_FILE:
             self._watch = None
-        self._record(path, NO_FILE)
+        if self._signatures.setdefault(path, NO_FILE) != NO_FILE:
+            self._changed = True
 
     def is_absent(self, path: str) -> bool:
         """Whether the folder certainly has no file *path*, by one look at it, which is recorded."""
-        if self._watch is None or self._watch.mark(path) != NO_FILE:
-            return False
-        self._record(path, NO_FILE)
-        return True
+        return not self.not_absent([(None, path)])
 
-    def _record(self, path: str, signature: FileSignature) -> None:
-        if self._signatures.setdefault(path, signature) != signature:
-            self._changed = True
-        self._latest_ns = max(self._latest_ns, signature.mtime_ns)
+    def not_absent(self, named: list[tuple[T, str]]) -> list[tuple[T, str]]:
+        """Those of *named*, pairs of a name and a path, that are not certainly absent, by one look at each."""
+        if self._watch is None:
+            return named
+        mark, signatures, left = self._watch.mark, self._signatures, []
+        for each in named:
+            if mark(each[1]) != NO_FILE:
+                left.append(each)
+            elif signatures.setdefault(each[1], NO_FILE) != NO_FILE:
+                self._changed = True
+        return left
 
     @property
     def is_keepable(self) -> bool:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import URL, URLPath
 from starlette.requests import Request
@@ -98,8 +97,7 @@ class AssetNames(BaseRoute):
         raise NoMatchFound(name, dict(path_params))
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """That a mount answers a request, or may."""
 
     mount: Mount
@@ -455,7 +453,9 @@ def in_front_of(app: ASGIApp, dispatcher: AssetDispatcher, root_files: Sequence[
             claim = dispatcher.claim(scope, _route_path(scope))
             if claim is not None and claim.match is Match.FULL:
                 child = {**scope, "path_params": {"file": claim.file}}
-                await dispatcher.answer(claim, _with(app, scope))(child, receive, send)
+                unsure = claim.unsure
+                handler = dispatcher.answer(claim, _with(app, scope)) if unsure else dispatcher.handler(claim.mount)
+                await handler(child, receive, send)
                 return
             for route in root_files:
                 match, further = route.matches(scope)

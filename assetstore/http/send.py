@@ -40,8 +40,10 @@ async def send_response(
     receive: Receive,
     send: Send,
     extensions: Container[str] = frozenset(),
-) -> None:
-    """Send *response*, whose spans are read from *opened*. Closing the file is the caller's.
+) -> bool:
+    """Send *response*, whose spans are read from *opened*; false if the client left before its end.
+
+    Closing the file is the caller's.
 
     The messages are made anew each time, since middleware may write into them. *extensions* are those of the
     ASGI scope: a large file is left to a server that can send it by itself.
@@ -51,21 +53,23 @@ async def send_response(
         BrokenOff: the headers are out already.
     """
     start = {"type": "http.response.start", "status": response.status, "headers": [*response.headers]}
+    body = response.body
     if not response.needs_file:
-        await _send_all(start, cast(tuple[bytes, ...], response.body), send)
-        return
+        return await _send_all(start, cast("tuple[bytes, ...]", body), send)
     if opened is None:
         raise TypeError("a response that needs a file was sent without one")
-    by_server = _by_server(response.body, opened, extensions)
-    if by_server is not None:
-        await _send_all(start, by_server, send)
-        return
+    if len(body) == 1 and isinstance(body[0], ByteSpan):
+        span = body[0]
+        if response.by_path and (message := _by_server(span, opened, extensions)) is not None:
+            return await _send_all(start, (), send, message)
+        content = buffered(opened, span.start, span.stop)
+        if content is not None:
+            return await _send_all(start, (content,), send)
     async with aclosing(_chunks(response.body, opened)) as chunks:
         first, more = await anext(chunks)
         if more:
-            await _stream(start, first, chunks, receive, send)
-        else:
-            await _send_all(start, (first,), send)
+            return await _stream(start, first, chunks, receive, send)
+        return await _send_all(start, (first,), send)
 
 
 async def send_cached(response: Response, receive: Receive, send: Send, extensions: Container[str]) -> bool:
@@ -103,13 +107,12 @@ async def read_whole(opened: AsyncOpenFile) -> tuple[bytes, ...]:
     return cut(content)
 
 
-def _by_server(body: tuple[Piece, ...], opened: AsyncOpenFile, extensions: Container[str]) -> Message | None:
-    """The message by which a server sends *body*, a part of *opened*, by itself.
+def _by_server(span: ByteSpan, opened: AsyncOpenFile, extensions: Container[str]) -> Message | None:
+    """The message by which a server sends *span* of *opened* by itself.
 
     ``None`` if it has no such message, if sending it so would not pay, or if no path leads to the file any more.
     """
-    span = body[0]
-    if len(body) > 1 or not isinstance(span, ByteSpan) or span.stop - span.start < SENDFILE_BYTES:
+    if span.stop - span.start < SENDFILE_BYTES:
         return None
     is_whole = span == (0, opened.stat.size) and PATHSEND in extensions
     if (not is_whole and RANGESEND not in extensions) or not isinstance(opened, FileOnDisk):
@@ -122,31 +125,33 @@ def _by_server(body: tuple[Piece, ...], opened: AsyncOpenFile, extensions: Conta
     return {"type": RANGESEND, "path": path, "start": span.start, "stop": span.stop}
 
 
-async def _send_all(start: Message, body: tuple[bytes, ...] | Message, send: Send) -> None:
+async def _send_all(start: Message, body: tuple[bytes, ...], send: Send, by_server: Message | None = None) -> bool:
     """Send a body of which nothing has to be waited for, or the message that makes the server send it."""
     try:
         await send(start)
-        if isinstance(body, MutableMapping):
-            await send(body)
-            return
+        if by_server is not None:
+            await send(by_server)
+            return True
         for piece in body[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             # Others get their turn; and it makes every response faster (``benchmarks``).
             await anyio.lowlevel.checkpoint()
         await send({"type": "http.response.body", "body": body[-1] if body else b"", "more_body": False})
     except OSError:  # the client is gone (ASGI HTTP specification 2.4)
-        pass
+        return False
+    return True
 
 
 async def _stream(
     start: Message, first: bytes, rest: AsyncIterator[tuple[bytes, bool]], receive: Receive, send: Send
-) -> None:
+) -> bool:
     """Send a body of several chunks for as long as the client is there.
 
     A server may drop what is sent after the client has left, and then never waits; so there is a checkpoint after
     each chunk, at which the message that the client has left is heard of.
     """
     failure: AssetStoreError | None = None
+    sent = False
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
         try:
@@ -155,6 +160,7 @@ async def _stream(
             async for chunk, more in rest:
                 await anyio.lowlevel.checkpoint()
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
+            sent = True
         except OSError:  # the client is gone (ASGI HTTP specification 2.4)
             pass
         except AssetStoreError as error:
@@ -162,6 +168,7 @@ async def _stream(
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise BrokenOff(str(failure)) from failure
+    return sent
 
 
 async def _cancel_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -98,6 +98,16 @@ class Mount:
             path, fingerprints.LENGTH if self.fingerprinter is None else self.fingerprinter.length
         )
 
+    def parse(self, path: str) -> tuple[str, str | None]:
+        """The logical path and the fingerprint of *path*, if it is legal in this mount.
+
+        Raises:
+            UnsafePath: it is not. The limit of length is that of the logical path.
+        """
+        logical, fingerprint = self.split(path)
+        paths.clean(logical, hidden=self.hidden)
+        return logical, fingerprint
+
     def max_age_of(self, path: str) -> int:
         """``max-age`` of the plain name *path* in seconds; pages of a site are always revalidated."""
         return 0 if self.is_page(path) else self.max_age.of(path)

@@ -76,7 +76,7 @@ def is_dated(mtime_ns: int | None, now_ns: int) -> bool:
 
 def is_telling(mtime_ns: int | None, now_ns: int) -> bool:
     """Whether the modified time tells one version from the next: it is dated, and has a part below one second."""
-    return mtime_ns is not None and is_dated(mtime_ns, now_ns) and mtime_ns % _SECOND_NS != 0
+    return mtime_ns is not None and _EARLIEST_NS <= mtime_ns <= now_ns and mtime_ns % _SECOND_NS != 0
 
 
 @runtime_checkable

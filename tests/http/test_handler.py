@@ -546,8 +546,9 @@ def test_of_a_remote_file_nothing_is_fetched_that_is_not_sent(
     assert watched.spans == spans
 
 
-def test_head_opens_nothing(serve: Callable[..., Ask], watched: Watched) -> None:
-    serve(watched)("data.bin", "HEAD")
+def test_head_fetches_nothing_of_a_remote_file(serve: Callable[..., Ask], watched: Watched) -> None:
+    watched.remote = True
+    serve(watched, index="lazy")("data.bin", "HEAD")
     assert watched.spans == []
 
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 from assetstore.assets import paths
 from assetstore.backends.base import (
     WHOLE,
-    FileSignature,
     FileStat,
     OpenFile,
     Span,
@@ -57,8 +56,8 @@ class LocalBackend:
         require_directory(directory, must_exist=must_exist)
         self._root = LocalRoot(directory, follow_symlinks=follow_symlinks)
         self._left_out: set[str] = set()
-        #: As :meth:`Marking.glance`.
-        self.signature_hash = self._root.signature_hash
+        #: As :meth:`Signatures.mark` and :meth:`Signatures.signature_hash`, without a call on the way.
+        self.mark, self.signature_hash = self._root.mark, self._root.signature_hash
 
     def __repr__(self) -> str:
         return f"LocalBackend({self.label!r})"
@@ -84,10 +83,6 @@ class LocalBackend:
             return stat_siblings(self, stat, suffixes)
         found, complete = self._root.siblings(stat.path, stat.signature, suffixes)
         return {suffix: _stat_of(stat.path + suffix, facts) for suffix, facts in found.items()}, complete
-
-    def mark(self, path: str) -> FileSignature:
-        """As :meth:`MarkingReader.mark`."""
-        return self._root.mark(path)
 
     def reader(self) -> Reader:
         """How serving reads it: on the event loop while that cannot block."""
@@ -234,7 +229,8 @@ class LocalFile:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 def _read_at(descriptor: int, count: int, start: int) -> bytes:

@@ -119,7 +119,7 @@ class _LocalOpenFile:
         return self._opened.real_path
 
     def buffered(self, start: int, stop: int) -> bytes | None:
-        """As :meth:`HoldsBytes.buffered`: what the page cache holds of a short part.
+        """As :func:`assetstore.backends.reader.buffered`: what the page cache holds of a short part.
 
         Raises:
             VersionChanged: the file was written to since it was opened.

@@ -134,17 +134,31 @@ class LocalRoot:
         if follow_symlinks:
             self._open = self._open_anywhere
 
-    def open(self, path: str) -> tuple[int, os.stat_result]:
+    def open(self, path: str, flags: int = _READ) -> tuple[int, os.stat_result]:
         """A descriptor for reading the regular file *path*, and its facts.
 
         Raises:
             AssetNotFound, BackendForbidden, BackendUnavailable
         """
-        return self._opened(path, _READ)
+        try:
+            paths.clean(path, hidden=True)
+        except UnsafePath:
+            raise AssetNotFound(path, self.directory) from None
+        try:
+            descriptor = self._open(path, flags)
+        except OSError as error:
+            raise translate(error, path, self.directory) from error
+        except ValueError:  # a name the system cannot spell
+            raise AssetNotFound(path, self.directory) from None
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            os.close(descriptor)
+            raise AssetNotFound(path, self.directory)
+        return descriptor, facts
 
     def stat(self, path: str) -> os.stat_result:
         """The facts of the regular file *path*; raises as :meth:`open`."""
-        descriptor, facts = self._opened(path, _LOOK)
+        descriptor, facts = self.open(path, _LOOK)
         os.close(descriptor)
         return facts
 
@@ -252,23 +266,6 @@ class LocalRoot:
             return None
         return real if os.path.samestat(there, here) else None
 
-    def _opened(self, path: str, flags: int) -> tuple[int, os.stat_result]:
-        try:
-            paths.clean(path, hidden=True)
-        except UnsafePath:
-            raise AssetNotFound(path, self.directory) from None
-        try:
-            descriptor = self._open(path, flags)
-        except OSError as error:
-            raise translate(error, path, self.directory) from error
-        except ValueError:  # a name the system cannot spell
-            raise AssetNotFound(path, self.directory) from None
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            os.close(descriptor)
-            raise AssetNotFound(path, self.directory)
-        return descriptor, facts
-
     def _open_beneath(self, path: str, flags: int) -> int:
         """Open *path* with the kernel's help. The directory is opened anew each time: it may be a link that moves."""
         here = os.open(self.directory, _FOLDER)
@@ -313,7 +310,7 @@ class LocalRoot:
 
 def signature_of(facts: os.stat_result) -> FileSignature:
     """The signature of the file that *facts* are of."""
-    return FileSignature(*_facts_of(facts))
+    return tuple.__new__(FileSignature, _facts_of(facts))  # half the time of calling the class
 
 
 def require_directory(directory: str, *, must_exist: bool) -> None:
