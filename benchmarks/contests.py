@@ -18,6 +18,7 @@ from benchmarks.subjects import (
     ROUTED,
     SERVESTATIC,
     STARLETTE,
+    UNCACHED,
     UNREMEMBERED,
     WHITENOISE,
 )
@@ -61,6 +62,7 @@ def contests(server: str) -> list[Contest]:
         _one_work("range 0-1023 of 5 MB", "range", [BARE, OURS, UNREMEMBERED], [_least(OURS, BARE, 0.75)]),
         *(_coded(coding) for coding in CODINGS),
         _rotation(),
+        _cold(),
         _one_work("2 KB asset inside Starlette", "small", [ENDPOINT, ROUTED], [_least(ROUTED, ENDPOINT, 1.0)]),
         *([_command()] if server == "granian" else []),
     ]
@@ -81,7 +83,7 @@ def _least(subject: str, baseline: str, ratio: float) -> Target:
 
 def _hot(server: str) -> list[Target]:
     times = 14 if server == "uvicorn" else 4
-    return [_least(OURS, BARE, 0.9), _least(UNREMEMBERED, BARE, 0.75), _least(OURS, STARLETTE, times)]
+    return [_least(OURS, BARE, 0.9), _least(UNREMEMBERED, BARE, 0.5), _least(OURS, STARLETTE, times)]
 
 
 def _large(server: str) -> Contest:
@@ -103,6 +105,13 @@ def _rotation() -> Contest:
     entries = {"one hot asset": (OURS, "small"), "10,000 in rotation": (OURS, "many")}
     targets = (_least("10,000 in rotation", "one hot asset", 0.8),)
     return Contest("10,000 different 2 KB assets", entries, targets, seconds=ROUNDABOUT_SECONDS)
+
+
+def _cold() -> Contest:
+    """Each request is the first for its file: nothing is in the cache, and so each name is looked at."""
+    targets = [_least(UNCACHED, BARE, 0.4), _least(UNCACHED, STARLETTE, 6)]
+    contest = _one_work("2 KB asset, cold (10,000 files)", "cold", [BARE, UNCACHED, STARLETTE], targets)
+    return replace(contest, seconds=THREADED_SECONDS)
 
 
 def _command() -> Contest:

@@ -88,9 +88,11 @@ class Bench:
         if work.revalidates:
             _, headers, _ = wrk.ask(wrk.Request(running.port, path))  # the bare callable says what it said for us
             request = wrk.Request(running.port, path, {"If-None-Match": headers["etag"]}, work.status)
-        if work.name == "many":
-            request = wrk.Request(running.port, path, sha256=request.sha256, rotation=self._rotation())
-            wrk.visit(running.port, self._rotated)
+        if work.rotates:
+            urls = [running.path(replace(work, file=tree.many(n)), url) for n, url in enumerate(self._rotated)]
+            request = replace(request, rotation=self._rotation(work, urls))
+            if work.name == "many":
+                wrk.visit(running.port, urls)
         if work.name == "film":
             request = replace(request, length=(self._root / work.file).stat().st_size)
         wrk.check(request)
@@ -103,7 +105,7 @@ class Bench:
         content = (self._root / (work.file + suffix)).read_bytes()
         return hashlib.sha256(content[:1024] if work.status == 206 else content).hexdigest()
 
-    def _rotation(self) -> str:
-        script = self._scratch / "rotation.lua"
-        script.write_text(wrk.rotation_script(self._rotated))
+    def _rotation(self, work: Work, urls: list[str]) -> str:
+        script = self._scratch / f"{work.name}-{hashlib.sha256(urls[0].encode()).hexdigest()[:8]}.lua"
+        script.write_text(wrk.rotation_script(urls))
         return str(script)

@@ -9,9 +9,10 @@ from pathlib import Path
 from benchmarks import servers
 from benchmarks.works import Work, bare_path
 
-OURS, UNREMEMBERED, ROUTED, COMMAND = (
+OURS, UNREMEMBERED, UNCACHED, ROUTED, COMMAND = (
     "assetstore",
     "assetstore, memory off",
+    "assetstore, first request",
     "assetstore as routes",
     "assetstore serve",
 )
@@ -64,6 +65,7 @@ def _plain(work: Work, url: str) -> str:
 _APPLICATIONS: Mapping[str, tuple[str, Callable[[Work, str], str], Mapping[str, str]]] = {
     OURS: ("ours:wrapped", _fingerprinted, {}),
     UNREMEMBERED: ("ours:wrapped", _fingerprinted, _NO_MEMORY),
+    UNCACHED: ("ours:uncached", _fingerprinted, {}),
     ROUTED: ("ours:routed", _fingerprinted, {}),
     BARE: ("bare:app", bare_path, {}),
     PATHSEND: ("bare:pathsend", bare_path, {}),

@@ -26,6 +26,8 @@ class Work:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Whether the request carries the ETag that the answer before it had.
     revalidates: bool = False
+    #: Whether each of the many files is asked for in turn.
+    rotates: bool = False
 
     def url(self, assets: Names) -> str:
         """What assetstore is asked for: the fingerprinted URL, where there is such a file."""
@@ -56,7 +58,8 @@ WORKS = {
         Work("unchanged", "css/small.css", 304, revalidates=True),
         Work("missing", tree.MISSING, 404),
         Work("range", "video/film.mp4", 206, {"Range": "bytes=0-1023"}),
-        Work("many", tree.many(0)),
+        Work("many", tree.many(0), rotates=True),
+        Work("cold", tree.many(0), rotates=True),
         *(_accepting(coding, f"coded-{coding}", tree.CODED) for coding in tree.CODINGS),
         *(_accepting(coding, f"same-as-{coding}", tree.same_size(coding)) for coding in tree.CODINGS),
     )

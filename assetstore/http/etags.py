@@ -101,7 +101,9 @@ class EntityTags:
         """
         stat = opened.stat
         stored = self._resolver.stored(stat.path)
-        if stored is None or stored.size != stat.size or self._has_bytes_of_its_name(stat, self.digests.known(stat)):
+        if stored is None or stored.size != stat.size:
+            return None
+        if self._has_bytes_of_its_name(stat, self.digests.known(stat)) is not None:
             return None
         return CheckedFile(
             opened,
