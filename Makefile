@@ -109,12 +109,12 @@ lock: $(VENV)/bin/python
 		--group docs -o requirements/docs.txt
 
 # The storage servers that the tests use where they are there, each in an environment of its own. The one of Google
-# Cloud Storage is a binary in a package of the group `dev`.
-servers: .venv-swift/.ready .venv-azurite/.ready
+# Cloud Storage is a binary in a package of the group `dev`. And the bundlers and type checkers that npm has.
+servers: .venv-swift/.ready .venv-azurite/.ready .venv-npm/.ready
 	@localstack/run --install
 
 clean:
-	rm -rf $(VENV) .venv-azurite .venv-docs .venv-localstack .venv-lowest .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .venv-azurite .venv-docs .venv-localstack .venv-lowest .venv-npm .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis dist site
 
 # $(1): an environment, $(2): what goes into it. uv takes seconds where pip takes a minute; it reads no pip.conf, so
@@ -157,6 +157,14 @@ docs/javascripts/mermaid.min.js .venv-docs/axe.min.js &: | .venv-docs/.ready
 	@mkdir -p .venv-azurite
 	@cp localstack/azurite/package*.json .venv-azurite/
 	@cd .venv-azurite && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.venv-npm/.ready: requirements/npm/package.json requirements/npm/package-lock.json
+	@command -v npm >/dev/null || { echo "esbuild, webpack and pyright need npm; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
+	@echo "installing esbuild, webpack and pyright into .venv-npm ..."
+	@mkdir -p .venv-npm
+	@cp requirements/npm/package*.json .venv-npm/
+	@cd .venv-npm && npm ci --ignore-scripts --silent --no-audit --no-fund
 	@touch $@
 
 define LOOK_AT_PYTHON

@@ -12,6 +12,7 @@ import json
 import os
 import posixpath
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
@@ -88,7 +89,12 @@ def webpack(document: Mapping[str, Any], name: str, folder: str = "") -> Bundled
         assets = [each for group in assets.values() for each in group]
     files = [_inside(each["name"] if isinstance(each, Mapping) else each, folder) for each in assets]
     scripts = tuple(each for each in files if each.endswith((".js", ".mjs")) and ".hot-update." not in each)
-    module = bool((document.get("outputOptions") or {}).get("module")) or any(each.endswith(".mjs") for each in scripts)
+    modules = {
+        _inside(each["name"], folder)
+        for each in document.get("assets") or ()
+        if isinstance(each, Mapping) and (each.get("info") or {}).get("javascriptModule")
+    }
+    module = any(each in modules or each.endswith(".mjs") for each in scripts)
     return BundledEntry(scripts, tuple(each for each in files if each.endswith(".css")), module=module)
 
 
@@ -122,6 +128,7 @@ class Bundle:
         format: ``"vite"``, ``"esbuild"`` (the metafile) or ``"webpack"`` (stats, webpack-assets-manifest).
         mount: the mount that holds the files; the default one unless given.
         folder: what stands before a path in the manifest but not in the mount, such as esbuild's ``"dist"``.
+        module: whether the scripts are modules; default as the manifest says. webpack-assets-manifest does not say it.
 
     Raises:
         SettingsError: there is no such manifest, or it is no JSON object.
@@ -136,6 +143,7 @@ class Bundle:
         format: Literal["vite", "esbuild", "webpack"],
         mount: str | None = None,
         folder: str = "",
+        module: bool | None = None,
     ) -> None:
         if format not in FORMATS:
             raise SettingsError(f"format={format!r} is not known; give one of {', '.join(map(repr, FORMATS))}")
@@ -143,6 +151,7 @@ class Bundle:
         self._format = FORMATS[format]
         self._mount = assets.mounts.named(assets.mounts.default if mount is None else mount)
         self._folder = folder
+        self._module = module
         self._manifest = manifest
         self._documents: DeferredCache[str, Document] = DeferredCache(
             self._read_again, seconds=MANIFEST_SECONDS, name="assetstore-bundle"
@@ -158,9 +167,10 @@ class Bundle:
         """
         document = self._documents.get("") or self._document
         try:
-            return self._format(document, name, self._folder)
+            entry = self._format(document, name, self._folder)
         except (AttributeError, LookupError, TypeError) as error:
             raise SettingsError(f"the bundler's manifest is damaged where it tells of {name!r} ({error!r})") from None
+        return entry if self._module is None else replace(entry, module=self._module)
 
     def tags(
         self,

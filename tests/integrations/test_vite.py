@@ -189,7 +189,7 @@ def test_webpacks_stats_are_read(tmp_path: Path) -> None:
     flat = {"entrypoints": {"main": {"assets": {"js": ["runtime.1.js", "main.2.js"], "css": ["a.3.css"]}}}}
     entry = BundledEntry(("runtime.1.js", "main.2.js"), ("a.3.css",), module=False)
     assert webpack(stats, "main") == webpack(flat, "main") == entry
-    assert webpack(stats | {"outputOptions": {"module": True}}, "main").module
+    assert webpack(stats | {"assets": [{"name": "main.2.js", "info": {"javascriptModule": True}}]}, "main").module
     tags = Bundle(store(tmp_path), stats, format="webpack").tags("main")
     assert '<script defer src="/static/runtime.1.js"></script>' in tags
     with pytest.raises(SettingsError, match="format"):
@@ -226,7 +226,8 @@ def page_of(built: Vite, assets: AssetStore) -> Starlette:
 @pytest.mark.program("npm")
 @pytest.mark.timeout(400)
 def test_what_vite_built_is_served_under_the_names_of_its_tags(dist: Path) -> None:
-    assets = store(dist, "/assets/")
+    assets = AssetStore()
+    assets.static("/assets/", root=dist, name="assets", immutable="vite")
     client = TestClient(page_of(Vite(assets), assets))
     page = client.get("/").text
     urls = re.findall(r'(?:href|src)="([^"]+)"', page)
@@ -240,6 +241,7 @@ def test_what_vite_built_is_served_under_the_names_of_its_tags(dist: Path) -> No
         answer = client.get(url)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/css" if url.endswith(".css") else "text/javascript")
+        assert answer.headers["cache-control"] == "max-age=31536000, public, immutable"
 
 
 @pytest.mark.program("npm")

@@ -31,6 +31,9 @@ PLACES = {
     "swift": (str(PROJECT / ".venv-swift/.ready"),),
     "azurite": (str(PROJECT / ".venv-azurite/node_modules/azurite/dist/src/blob/main.js"),),
     "node": ("node", "nodejs"),
+    "esbuild": (str(PROJECT / ".venv-npm/node_modules/.bin/esbuild"),),
+    "webpack": (str(PROJECT / ".venv-npm/node_modules/webpack/lib/index.js"),),
+    "pyright": (str(PROJECT / ".venv-npm/node_modules/pyright/index.js"),),
 }
 
 #: What to type to get one that is not a Debian package of the same name.
@@ -43,6 +46,9 @@ HOW_TO_GET = {
     "mkdocs": "make docs",
     "azurite": "make servers",
     "node": "apt-get install nodejs",
+    "esbuild": "make servers",
+    "webpack": "make servers",
+    "pyright": "make servers",
 }
 
 
