@@ -1,5 +1,7 @@
 """pytest fixtures for applications: mounts that need no bucket and no disk, AWS in process, a check of every name.
 
+Also :class:`LoopWatch`, which measures how long an event loop was held.
+
 It is a pytest plugin; name it in your ``conftest.py``::
 
     pytest_plugins = ["assetstore.testing"]
@@ -23,10 +25,12 @@ application is the one of production::
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 
@@ -169,6 +173,72 @@ def assert_assets_exist(app: object, templates: Any = None) -> int:
             missing.append(f"{named.template}:{named.line}: no asset {named.file!r} in mount {mount.label}{hint}")
     assert not missing, "\n".join(["templates name assets that are not there:", *missing])
     return checked
+
+
+class LoopWatch:
+    """Measures the stalls of the running event loop of asyncio: for how long it ran nothing but one callback.
+
+    While it is held, no other request is read or answered. A timer that is due every *every_seconds*
+    measures it: how late it fires is how long the loop was held, give or take that interval::
+
+        async def test_no_page_holds_the_loop(client):
+            with LoopWatch() as watch:
+                await client.get("/")
+            assert watch.longest_seconds < 0.02
+
+    In a server, hold one open for as long as the application runs, in its lifespan, and export what
+    :meth:`reset` gives.
+
+    Args:
+        every_seconds: the interval of the timer.
+    """
+
+    def __init__(self, every_seconds: float = 0.001) -> None:
+        #: The longest time for which the loop was held, in seconds.
+        self.longest_seconds = 0.0
+        #: The same, of which only that part counts during which this process had the processor (in any of its
+        #: threads). On a machine with other work, the rest may be the others'; so it is where the process waited
+        #: for a disk.
+        self.longest_busy_seconds = 0.0
+        self._every_seconds = every_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = self._last_busy = 0.0
+
+    def __enter__(self) -> Self:
+        """Begin to watch the running loop.
+
+        Raises:
+            RuntimeError: no event loop of asyncio runs.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._last, self._last_busy = time.perf_counter(), time.process_time()
+        self._timer = self._loop.call_later(self._every_seconds, self._again)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._measure()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def reset(self) -> tuple[float, float]:
+        """:attr:`longest_seconds` and :attr:`longest_busy_seconds` so far, which then begin at 0 again."""
+        self._measure()
+        longest = self.longest_seconds, self.longest_busy_seconds
+        self.longest_seconds = self.longest_busy_seconds = 0.0
+        return longest
+
+    def _again(self) -> None:
+        self._measure()
+        assert self._loop is not None
+        self._timer = self._loop.call_later(self._every_seconds, self._again)
+
+    def _measure(self) -> None:
+        now, busy = time.perf_counter(), time.process_time()
+        held = max(0.0, now - self._last - self._every_seconds)
+        self.longest_seconds = max(self.longest_seconds, held)
+        self.longest_busy_seconds = max(self.longest_busy_seconds, min(held, busy - self._last_busy))
+        self._last, self._last_busy = now, busy
 
 
 def _mounts_in(routes: Iterable[object]) -> MountTable | None:

@@ -36,14 +36,14 @@ _PAGE = (
 
 def measure(options: Options) -> Iterator[Comparison]:
     """Listing beside boto3's own, and the memory of a million names."""
-    with _pages(MANY) as url:
+    with pages(MANY) as url:
         listings: dict[str, Callable[[], float]] = {
             "boto3's paginator": lambda: _seconds(lambda: _by_boto3(url)),
             "assetstore": lambda: _seconds(lambda: _by_us(url)),
         }
         samples = interleaved(listings, min(options.rounds, 3))
         yield Comparison(f"listing {MANY:,} keys", "s", samples, "boto3's paginator")
-    with _pages(MOST) as url:
+    with pages(MOST) as url:
         seconds = (_seconds(lambda: _by_us(url)),)
         yield Comparison(f"listing {MOST:,} keys into the index", "s", {"assetstore": seconds}, "assetstore")
     kept = {kind: (_memory(kind),) for kind in HOLDERS}
@@ -106,7 +106,7 @@ def _by_boto3(url: str) -> None:
 
 
 @contextmanager
-def _pages(count: int) -> Iterator[str]:
+def pages(count: int) -> Iterator[str]:
     """A server in a process of its own that lists *count* keys."""
     command = [sys.executable, "-m", "benchmarks.names", "serve", str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

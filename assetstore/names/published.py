@@ -25,6 +25,8 @@ _log = logging.getLogger("assetstore")
 
 #: What a root without a release has.
 _NO_RELEASE = Manifest("", datetime(1970, 1, 1, tzinfo=UTC), None, {})
+#: How many names are kept ready, beside the manifest.
+MAX_ASSETS = 20_000
 #: How often a wait for the first look checks whether it has failed, in seconds.
 WAIT_STEP_SECONDS = 0.02
 #: How soon a release that is published to a directory is seen, in seconds.
@@ -46,6 +48,8 @@ class ManifestResolver:
         assets = self._assets
         asset = assets.get(path)
         if asset is None and (entry := self.manifest.entries.get(path)) is not None:
+            if len(assets) >= MAX_ASSETS:
+                assets.clear()
             asset = assets[path] = _asset(entry)
         return asset
 

@@ -30,7 +30,7 @@ from assetstore.names.fingerprint import Fingerprint
 from assetstore.rewrite import graph
 from assetstore.rewrite.graph import MAX_BYTES, Fault, Source, StatOf, is_referrer
 from assetstore.util import reset_after_fork
-from assetstore.util.background import DeferredCache, on_event_loop
+from assetstore.util.background import DeferredCache, LoopBudget, on_event_loop
 from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
@@ -41,9 +41,10 @@ CHOICES = ("rewrite", "strict")
 MAX_FILES, MAX_KEPT_BYTES = 5_000, 32 * 1024 * 1024
 #: How many faults are logged, each once.
 MAX_LOGGED = 500
-#: On an event loop, files up to this size are rewritten at once if what they refer to is not larger than the second.
-INLINE_BYTES, INLINE_TARGET_BYTES = 16 * 1024, 256 * 1024
-#: How much of each second an event loop spends on that, in seconds.
+#: On an event loop, files up to this size are rewritten at once if what they refer to is not larger than the second,
+#: and not more files than the third (of which each costs a ``stat``, 20 microseconds).
+INLINE_BYTES, INLINE_TARGET_BYTES, INLINE_TARGETS = 16 * 1024, 256 * 1024, 100
+#: How much of each second an event loop spends on that and on looking at the files behind a result, in seconds.
 INLINE_SECONDS = 0.005
 #: How long a result stands before the files behind it are looked at again, in seconds: on disk, and over a network.
 RECHECK_SECONDS, REMOTE_RECHECK_SECONDS = 0.1, 10.0
@@ -105,9 +106,7 @@ class RewrittenBackend:
         )
         self._recheck_seconds = REMOTE_RECHECK_SECONDS if inner.remote else RECHECK_SECONDS
         self._logged: set[str] = set()
-        #: What event loops have spent on rewriting, in seconds: altogether, and when the present second began.
-        self._spent = 0.0
-        self._spent_before = (0, 0.0)
+        self._budget = LoopBudget(INLINE_SECONDS)
         reset_after_fork(self)
 
     def after_fork(self) -> None:
@@ -208,32 +207,32 @@ class RewrittenBackend:
         made, fresh_until = self._made.get(path, (None, 0.0))
         if made is not None and time.monotonic() < fresh_until:
             return made.stat
-        if made is not None and made.still_holds(self._stat_of):
-            self._made.put(path, (made, time.monotonic() + self._recheck_seconds))
-            return made.stat
-        stat = self._inner.stat(path)
-        if stat.size <= INLINE_BYTES and self._lock.acquire(blocking=False):
-            began = time.monotonic()
-            try:
-                if self._is_cheap(path, stat, int(began)):
-                    made = self._rewritten(path, self._stat_of)
-                else:
-                    self._deferred.soon(path)
-            finally:
-                self._spent += time.monotonic() - began
-                self._lock.release()
-        else:
+        if self._budget.is_spent or (made is not None and len(made.made_of) > INLINE_TARGETS):
             self._deferred.soon(path)
-        return stat if made is None or made.unchanged else made.stat
+            return self._inner.stat(path) if made is None or made.unchanged else made.stat
+        with self._budget.spend():
+            if made is not None and made.still_holds(self._stat_of):
+                self._made.put(path, (made, time.monotonic() + self._recheck_seconds))
+                return made.stat
+            stat = self._inner.stat(path)
+            if stat.size <= INLINE_BYTES and self._lock.acquire(blocking=False):
+                try:
+                    if self._is_cheap(path, stat):
+                        made = self._rewritten(path, self._stat_of)
+                    else:
+                        self._deferred.soon(path)
+                finally:
+                    self._lock.release()
+            else:
+                self._deferred.soon(path)
+            return stat if made is None or made.unchanged else made.stat
 
-    def _is_cheap(self, path: str, stat: FileStat, second: int) -> bool:
+    def _is_cheap(self, path: str, stat: FileStat) -> bool:
         if self.remote:
             return False
-        if self._spent_before[0] != second:
-            self._spent_before = (second, self._spent)
-        if self._spent - self._spent_before[1] >= INLINE_SECONDS:
-            return False
         targets = {meant.path for _, meant in self._source(path, stat).targets() if meant}
+        if len(targets) > INLINE_TARGETS:
+            return False
         sizes = [found.size for found in map(self._stat_of, targets) if found is not None]
         return sum(sizes) <= INLINE_TARGET_BYTES
 

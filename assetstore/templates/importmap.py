@@ -14,6 +14,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -187,8 +189,8 @@ MAP_SECONDS = 0.3
 LIST_SECONDS = 0.5
 #: How many maps are kept: one for each root path and each choice of hosts.
 MAPS = 64
-#: How many modules the first map of an event loop follows; the whole one is made in the background.
-FIRST_MODULES = 50
+#: How long an event loop is held for its first map, in seconds; the whole one is made in the background.
+FIRST_SECONDS = 0.008
 
 
 class ResolvedImportMap:
@@ -287,7 +289,7 @@ class ImportMaps:
         made = self._maps.get(((self._names.namer.root_path(request), page_host, hosts), request))
         if isinstance(made, AssetStoreError):
             raise made
-        return self._make(request, limit=FIRST_MODULES if on_event_loop() else MAX_MODULES) if made is None else made
+        return self._make(request, seconds=FIRST_SECONDS if on_event_loop() else math.inf) if made is None else made
 
     def entries(self) -> list[Module]:
         """Every own module that the setting names."""
@@ -301,9 +303,9 @@ class ImportMaps:
         return [(specifier, module) for specifier, module in found if module is not None]
 
     def walk(
-        self, entries: Iterable[Module], *, eager: bool = False, limit: int = MAX_MODULES
+        self, entries: Iterable[Module], *, eager: bool = False, limit: int = MAX_MODULES, until: float = math.inf
     ) -> Iterator[tuple[Module, list[Import]]]:
-        """Each module that *entries* reach, with its imports; *eager* and *limit* as :meth:`ModuleGraph.walk`."""
+        """Each module that *entries* reach, with its imports; the others as :meth:`ModuleGraph.walk` takes them."""
         everywhere = _Specifiers(self._pins())
         scopes = [(scope.prefix, _Specifiers(self._expanded(scope.pins))) for scope in self._setting.scopes]
         # The longest prefix is the most specific scope, and comes first.
@@ -316,7 +318,7 @@ class ImportMaps:
                 [table for prefix, table in scopes if self._is_in(importer, prefix)] + [everywhere],
             )
 
-        return self._graph.walk(entries, resolve, eager=eager, limit=limit)
+        return self._graph.walk(entries, resolve, eager=eager, limit=limit, until=until)
 
     def references(self, module: Module) -> tuple[Reference, ...] | None:
         """As :meth:`ModuleGraph.references`."""
@@ -344,9 +346,13 @@ class ImportMaps:
         except AssetStoreError as error:  # for the page, which raises it
             return error
 
-    def _make(self, request: object | None, *, limit: int = MAX_MODULES) -> ResolvedImportMap:
+    def _make(self, request: object | None, *, seconds: float = math.inf) -> ResolvedImportMap:
+        """The map; after so many *seconds* only with what is left of the setting's own pins."""
+        until = time.monotonic() + seconds
         draft = _Draft(request, integrity=dict(self._setting.digests))
-        for pin in self._pins():
+        for number, pin in enumerate(self._pins()):
+            if number >= len(self._setting.pins) and time.monotonic() > until:
+                break
             if pin.specifier not in draft.imports:
                 draft.imports[pin.specifier] = self._resolved(pin, draft)
         for scope in self._setting.scopes:
@@ -355,8 +361,8 @@ class ImportMaps:
             for pin in self._expanded(scope.pins):
                 if pin.specifier not in section:
                     section[pin.specifier] = self._resolved(pin, draft)
-        for module, imports in self.walk(self.entries(), limit=limit):
-            self._urls(module, imports, draft)
+        for module, imports in self.walk(self.entries(), until=until):
+            self._urls(module, imports, draft, until)
         for specifier, first, other, decided in self.collisions():
             if not decided and specifier not in self._logged:
                 self._logged.add(specifier)
@@ -368,10 +374,12 @@ class ImportMaps:
         self._digest(named, draft, pin.integrity)
         return named.url
 
-    def _urls(self, module: Module, imports: list[Import], draft: _Draft) -> None:
+    def _urls(self, module: Module, imports: list[Import], draft: _Draft, until: float) -> None:
         """An entry for each import of *module* that the browser would resolve to a plain URL."""
         importer = self._names.name(_file(module), draft.request).url
         for each in imports:
+            if time.monotonic() > until:
+                return
             # A bare specifier has its pin already, and new URL() does not ask the map.
             if each.module is None or each.bare or each.reference.kind not in js.MAPPED or each.module.asset is None:
                 continue

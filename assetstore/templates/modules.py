@@ -8,8 +8,11 @@ with its fingerprinted URL as the value: a changed module changes one URL and th
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from assetstore.backends.base import FileStat
 from assetstore.mounts.mount import Mount
@@ -90,9 +93,16 @@ class ModuleGraph:
         return self._scans.get(_ModuleVersion(module.mount, asset.stat))
 
     def walk(
-        self, entries: Iterable[Module], resolve: Resolve, *, eager: bool = False, limit: int = MAX_MODULES
+        self,
+        entries: Iterable[Module],
+        resolve: Resolve,
+        *,
+        eager: bool = False,
+        limit: int = MAX_MODULES,
+        until: float = math.inf,
     ) -> Iterator[tuple[Module, list[Import]]]:
-        """Each module that *entries* reach, with its imports, nearest first; at most *limit*.
+        """Each module that *entries* reach, with its imports, nearest first; at most *limit*, and not past the
+        monotonic time *until*.
 
         With *eager*, only through imports that a browser fetches before the importing module runs.
         """
@@ -101,10 +111,13 @@ class ModuleGraph:
         seen = set(queue)
         for module in queue:  # grows while it is walked
             references = self.references(module) or ()
-            imports = [resolve(module, each) for each in references if each.kind != "source-map"]
+            in_time = takewhile(lambda _: time.monotonic() <= until, references)
+            imports = [resolve(module, each) for each in in_time if each.kind != "source-map"]
             if message := too_large(module):
                 self._warn(f"{module}: {message}")
             yield module, imports
+            if time.monotonic() > until:
+                return
             for each in imports:
                 if each.reference.kind in followed and each.module and each.module not in seen:
                     if len(queue) >= limit:

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -50,6 +51,34 @@ def running_loop() -> AbstractEventLoop | None:
 def on_event_loop() -> bool:
     """Whether the caller runs on an event loop of asyncio, which must not be blocked."""
     return running_loop() is not None
+
+
+class LoopBudget:
+    """What event loops may spend on one kind of work, in *seconds* of each second. Threads spend what they like."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._second, self._spent = 0, 0.0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the caller runs on an event loop, and this second's share is used up."""
+        return on_event_loop() and self._spent_now() >= self._seconds
+
+    @contextmanager
+    def spend(self) -> Iterator[None]:
+        """Count the time that the block takes, where it runs on an event loop."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            if on_event_loop():
+                self._spent = self._spent_now() + time.monotonic() - began
+
+    def _spent_now(self) -> float:
+        if self._second != (second := int(time.monotonic())):
+            self._second, self._spent = second, 0.0
+        return self._spent
 
 
 class Background:
@@ -316,14 +345,18 @@ class DeferredCache(Generic[Item, Value]):
         return self._find(item, self.compute)
 
     def compute(self, item: Item) -> Value | None:
-        """Compute the value of *item* in this thread, whatever is known, or wait for the thread that does."""
+        """Compute the value of *item* in this thread, whatever is known, or wait for the thread that does.
+
+        An event loop does not wait: it gets what is known.
+        """
         key = self._key(item)
         with self._lock:
             running = self._running.get(key)
             if running is None:
                 self._running[key] = done = threading.Event()
         if running is not None:
-            running.wait()
+            if not on_event_loop():
+                running.wait()
             return self.known(item)
         try:
             value = self._compute(item)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -173,6 +175,39 @@ def test_any_bytes_in_any_chunks_are_a_manifest_or_a_clear_error(data: bytes, cu
     stops = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
     with contextlib.suppress(ManifestError):
         load((data[start:stop] for start, stop in itertools.pairwise(stops)), "somewhere")
+
+
+@given(manifests())
+def test_packed_entries_are_the_same_entries(manifest: Manifest) -> None:
+    packed = load(dump(manifest), "somewhere", packed=True)
+    assert dict(packed.entries) == manifest.entries
+    assert list(packed.entries) == sorted(manifest.entries)
+    assert len(packed.entries) == len(manifest.entries)
+    assert list(packed.entries.values()) == [manifest.entries[path] for path in sorted(manifest.entries)]
+    assert dump(packed) == dump(manifest)
+    assert packed.entries.get("no/such/entry") is None
+    assert "no/such/entry" not in packed.entries
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_damaged_entries_are_refused_when_they_are_packed(junk: bytes, at: int) -> None:
+    data = dump(MANIFEST)
+    start = data.index(b'"entries":{\n') + at % 200
+    try:
+        packed = load(data[:start] + junk + data[start + len(junk) :], "somewhere", packed=True)
+    except ManifestError:
+        return
+    assert all(isinstance(packed.entries[path], Entry) for path in packed.entries)
+
+
+def test_a_packed_manifest_leaves_next_to_nothing_for_the_garbage_collector() -> None:
+    entries = {f"{n}.css": Entry(f"{n}.css", f"{n:064x}", n, "cd" * 32, "x", "text/css", n) for n in range(5_000)}
+    data = dump(replace(MANIFEST, entries=entries))
+    gc.collect()
+    before = len(gc.get_objects())
+    manifest = load(data, "somewhere", packed=True)
+    assert len(manifest.entries) == 5_000
+    assert len(gc.get_objects()) - before < 500
 
 
 @given(st.integers(1, 400))

@@ -184,3 +184,27 @@ def test_closing_breaks_off_what_is_computed() -> None:
     cache.close()
     assert cache.settle(0)
     assert not [thread for thread in threading.enumerate() if thread.name == "assetstore-test-deferred"]
+
+
+def test_an_event_loop_does_not_wait_for_the_thread_that_computes() -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(key: str) -> str:
+        begun.set()
+        assert end.wait(20)
+        return key.upper()
+
+    cache: DeferredCache[str, str] = DeferredCache(slow)
+    thread = threading.Thread(target=cache.compute, args=("a",))
+    thread.start()
+    try:
+        assert begun.wait(20)
+
+        async def compute() -> str | None:
+            return cache.compute("a")
+
+        assert asyncio.run(compute()) is None
+    finally:
+        end.set()
+        thread.join()
+    assert cache.known("a") == "A"
