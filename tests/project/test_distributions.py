@@ -70,13 +70,12 @@ def interpreter(version: str) -> str:
     pytest.skip(f"needs Python {version}, which is not on this machine")
 
 
-@pytest.mark.parametrize(
-    ("kind", "version"), [("wheel", "3.11"), ("wheel", "3.12"), ("wheel", "3.13"), ("wheel", "3.14"), ("sdist", "")]
-)
+#: The oldest Python and the newest ones. The wheel is built from the source distribution, so it stands for both.
+@pytest.mark.parametrize("version", ["3.11", "3.13", "3.14"])
 def test_it_installs_in_a_bare_environment_and_needs_no_extra(
-    kind: str, version: str, distributions: dict[str, Path], tmp_path: Path
+    version: str, distributions: dict[str, Path], tmp_path: Path
 ) -> None:
-    python = interpreter(version or f"{sys.version_info.major}.{sys.version_info.minor}")
+    python = interpreter(version)
     environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
 
     def run(*argv: str | Path) -> str:
@@ -84,9 +83,10 @@ def test_it_installs_in_a_bare_environment_and_needs_no_extra(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    run(python, "-m", "venv", tmp_path / "bare")
+    run(python, "-m", "venv", "--without-pip", tmp_path / "bare")
     bare = tmp_path / "bare/bin/python"
-    run(bare, "-m", "pip", "install", "-q", "--disable-pip-version-check", distributions[kind])
+    pip = [sys.executable, "-m", "pip", "--python", bare, "install", "-q", "--disable-pip-version-check"]
+    run(*pip, "--no-compile", distributions["wheel"])
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets/app.css").write_text("body {}")
     found = json.loads(run(bare, "-c", PROBE, tmp_path / "assets"))

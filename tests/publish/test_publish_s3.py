@@ -190,7 +190,7 @@ print("done", flush=True)
 """
 
 
-@pytest.fixture(params=["folder", "moto", pytest.param("localstack", marks=pytest.mark.localstack)])
+@pytest.fixture(params=["folder", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """A target's URL and its storage options, for processes that are killed."""
     if request.param == "folder":
@@ -243,7 +243,7 @@ def test_a_publish_that_is_killed_at_any_moment_leaves_the_live_site_whole_and_i
 
 
 def write(root: Path, build: str) -> None:
-    for number in range(40):
+    for number in range(20):
         (root / f"file{number}.js").write_text(f"// {number}, {build}\n" * 50)
 
 
