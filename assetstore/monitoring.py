@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from assetstore.backends.base import Backend
-from assetstore.backends.remote.counters import Counts
+from assetstore.backends.remote.retry import Counts
 from assetstore.errors import AssetStoreError, BackendCredentials, BackendForbidden, BackendTimeout, UnexpectedResponse
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import BackgroundResolver

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import quote, urlsplit
 
-from assetstore.servers.app import Tree
+from assetstore.servers import Tree
 
 #: Where each package keeps its tree: below the package, or below the environment.
 TREES = {

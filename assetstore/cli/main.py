@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from assetstore import __version__
-from assetstore.cli import check, doctor, init, publish, releases, serve, url
+from assetstore.cli import check, doctor, init, publish, serve, url
 from assetstore.cli.options import StepAfterLive, add_command, paint
 from assetstore.errors import (
     AssetStoreError,
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"assetstore {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (init, serve, url, publish, releases, check, doctor):
+    for module in (init, serve, url, publish, check, doctor):
         module.add_parsers(commands)
     completion = add_command(
         commands, "completion", _print_completion, "print what makes a shell complete this command"

@@ -6,9 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from assetstore.cli.options import Commands, add_command, add_storage_option, naming_options, number, storage_options
-from assetstore.servers import SERVERS, open_server
-from assetstore.servers.app import Tree
-from assetstore.servers.listen import Listen
+from assetstore.servers import SERVERS, Listen, Tree, open_server
 
 
 def add_parsers(commands: Commands) -> None:

@@ -63,10 +63,6 @@ class ETagList:
             position = comma.end()
         return cls(tuple(tags))
 
-    def to_header(self) -> str:
-        """As the header has it."""
-        return "*" if self.any else ", ".join(tag.to_header() for tag in self.tags)
-
 
 @dataclass(frozen=True, slots=True)
 class Validators:

@@ -48,10 +48,6 @@ class RangeSet:
             spans.append(span)
         return cls(tuple(spans))
 
-    def to_header(self) -> str:
-        """The Range header that asks for these spans."""
-        return "bytes=" + ",".join(_write(span) for span in self.spans)
-
     @property
     def hint(self) -> Span:
         """What a backend may fetch first: the one range, or the whole for several."""
@@ -90,14 +86,6 @@ def _read(spec: str) -> Span | None:
 def _number(digits: str) -> int:
     digits = digits.lstrip("0")
     return int(digits or "0") if len(digits) < 19 else _FAR
-
-
-def _write(span: Span) -> str:
-    if span == _NOTHING:
-        return "-0"
-    if span.stop is None:
-        return f"{span.start}" if span.start < 0 else f"{span.start}-"
-    return f"{span.start}-{span.stop - 1}"
 
 
 def content_range(start: int, stop: int, size: int) -> str:

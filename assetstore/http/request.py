@@ -36,10 +36,6 @@ class AcceptEncoding:
             return _NOTHING
         return _remembered(value) if len(value) <= _MAX_REMEMBERED else _read(value)
 
-    def to_header(self) -> str:
-        """As the header has it."""
-        return ", ".join(name if q == 1 else f"{name};q={q:g}" for name, q in self.qualities.items())
-
     def quality(self, coding: str) -> float:
         """How much *coding* is wanted: by its name, else by ``*``, else not at all."""
         return self.qualities.get(coding, self.qualities.get("*", 0.0))

@@ -16,7 +16,7 @@ from jinja2 import Environment, nodes, pass_context
 
 from assetstore.mounts.mount import MountTable
 from assetstore.store import AssetStore
-from assetstore.templates import addresses
+from assetstore.templates.links import Verbatim, parse_address
 from assetstore.templates.page import Page
 
 
@@ -115,8 +115,8 @@ def _named_by(function: str, call: nodes.Call) -> Iterator[tuple[str | None, str
             yield constants[0], files[0]
     elif function in _FILES:
         for text in constants:
-            address = addresses.parse(text)
-            if not isinstance(address, addresses.Verbatim) and not address.is_folder:
+            address = parse_address(text)
+            if not isinstance(address, Verbatim) and not address.is_folder:
                 yield address.mount, address.path
 
 

@@ -30,11 +30,10 @@ from assetstore.mounts.urls import NO_HOST
 from assetstore.references import js
 from assetstore.references.js import is_module
 from assetstore.references.reference import Meaning, OutsideMount, Reference, is_relative, own, target
-from assetstore.templates import addresses, html
-from assetstore.templates.addresses import Address, File, Verbatim, is_url
+from assetstore.templates import html
 from assetstore.templates.html import Markup
 from assetstore.templates.integrity import is_integrity
-from assetstore.templates.links import Link, Links
+from assetstore.templates.links import Address, File, Link, Links, Verbatim, is_url, read_address
 from assetstore.templates.modules import MAX_MODULES, Import, Module, ModuleGraph
 from assetstore.util.background import DeferredCache, on_event_loop
 
@@ -135,7 +134,7 @@ def _pin(specifier: str, value: Any, where: str) -> Pin:
     integrity = value.get("integrity") if isinstance(value, Mapping) else None
     if integrity is not None and not is_integrity(integrity):
         raise SettingsError(f"{where}: integrity {integrity!r} is none; give 'sha384-' and 64 characters of base64")
-    address = addresses.read(_without(value, "integrity"), where)
+    address = read_address(_without(value, "integrity"), where)
     if address.is_folder != specifier.endswith("/"):
         raise SettingsError(f"{where}: either both or neither of key and value end in '/', which makes them folders")
     return Pin(specifier, address, integrity)
@@ -146,7 +145,7 @@ def _without(value: Any, key: str) -> Any:
 
 
 def _pin_all(prefix: str, value: Any, where: str) -> PinAll:
-    folder = addresses.read(f"{value.rstrip('/')}/" if isinstance(value, str) else value, where)
+    folder = read_address(f"{value.rstrip('/')}/" if isinstance(value, str) else value, where)
     if not isinstance(folder, File) or not folder.is_folder:
         raise SettingsError(f"{where}: {value!r} is no folder of a mount; give one such as 'js/controllers/'")
     return PinAll(prefix.rstrip("/") + "/", folder)
@@ -154,7 +153,7 @@ def _pin_all(prefix: str, value: Any, where: str) -> PinAll:
 
 def _scope(prefix: str, value: Any, where: str) -> Scope:
     pins = tuple(_each(value, f"scopes[{prefix!r}]", _pin))
-    return Scope(addresses.read(prefix, where), pins)
+    return Scope(read_address(prefix, where), pins)
 
 
 def _list(entries: object) -> Iterable[object]:
@@ -164,7 +163,7 @@ def _list(entries: object) -> Iterable[object]:
 
 
 def _entry(value: object) -> File:
-    address = addresses.read(value, "import map: entries")
+    address = read_address(value, "import map: entries")
     if isinstance(address, Verbatim) or address.is_folder:
         raise SettingsError(f"import map: entries: {value!r} is no file of a mount; give one such as 'js/app.js'")
     return address
@@ -177,7 +176,7 @@ def _integrity(section: object) -> tuple[bool | None, Mapping[str, str]]:
     if not isinstance(section, Mapping):
         raise SettingsError(f"import map: 'integrity' is {section!r}; {good}")
     for url, digest in section.items():
-        if not isinstance(url, str) or not addresses.is_url(url) or not is_integrity(digest):
+        if not isinstance(url, str) or not is_url(url) or not is_integrity(digest):
             raise SettingsError(f"import map: integrity[{url!r}] is {digest!r}, which no browser understands; {good}")
     return None, dict(section)
 

@@ -21,10 +21,10 @@ from assetstore.mounts.url_for import AssetUrls
 from assetstore.references.js import is_module
 from assetstore.rewrite.backend import RewrittenBackend
 from assetstore.settings import Settings
-from assetstore.templates import addresses, html
+from assetstore.templates import html
 from assetstore.templates.html import Attribute, Markup
 from assetstore.templates.importmap import ImportMap, ImportMaps, ResolvedImportMap
-from assetstore.templates.links import Link, Links
+from assetstore.templates.links import File, Link, Links, parse_address
 from assetstore.util.background import SHARE, DeferredCache, on_event_loop
 
 _log = logging.getLogger("assetstore")
@@ -146,12 +146,12 @@ class Pages:
         They must stand after the import map (some browsers drop a map that comes later). Dynamic
         imports are left out: they are fetched when they are needed.
         """
-        modules = filter(None, (self._names.module(addresses.parse(entry)) for entry in entries))
+        modules = filter(None, (self._names.module(parse_address(entry)) for entry in entries))
         tags = []
         for module, _ in self._maps.walk(modules, eager=True):
             if not is_module(module.path) or module.mount.resolver.find(module.path) is None:
                 continue
-            named = self._names.name(addresses.File(module.mount.name, module.path), request)
+            named = self._names.name(File(module.mount.name, module.path), request)
             about = self._fetched(named, None, nonce)
             tags.append(html.link({"rel": "modulepreload", "href": named.url, **about}))
             if len(tags) >= limit:

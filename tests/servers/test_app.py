@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from assetstore.errors import SettingsError
-from assetstore.servers.app import VARIABLE, Tree, application, from_environment, rsgi_from_environment
+from assetstore.servers import VARIABLE, Tree, application, from_environment, rsgi_from_environment
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from asgi.client import ask
 from asgi.wire import connect, exchange, request_of
-from assetstore.servers.app import Tree
+from assetstore.servers import Tree
 from servers.processes import ProcessStarter
 
 SERVE = [sys.executable, "-m", "assetstore", "serve", "--server", "granian"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assetstore.errors import SettingsError
-from assetstore.servers.listen import Listen
+from assetstore.servers import Listen
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from assetstore.servers import GRACE_SECONDS, run_uvicorn
-from assetstore.servers.app import FACTORY
-from assetstore.servers.listen import Listen
+from assetstore.servers import FACTORY, GRACE_SECONDS, Listen, run_uvicorn
 
 
 @pytest.fixture

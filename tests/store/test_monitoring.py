@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assetstore import AssetStore
-from assetstore.backends.remote.counters import Counters
+from assetstore.backends.remote.retry import Counters
 from assetstore.errors import BackendCredentials, BackendError, BackendForbidden, BackendUnavailable
 from assetstore.monitoring import Health, MountHealth, MountState, last_contact, prometheus_text
 from assetstore.util.background import Contact

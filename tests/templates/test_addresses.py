@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.errors import SettingsError, UnsafePath
-from assetstore.templates import addresses
-from assetstore.templates.addresses import File, Verbatim
+from assetstore.templates.links import Address, File, Verbatim, parse_address, read_address
 
 
 @pytest.mark.parametrize(
@@ -26,8 +25,8 @@ from assetstore.templates.addresses import File, Verbatim
         ("data:text/javascript,", Verbatim("data:text/javascript,")),
     ],
 )
-def test_an_address_means_one_thing(value: object, expected: addresses.Address) -> None:
-    assert addresses.read(value, "here") == expected
+def test_an_address_means_one_thing(value: object, expected: Address) -> None:
+    assert read_address(value, "here") == expected
 
 
 @pytest.mark.parametrize(
@@ -50,13 +49,13 @@ def test_an_address_means_one_thing(value: object, expected: addresses.Address) 
 )
 def test_a_mistake_is_named_with_its_place(value: object, said: str) -> None:
     with pytest.raises(SettingsError, match="^here: ") as raised:
-        addresses.read(value, "here")
+        read_address(value, "here")
     assert said in str(raised.value)
 
 
 @given(st.text())
 def test_no_text_is_more_than_an_address_or_unsafe(text: str) -> None:
     try:
-        addresses.parse(text)
+        parse_address(text)
     except UnsafePath:
         return

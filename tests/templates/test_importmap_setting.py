@@ -8,8 +8,8 @@ import pytest
 
 from assetstore import AssetStore
 from assetstore.errors import SettingsError
-from assetstore.templates.addresses import File, Verbatim
 from assetstore.templates.importmap import ImportMap, Pin, PinAll, Scope
+from assetstore.templates.links import File, Verbatim
 
 DIGEST = "sha384-" + "A" * 64
 

@@ -12,8 +12,7 @@ import pytest
 
 from assetstore import AssetStore
 from assetstore.errors import MountNotFound, UnsafePath
-from assetstore.templates.addresses import File, Verbatim
-from assetstore.templates.links import Link, Links
+from assetstore.templates.links import File, Link, Links, Verbatim
 
 CDN = "https://cdn.example.com/"
 PAGE = SimpleNamespace(url="https://www.example.com/page", scope={"root_path": "/shop"})

@@ -15,9 +15,9 @@ from assetstore.backends.reader import Reader
 from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 
 if TYPE_CHECKING:
-    from assetstore.backends.remote.counters import Counters
     from assetstore.backends.remote.guard import GuardedReader
     from assetstore.backends.remote.reader import CachedReader
+    from assetstore.backends.remote.retry import Counters
 
 __all__ = ["CacheSettings", "Remote", "RemoteLimits", "remote"]
 
@@ -53,13 +53,12 @@ def remote(
     """
     # Local mounts, and what only asks for settings, need none of these.
     from assetstore.backends.remote.blocks import Blocks
-    from assetstore.backends.remote.counters import Counters
     from assetstore.backends.remote.deadline import Timeouts
     from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
     from assetstore.backends.remote.guard import GuardedReader
     from assetstore.backends.remote.metadata import Metadata, MetadataCache
     from assetstore.backends.remote.reader import CachedReader
-    from assetstore.backends.remote.retry import Breaker
+    from assetstore.backends.remote.retry import Breaker, Counters
 
     cache, limits = cache or CacheSettings(), limits or RemoteLimits()
     counters, timeouts = Counters(), Timeouts(label, interruptible=getattr(reader, "interruptible", False))

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterable
 from assetstore.backends.base import WHOLE, CacheFacts, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader
 from assetstore.backends.remote.blocks import HIT, Blocks, block_at, bounds, first_block
-from assetstore.backends.remote.counters import Counters
 from assetstore.backends.remote.disk import NoDisk
 from assetstore.backends.remote.metadata import Metadata, MetadataCache
+from assetstore.backends.remote.retry import Counters
 from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
 from assetstore.util.background import on_event_loop
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assetstore.backends.remote.counters import Counters
+from assetstore.backends.remote.retry import Counters
 from assetstore.errors import BackendThrottled, BackendTimeout
 
 
