@@ -53,7 +53,11 @@ def test_a_plan_over_the_limit_is_refused_as_a_whole(out: Path, command: Any) ->
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--keep", "0"], "no whole number of at least 1"), (["--younger-than", "soon"], "'30d'"), (["--max-deletes", "all"], "30%")],
+    [
+        (["--keep", "0"], "no whole number of at least 1"),
+        (["--younger-than", "soon"], "'30d'"),
+        (["--max-deletes", "all"], "30%"),
+    ],
 )
 def test_what_is_no_rule_is_one_clear_line(out: Path, command: Any, words: list[str], says: str) -> None:
     told = command("prune", "--to", out, *words)
