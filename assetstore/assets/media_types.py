@@ -227,6 +227,17 @@ class TextCheck:
                 self._valid = False
 
 
+def is_utf8(content: bytes) -> bool:
+    """Whether all of *content* is UTF-8, and declares no other encoding."""
+    start = content[:DECLARATION_BYTES].lower()
+    if content.isascii() and b"charset" not in start and b"encoding" not in start:
+        return True  # as nearly every script and style sheet
+    check = TextCheck()
+    check.update(content)
+    check.end()
+    return check.is_utf8
+
+
 def declared_encoding(start: bytes) -> str | None:
     """The encoding that an XML declaration, ``@charset`` or ``<meta charset>`` names, in lower case.
 

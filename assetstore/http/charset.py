@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from anyio import CapacityLimiter, to_thread
 
-from assetstore.assets.media_types import TextCheck
+from assetstore.assets.media_types import TextCheck, is_utf8
 from assetstore.backends.base import FileStat
 from assetstore.backends.reader import HoldsVersions, buffered
 from assetstore.errors import AssetStoreError, VersionChanged
@@ -42,29 +42,27 @@ class Charsets:
 
     async def content_type(self, found: Found) -> str:
         """The Content-Type of the file that was *found*."""
-        media_types, stat = self._mount.media_types, found.stat
-        if not stat.size or not media_types.is_text(found.logical):
-            return media_types.of(found.logical)
+        kind, stat = self._mount.media_types.kind(found.logical), found.stat
+        if not kind.is_text or not stat.size:
+            return kind.content_type
+        if stat.size <= INLINE_BYTES and not self._mount.backend.remote:
+            content = buffered(found.opened, 0, stat.size)
+            if content is not None:
+                return kind.content_type if is_utf8(content) else kind.media_type
         known = self._known.get(stat.version)
         if known is None:
             try:
-                known = await (self._remote(stat) if self._mount.backend.remote else self._local(found))
+                known = await (self._remote(stat) if self._mount.backend.remote else self._local(stat))
             except VersionChanged:
                 raise
             except AssetStoreError:  # reading the body reports it
                 known = None
             if known is not None and unsettled_ns(stat) <= 0:
                 self._known.put(stat.version, known)
-        return media_types.of(found.logical, utf8=known is not False)
+        return kind.media_type if known is False else kind.content_type
 
-    async def _local(self, found: Found) -> bool | None:
-        data = buffered(found.opened, 0, found.stat.size) if found.stat.size <= INLINE_BYTES else None
-        if data is not None:
-            check = TextCheck()
-            check.update(data)
-            check.end()
-            return check.is_utf8
-        return await to_thread.run_sync(self._read, found.stat, limiter=self._limiter)
+    async def _local(self, stat: FileStat) -> bool | None:
+        return await to_thread.run_sync(self._read, stat, limiter=self._limiter)
 
     def _read(self, stat: FileStat) -> bool | None:
         opened = self._mount.backend.open(stat.path)

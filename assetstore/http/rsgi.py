@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from assetstore.http.cache import ResponseCache
 from assetstore.http.request import READ
+from assetstore.http.resource import RequestKey
 from assetstore.http.response_headers import Headers
 from assetstore.http.send import PATHSEND, RANGESEND, Application, Message
 
@@ -57,18 +58,16 @@ class RSGIApplication:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         headers = scope.headers
         names = headers.keys()
-        if not _has_none_of(names):
-            if scope.proto != "http":
-                protocol.close(None)
-                return
-            told = tuple(
-                [(_READ[name], _encoded(value)) for name in _READ.keys() & names for value in headers.get_all(name)]
-            )
+        if _has_none_of(names):
+            pairs: tuple[tuple[str, str], ...] = ()
+        elif scope.proto != "http":
+            protocol.close(None)
+            return
         else:
-            told = ()
+            pairs = tuple([(name, value) for name in _TELLING.intersection(names) for value in headers.get_all(name)])
         cache = self._cache
-        key = scope.path if not cache.by_host else cache.key_of(_asgi(scope, headers.items()))
-        response = cache.respond(key, (scope.method, told))
+        key = cache.key_of(_asgi(scope, headers.items())) if cache.by_host else scope.path
+        response = cache.respond(key, _request_key(scope.method, pairs))
         if response is not None and response.file is None and len(response.body) < 2:
             text = response.text_headers
             if text is None:
@@ -147,9 +146,10 @@ def _asgi(scope: Any, listed: list[tuple[str, str]]) -> Message:
     }
 
 
-@lru_cache(1024)
-def _encoded(value: str) -> bytes:
-    return value.encode("latin-1")
+@lru_cache(256)
+def _request_key(method: str, pairs: tuple[tuple[str, str], ...]) -> RequestKey:
+    """What of a request decides the response; most requests are one of few."""
+    return method, tuple([(_READ[name], value.encode("latin-1")) for name, value in pairs if name in _READ])
 
 
 def _text(headers: Headers) -> _Pairs:
