@@ -3,13 +3,16 @@
 A sibling (``app.css.br``) is used as its file is once it is known to hold the same bytes
 (:mod:`assetstore.names.siblings`). Until then, or where that cannot be known, it is used only while
 it is no older than its file, and not as immutable. What has no sibling is compressed once, in a
-thread, within a budget of bytes; when all threads are taken, the plain bytes are sent instead. Of
+thread, within a budget of bytes: a small file while its client waits, a larger one in the background;
+until then, and when all threads are taken, the plain bytes are sent. Of
 what a bucket holds in one coding only, the plain bytes are made in the same way, for clients that
 cannot read it.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -25,6 +28,8 @@ from assetstore.http.revalidation import Snapshot
 from assetstore.names.base import BackgroundResolver, Resolver
 from assetstore.names.digests import Digests
 from assetstore.names.siblings import Siblings
+from assetstore.util import reset_after_fork
+from assetstore.util.background import Background
 from assetstore.util.lru import LRU
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
@@ -33,6 +38,9 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_PLAIN_BYTES = 16 * 1024 * 1024
 #: What the plain bytes are called beside the codings (RFC 9110 section 12.5.3).
 PLAIN = "identity"
+#: A client waits until a file of up to so many bytes is compressed (3 ms for Brotli); larger ones are sent as they
+#: are until that was done in the background.
+WAITED_BYTES = 64 * 1024
 #: Variants that one mount makes at once, and requests that may wait for their turn.
 MAX_COMPRESSING = 2
 MAX_WAITING = 16
@@ -56,6 +64,8 @@ class Offer(NamedTuple):
     siblings: Mapping[str, FileStat] = _NO_SIBLINGS
     #: Codings whose sibling is not known to hold the bytes of the file.
     unproven: frozenset[str] = frozenset()
+    #: Codings that are not made yet, and take too long for a client to wait.
+    later: frozenset[str] = frozenset()
     #: Whether more will be known before long though no file changes, so that nothing is to be kept of it.
     provisional: bool = False
 
@@ -90,11 +100,19 @@ class Encodings:
         self._made: LRU[_Key, bytes | None] = LRU(max_weight=budget_bytes, weight=_cost)
         self._making: dict[_Key, anyio.Event] = {}
         self._limiter = CapacityLimiter(MAX_COMPRESSING)
+        #: What is compressed in the background: the bytes of each, by version and coding.
+        self._queue: dict[_Key, bytes] = {}
+        self._lock = threading.Lock()
+        self._background = Background(self._compress_next, "assetstore-compress")
+        reset_after_fork(self)
         self._proofs = Siblings(backend, Digests() if digests is None else digests, resolver)
         self._proving = CapacityLimiter(MAX_PROVING)
 
     def close(self) -> None:
-        """End the thread that compares siblings; the next use starts another."""
+        """End the threads that compare siblings and compress; the next use starts others."""
+        with self._lock:
+            self._queue.clear()
+        self._background.close()
         self._proofs.close()
 
     async def offer(self, stat: FileStat, logical: str, snapshot: Snapshot) -> Offer:
@@ -106,18 +124,19 @@ class Encodings:
             return _NONE
         siblings, unproven, provisional = await self._siblings(stat, snapshot)
         compressed = MIN_SIZE <= stat.size <= MAX_FILE_BYTES and self._budget > 0 and kind.compressible
-        if not siblings and not self._made:  # as for most files that were not requested before
-            return (
-                _COMPRESSED
-                if compressed and not provisional
-                else Offer(_CODINGS if compressed else (), provisional=provisional)
-            )
+        if not siblings and not provisional and (not compressed or (not self._made and stat.size <= WAITED_BYTES)):
+            return _COMPRESSED if compressed else _NONE  # as for most files that were not requested before
         codings = [
             coding
             for coding in SUFFIXES
             if coding in siblings or (compressed and coding in CODINGS and self._is_worth(stat, coding))
         ]
-        return Offer(tuple(codings), siblings, frozenset(unproven), provisional)
+        later = [
+            each
+            for each in codings
+            if stat.size > WAITED_BYTES and each not in siblings and (stat.version, each) not in self._made
+        ]
+        return Offer(tuple(codings), siblings, frozenset(unproven), frozenset(later), provisional)
 
     def _is_worth(self, stat: FileStat, coding: str) -> bool:
         """Whether that file gains in that coding, as far as is known."""
@@ -160,6 +179,37 @@ class Encodings:
         finally:
             del self._making[key]
             done.set()
+
+    async def make_later(self, stat: FileStat, coding: str, opened: AsyncOpenFile) -> None:
+        """Compress that version in the background, as well as can be, from the bytes that are in *opened*.
+
+        Raises:
+            VersionChanged, BodyTruncated: the file is another one by now.
+        """
+        key = (stat.version, coding)
+        if key not in self._queue and len(self._queue) < MAX_WAITING:
+            content = await self._read(stat, opened)
+            with self._lock:
+                self._queue[key] = content
+            self._background.wake()
+
+    def _compress_next(self) -> float:
+        """Compress the smallest file that waits; the seconds until the next."""
+        with self._lock:
+            if not self._queue:
+                return math.inf
+            key = min(self._queue, key=lambda each: len(self._queue[each]))
+            content = self._queue[key]
+        try:
+            self._made.put(key, compress(content, key[1], thorough=True))
+        finally:
+            with self._lock:
+                self._queue.pop(key, None)
+        return 0.0
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._queue = {}
 
     async def _convert(self, stat: FileStat, coding: str, opened: AsyncOpenFile | None) -> bytes | None:
         async with self._limiter:  # before reading, so that what waits holds no bytes

@@ -72,6 +72,10 @@ class Negotiator:
         identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)
         codings = offer.codings
         coding = preferred(request, codings, identity.validators, now) if codings else None
+        if coding in offer.later:
+            if found.opened is not None:
+                await self._encodings.make_later(stat, coding, found.opened)
+            return Selection(identity, found.opened, stat, codings, identity.validators, provisional=True)
         if coding is not None:
             if coding in offer.unproven:
                 facts = self._facts(found._replace(verified=False), facts.media_type, now)

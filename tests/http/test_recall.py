@@ -18,12 +18,14 @@ from asgi.client import Reply, ask, scope_of
 from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
 from assetstore import AssetStore
+from assetstore.assets.compression import CODINGS, decompress
 from assetstore.http import resource
 from assetstore.http import revalidation as revalidation
 from assetstore.http.cache import ResponseCache
 from assetstore.http.handler import AssetHandler
 from assetstore.http.representation import PIECE_BYTES
 from assetstore.names import fingerprint
+from waiting import eventually
 
 Get = Callable[..., Reply]
 
@@ -254,6 +256,22 @@ def test_dates_are_judged_anew_each_time(get: Get, memory: ResponseCache, monkey
     assert [get("data.bin", headers=header).status for _ in range(3)] == [200] * 3
     monkeypatch.setattr(time, "time", lambda: tomorrow + 10)
     assert get("data.bin", headers=header).status == 304
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_no_client_waits_until_a_large_file_is_compressed(tree: Path, get: Get, coding: str) -> None:
+    """It gets the plain bytes, and whoever asks later the coding, which then stays the same."""
+    script = "".join(f"call({number});\n" for number in range(30_000)).encode()
+    put(tree, "large.js", script)
+    accepts = {"Accept-Encoding": coding}
+    first = get("large.js", headers=accepts)
+    assert (first.body, first.headers["vary"]) == (script, "Accept-Encoding")
+    assert "content-encoding" not in first.headers
+    assert eventually(lambda: get("large.js", headers=accepts).headers.get("content-encoding") == coding)
+    coded = get("large.js", headers=accepts)
+    assert decompress(coded.body, coding, len(script)) == script
+    assert get("large.js", headers=accepts).headers["etag"] == coded.headers["etag"] != first.headers["etag"]
+    assert get("large.js").body == script
 
 
 def test_what_is_remembered_is_sent_in_messages_of_its_own(get: Get) -> None:
