@@ -11,7 +11,7 @@ from copy import copy
 from functools import partial
 from importlib.util import find_spec
 from os import PathLike, fspath
-from typing import Any, Literal, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
 from assetstore.assets import paths
 from assetstore.assets.cache_policy import (
@@ -29,7 +29,7 @@ from assetstore.backends import OPENERS, Root, open_backend
 from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalBackend, Overlay
 from assetstore.backends.reader import reader_of
-from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import BackendError, ManifestError, SettingsError
 from assetstore.mounts.mount import DELIVERY_BYTES, Mount, allowed_extensions
 from assetstore.mounts.urls import ORIGIN_PATH, HostChoice, Hosts, MountUrl, hosts
@@ -45,6 +45,9 @@ from assetstore.names.published import (
     ReleaseResolver,
     WatchedResolver,
 )
+
+if TYPE_CHECKING:
+    from assetstore.backends.remote.reader import Remote
 
 
 class MountOptions(TypedDict, total=False):
@@ -300,11 +303,13 @@ def _storage_options(given: MountOptions) -> Mapping[str, Any] | None:
 
 def _remote(backend: Backend, given: MountOptions, is_only_version: Callable[[FileStat], bool]) -> Remote | None:
     """The guard and the cache around a storage behind a network; local files need neither."""
-    if backend.remote:
-        return remote(
-            reader_of(backend), backend.label, cache=given["cache"], limits=given["limits"], immutable=is_only_version
-        )
-    return None
+    if not backend.remote:
+        return None
+    from assetstore.backends.remote.reader import remote  # a store of local mounts starts without it
+
+    return remote(
+        reader_of(backend), backend.label, cache=given["cache"], limits=given["limits"], immutable=is_only_version
+    )
 
 
 def _is_only_version(resolver: Resolver, made_of: Fingerprint | None, stat: FileStat) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from assetstore.assets import paths
 from assetstore.assets.cache_policy import HeaderRules, ImmutableNames, MaxAge
@@ -13,12 +13,14 @@ from assetstore.assets.media_types import STANDARD, MediaTypes
 from assetstore.assets.paths import DEFAULT_FILTER, PathFilter
 from assetstore.backends.base import Backend
 from assetstore.backends.reader import Closing, Reader
-from assetstore.backends.remote import Remote
 from assetstore.errors import MountNotFound, SettingsError
 from assetstore.mounts.urls import NO_HOST, Hosts, MountUrl
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.base import Resolver
 from assetstore.names.fingerprint import Fingerprint
+
+if TYPE_CHECKING:
+    from assetstore.backends.remote.reader import Remote
 
 #: Smaller files are sent by the application: a redirect would cost more than their bytes.
 DELIVERY_BYTES = 1024 * 1024

@@ -6,8 +6,7 @@ import os
 from typing import Any
 
 from assetstore import AssetStore
-from assetstore.backends.remote import CacheSettings
-from assetstore.backends.remote.settings import MIB
+from assetstore.backends.remote import MIB, CacheSettings
 from benchmarks import bucket
 from benchmarks.apps import S3, TREE, nothing
 

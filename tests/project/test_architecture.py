@@ -43,6 +43,8 @@ PARTS: dict[str, set[str]] = {
     "__main__": set(),
 }
 ORDER = list(PARTS)
+#: One glance at ``ls`` tells what the system is: folders and modules at the top, without ``__init__`` and ``__main__``.
+MOST_PARTS = 25
 #: The registry of backends and the base of every remote one import what stands beneath `backends` when it is used.
 LAZY = {"backends/__init__.py"}
 
@@ -89,3 +91,9 @@ def test_outside_libraries_stay_in_their_part(file: Path) -> None:
     allowed = PARTS[part_of(name_of(file))] | {"assetstore"} | sys.stdlib_module_names
     strays = [f"line {line}: {name}" for name, line in imports(file) if name.split(".")[0] not in allowed]
     assert not strays
+
+
+def test_there_are_few_parts_and_each_is_in_the_list() -> None:
+    parts = {file.relative_to(PACKAGE).parts[0].removesuffix(".py") for file in FILES}
+    assert parts == {part.partition("/")[0] for part in ORDER}
+    assert len(parts - {"__init__", "__main__"}) <= MOST_PARTS

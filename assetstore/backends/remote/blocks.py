@@ -11,9 +11,9 @@ from itertools import chain
 
 from assetstore.backends.base import CacheFacts, FileStat, Span, Version
 from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.disk import NoDisk
-from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.backends.remote.single_flight import SingleFlight
 from assetstore.backends.remote.streams import Stream, Streams
 from assetstore.errors import BodyTruncated, RangeNotSatisfiable, VersionChanged

@@ -12,9 +12,9 @@ from contextlib import suppress
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader, buffered
+from assetstore.backends.remote import RemoteLimits
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.retry import PASSING, Breaker, Counters, Retrier, pause_seconds
-from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import BackendError, BodyTruncated, VersionChanged
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from assetstore.backends.base import CacheFacts, FileStat, Span
 from assetstore.backends.reader import Reader
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.backends.remote.blocks import COLLAPSED, HIT, MISS, Blocks
 from assetstore.backends.remote.disk import NoDisk
 from assetstore.backends.remote.retry import Counters
-from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.backends.remote.single_flight import SingleFlight, StillRunning
 from assetstore.errors import AssetNotFound, BackendCredentials, BackendUnavailable, BodyTruncated, UnexpectedResponse
 from assetstore.util.lru import LRU

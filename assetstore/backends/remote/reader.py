@@ -1,4 +1,4 @@
-"""``CachedReader``: a cache in front of a reader.
+"""The guard and the cache around a remote reader, which :func:`remote` wires; and ``CachedReader``, the cache.
 
 1. Which version is current (:mod:`~assetstore.backends.remote.metadata`).
 2. Its blocks, from memory, disk or storage (:mod:`~assetstore.backends.remote.blocks`).
@@ -7,14 +7,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
 
 from assetstore.backends.base import WHOLE, CacheFacts, FileStat, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.backends.remote.blocks import HIT, Blocks, block_at, bounds, first_block
-from assetstore.backends.remote.disk import NoDisk
+from assetstore.backends.remote.deadline import Timeouts
+from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
+from assetstore.backends.remote.guard import GuardedReader
 from assetstore.backends.remote.metadata import Metadata, MetadataCache
-from assetstore.backends.remote.retry import Counters
+from assetstore.backends.remote.retry import Breaker, Counters
 from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
 from assetstore.util.background import on_event_loop
 
@@ -148,3 +153,43 @@ class _CachedFile:
             self._open = False
             self._content = None
             self._blocks.streams.leave(self.stat.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The readers of one remote mount, and its counters."""
+
+    reader: CachedReader
+    #: Without the cache: every call is a request.
+    direct: GuardedReader
+    counters: Counters
+
+
+def remote(
+    reader: Reader,
+    label: str,
+    *,
+    cache: CacheSettings | None = None,
+    limits: RemoteLimits | None = None,
+    immutable: Callable[[FileStat], bool] = lambda stat: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Remote:
+    """Put the guard and the cache around *reader*.
+
+    Args:
+        label: the storage's name in messages; it also tells mounts apart in a shared disk cache.
+        immutable: whether a version is the only one that its path ever names, as of a proven fingerprinted one.
+        clock: monotonic seconds, for freshness.
+
+    Raises:
+        SettingsError: the directory of the disk cache cannot be used.
+    """
+    cache, limits = cache or CacheSettings(), limits or RemoteLimits()
+    counters, timeouts = Counters(), Timeouts(label, interruptible=getattr(reader, "interruptible", False))
+    breaker = Breaker(limits.breaker_faults, limits.breaker_seconds, limits.breaker_max_seconds)
+    guarded = GuardedReader(reader, label, limits, breaker, counters, timeouts)
+    disk = NoDisk() if cache.disk_path is None else DiskStore(label, DiskCache(cache.disk_path, cache.disk_bytes))
+    metadata_cache = MetadataCache(cache, immutable, clock=clock)
+    blocks = Blocks(guarded, cache, limits, timeouts, disk)
+    metadata = Metadata(guarded, metadata_cache, blocks, disk, cache, limits, counters)
+    return Remote(CachedReader(guarded, reader, metadata_cache, metadata, blocks, disk, counters), guarded, counters)

@@ -22,8 +22,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from assetstore.backends.base import Outcome
+from assetstore.backends.remote import RemoteLimits
 from assetstore.backends.remote.deadline import Dispose, Timeouts
-from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,

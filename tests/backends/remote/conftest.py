@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
-from assetstore.backends.remote import CacheSettings, Remote, RemoteLimits, remote
+from assetstore.backends.remote import CacheSettings, RemoteLimits
+from assetstore.backends.remote.reader import Remote, remote
 from assetstore.errors import AssetNotFound, BodyTruncated, RangeNotSatisfiable, VersionChanged
 
 PIECE = 60_000

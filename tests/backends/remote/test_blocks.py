@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.backends.remote.blocks import BLOCK_BYTES, Blocks
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.disk import DiskCache, DiskStore, NoDisk
-from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.errors import AssetNotFound, BackendTimeout, BackendUnavailable, BodyTruncated, VersionChanged
 
 pytestmark = pytest.mark.anyio

@@ -12,10 +12,10 @@ import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.reader import ThreadReader
+from assetstore.backends.remote import RemoteLimits
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.guard import GuardedReader
 from assetstore.backends.remote.retry import Breaker, Counters
-from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     BackendForbidden,

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import WHOLE, FileStat, Span
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.backends.remote.blocks import BLOCK_BYTES, Blocks
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.disk import FOLDER, DiskCache, DiskStore, NoDisk
 from assetstore.backends.remote.metadata import Metadata, MetadataCache
 from assetstore.backends.remote.retry import Counters
-from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     BackendCredentials,

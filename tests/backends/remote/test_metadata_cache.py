@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from assetstore.backends.base import FileStat
+from assetstore.backends.remote import CacheSettings
 from assetstore.backends.remote.metadata import MetadataCache
-from assetstore.backends.remote.settings import CacheSettings
 
 APP = FileStat("app.css", 3, validator="v1")
 

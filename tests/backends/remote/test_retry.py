@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from assetstore.backends.remote import RemoteLimits
 from assetstore.backends.remote import retry as retries
 from assetstore.backends.remote.deadline import Timeouts
 from assetstore.backends.remote.retry import Breaker, Counters, Retrier
-from assetstore.backends.remote.settings import RemoteLimits
 from assetstore.errors import (
     AssetNotFound,
     BackendCredentials,

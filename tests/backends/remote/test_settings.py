@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assetstore.backends.remote.settings import CacheSettings, RemoteLimits
+from assetstore.backends.remote import CacheSettings, RemoteLimits
 from assetstore.errors import SettingsError
 
 
