@@ -69,7 +69,7 @@ async def siblings_by(reader: Reader, stat: FileStat, suffixes: Iterable[str]) -
     return found, complete
 
 
-#: The mark where there is no file.
+#: The signature of a path where there is no file.
 NO_FILE = FileSignature(0, 0, -1, 0, 0)
 
 
@@ -97,11 +97,11 @@ def buffered(opened: AsyncOpenFile | None, start: int, stop: int) -> bytes | Non
 class Signatures(Protocol):
     """What can tell at once whether a file is still the one it was."""
 
-    def mark(self, path: str) -> FileSignature | None:
+    def signature(self, path: str) -> FileSignature | None:
         """What changes whenever *path* does; :data:`NO_FILE` where there is none, ``None`` where nothing can tell."""
 
     def signature_hash(self, path: str) -> int:
-        """The hash of the mark of *path*, for less time and memory: as good where there is a mark for each path."""
+        """Hash of ``signature(path)``: cheaper, and enough to detect a change."""
 
 
 @runtime_checkable

@@ -50,7 +50,7 @@ WAIT_BYTES = 1024 * 1024
 #: Siblings that one mount decodes at once while requests wait.
 MAX_PROVING = 2
 
-#: A variant that would gain nothing is remembered as such, at about this cost.
+#: That a file gains nothing in a coding is kept too, at about this cost.
 _NOTHING_BYTES = 200
 
 

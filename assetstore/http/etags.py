@@ -32,7 +32,7 @@ LOOP_BYTES = 16 * 1024
 MAX_HASHING = 2
 
 
-#: Names of one mount that promise never to change, of which the content is remembered, at about 250 bytes each.
+#: Names of one mount that promise never to change, of which the digest is kept, at about 250 bytes each.
 MAX_PROMISES = 50_000
 
 _log = logging.getLogger("assetstore")

@@ -93,7 +93,7 @@ class AssetHandler:
         try:
             response = respond(request, representation, time.time())
             if self._offload is not None:
-                response = self._offload.answer(response, request, representation, opened)
+                response = self._offload.respond(response, request, representation, opened)
             if not await send_response(response, opened, receive, send, extensions) and opened is not None:
                 self._loader.let_go(opened)
         finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from assetstore.backends.base import WHOLE, Span
 
 #: More ranges than this in one request are answered with the whole file, so that many tiny or
-#: overlapping ones cannot make the answer larger than the file (RFC 9110 section 17.15).
+#: overlapping ones cannot make the response larger than the file (RFC 9110 section 17.15).
 MAX_RANGES = 32
 
 # Beyond any file: a position with more digits is clamped to this, as int() refuses absurd lengths.

@@ -164,5 +164,5 @@ def etag_of_stat(stat: FileStat) -> str | None:
 
 
 def etag_of_variant(content: bytes, coding: str) -> str:
-    """The entity tag of a variant in memory; its bytes are its own, so its tag is too."""
+    """The entity tag of compressed bytes: of another representation, so another tag (section 8.8.3.3)."""
     return f"{etag_of_digest(hashlib.sha256(content).hexdigest())}-{coding}"

@@ -12,7 +12,7 @@ from assetstore.http.ranges import RangeSet
 
 # No real client lists as many codings; what follows is not read.
 _MAX_CODINGS = 32
-# Only short headers are remembered, so that what is remembered stays small.
+# Only short headers are cached, so that the cache stays small.
 _MAX_REMEMBERED = 256
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -71,7 +71,7 @@ _remembered = lru_cache(maxsize=256)(_read)
 #: Headers as an ASGI server gives and takes them: lower-case name, value.
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-#: The headers that can change an answer, by their raw names.
+#: The request headers that can change the response, by their raw names.
 READ = {
     name.encode(): name
     for name in (
@@ -126,13 +126,13 @@ class AssetRequest:
 
     @property
     def timeless(self) -> bool:
-        """Whether the same request is answered alike at any other time, while the file stays the same.
+        """Whether the same request gets the same response at any other time, while the file stays the same.
 
         A date that lies ahead is ignored until it is past (section 13.1.3), unless something outranks it.
         """
-        asked = self.preconditions
-        outranked = asked.if_modified_since is None or asked.if_none_match is not None
-        return outranked and asked.if_unmodified_since is None and asked.if_range is None
+        given = self.preconditions
+        outranked = given.if_modified_since is None or given.if_none_match is not None
+        return outranked and given.if_unmodified_since is None and given.if_range is None
 
     def wants_part(self, identity: Validators, now: float) -> bool:
         """Whether a part of the uncoded bytes is wanted, and If-Range allows it."""

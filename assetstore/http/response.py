@@ -120,7 +120,7 @@ def _partial(request: AssetRequest, chosen: Representation, parts: tuple[ByteSpa
 
 def _multipart(chosen: Representation, parts: tuple[ByteSpan, ...]) -> Response:
     """Several parts as multipart/byteranges (section 14.6)."""
-    # Not random, so that an answer stays a function of its request; no file can hold it by chance.
+    # Not random, so that a response stays a function of its request; no file can hold it by chance.
     seed = repr((chosen.full, parts)).encode()
     boundary = hashlib.sha256(seed).hexdigest()[:32]
     body: list[Piece] = []
@@ -168,7 +168,7 @@ _MAX_RETRY_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class ErrorStatus:
-    """What is said to the client: a status, its phrase, and when to come back."""
+    """A status, its phrase, and when to come back."""
 
     status: int
     phrase: str
@@ -208,7 +208,7 @@ CHANGED_MEANWHILE = (VersionChanged, BodyTruncated, RangeNotSatisfiable)
 
 
 def error_status(error: AssetStoreError) -> ErrorStatus:
-    """What a client is told of *error*."""
+    """The status and headers that a client gets for *error*."""
     found = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), BAD_GATEWAY)
     if isinstance(error, BackendThrottled) and error.retry_after_seconds is not None:
         wait = min(max(1, math.ceil(error.retry_after_seconds)), _MAX_RETRY_SECONDS)

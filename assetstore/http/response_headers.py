@@ -21,7 +21,7 @@ ALLOW = "GET, HEAD, OPTIONS"
 
 _DAY_SECONDS = 86_400
 _NOTHING: Mapping[str, str] = {}
-#: What an answer says that no cache may keep.
+#: The header of a response that no cache may keep.
 NO_STORE = (b"cache-control", b"no-store")
 
 # What a script of another origin may send and read beyond the few that are always allowed
@@ -43,7 +43,7 @@ _PUBLIC = {
 
 @lru_cache(maxsize=1024)
 def header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """One header; what many answers say alike is one object, which then is where the processor looks first."""
+    """One header, as one object for all responses that have it: it then stays in the processor's cache."""
     return name, value
 
 
@@ -71,7 +71,7 @@ class MountHeaders:
     any_origin: bool = True
     #: How many seconds a plain file may be used without revalidation, by logical path.
     max_age: Callable[[str], int] = _no_seconds
-    #: What stands on every answer.
+    #: Headers of every response.
     common: Headers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class MountHeaders:
         }
 
     def of(self, path: str) -> Headers:
-        """What stands on every answer about one file: with the headers that the rules give it."""
+        """Headers of every response about one file: with those that the rules give it."""
         if not self.rules:
             return self.common
         return raw(self._common() | {name.lower(): value for name, value in self.rules.of(path).items()})
@@ -113,7 +113,7 @@ class MountHeaders:
         )
 
     def refusal(self, further: Mapping[str, str] = _NOTHING) -> Headers:
-        """The headers of an answer that carries no file and must not be kept."""
+        """The headers of a response that carries no file and must not be kept."""
         return (*self.common, NO_STORE, *raw(further))
 
     def preflight(self) -> Headers:
@@ -133,9 +133,9 @@ _FIXED = {
 
 
 def cache_headers(cache: CacheFacts | None) -> Headers:
-    """The headers that say how *cache* came by an answer; none where there is no cache.
+    """The headers that say where *cache* has a response from; none where there is no cache.
 
-    A stale answer says how old it is (RFC 9111 section 5.1) and why it is given (RFC 9211 section
+    A stale response says how old it is (RFC 9111 section 5.1) and why it is given (RFC 9211 section
     2.8). Others carry no Age: towards clients this server is
     the origin, and what it holds is as good as the storage's own.
     """

@@ -1,8 +1,8 @@
 """Revalidation: are the files still the ones that a cached response was made of.
 
-Every remembered URL is asked about once in a while, each with the few files that were looked at for
-it, so this is kept short: a file that is there is asked for its mark; that nothing was added beside
-it is told by the mark of its folder, which the files of one folder ask for together.
+Each cached URL is checked once in a while, with the few files that were looked at for it, so this is kept
+short: of a file that is there the signature is compared; that nothing was added beside it follows from the
+signature of its folder, which is read once for all files of the folder.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TypeVar
 from assetstore.backends.base import FileSignature, FileStat
 from assetstore.backends.reader import NO_FILE, Signatures
 
-#: For how long an answer stands before the files behind it are looked at again. Less than the
+#: For how long a response stands before the files behind it are looked at again. Less than the
 #: second within which a saved file must be seen, by more than :data:`SHARED_SECONDS`.
 CHECK_SECONDS = 0.9
 #: For how long all files of a folder share what it looked like.
 SHARED_SECONDS = 0.09
-#: For how long a folder has to be left alone until its mark tells that nothing was added to it.
+#: For how long a folder has to be left alone until its signature tells that nothing was added to it.
 SETTLED_SECONDS = 2
 #: The state of a folder that tells nothing.
 UNSETTLED = -1
@@ -33,12 +33,12 @@ T = TypeVar("T")
 class DirectoryState:
     """A folder as it looked before."""
 
-    __slots__ = ("_mark", "_path", "_read", "state", "until")
+    __slots__ = ("_signature", "_path", "_read", "state", "until")
 
     def __init__(self, path: str, read: Callable[[str], FileSignature | None]) -> None:
         self._path = path
         self._read = read
-        self._mark = read(path)
+        self._signature = read(path)
         #: A number that changes whenever the folder does: a small one, which is one object wherever it stands.
         self.state = 0
         #: Until when what it looked like is good enough, by :func:`time.monotonic`.
@@ -46,9 +46,9 @@ class DirectoryState:
 
     def look(self, now: float) -> None:
         """Look at it, *now* by :func:`time.monotonic`."""
-        mark = self._read(self._path)
-        if mark != self._mark:
-            self._mark = mark
+        signature = self._read(self._path)
+        if signature != self._signature:
+            self._signature = signature
             self.state += 1
         self.until = now + SHARED_SECONDS
 
@@ -56,14 +56,14 @@ class DirectoryState:
     def settled(self) -> int:
         """Its state, if it was left alone for a while before it was looked at; :data:`UNSETTLED` else."""
         young_ns = time.time_ns() - SETTLED_SECONDS * 10**9
-        return UNSETTLED if self._mark is None or self._mark.ctime_ns >= young_ns else self.state
+        return UNSETTLED if self._signature is None or self._signature.ctime_ns >= young_ns else self.state
 
 
 class DirectoryWatch:
     """What the files of one storage look like now, and what its folders looked like before."""
 
     def __init__(self, storage: Signatures) -> None:
-        self.mark = storage.mark
+        self.signature = storage.signature
         self.signature_hash = storage.signature_hash
         self._folders: dict[str, DirectoryState] = {}
 
@@ -73,7 +73,7 @@ class DirectoryWatch:
         if folder is None:
             if len(self._folders) >= MAX_FOLDERS:
                 self._folders.clear()
-            folder = self._folders[path] = DirectoryState(path, self.mark)
+            folder = self._folders[path] = DirectoryState(path, self.signature)
         elif folder.until <= (now := time.monotonic()):
             folder.look(now)
         return folder
@@ -113,7 +113,7 @@ class Snapshot:
 
         A link that leads nowhere, and a folder, are there all the same; of these only time tells.
         """
-        if self._watch is not None and self._watch.mark(path) != NO_FILE:
+        if self._watch is not None and self._watch.signature(path) != NO_FILE:
             self._watch = None
         if self._signatures.setdefault(path, NO_FILE) != NO_FILE:
             self._changed = True
@@ -126,9 +126,9 @@ class Snapshot:
         """Those of *named*, pairs of a name and a path, that are not certainly absent, by one look at each."""
         if self._watch is None:
             return named
-        mark, signatures, left = self._watch.mark, self._signatures, []
+        signature, signatures, left = self._watch.signature, self._signatures, []
         for each in named:
-            if mark(each[1]) != NO_FILE:
+            if signature(each[1]) != NO_FILE:
                 left.append(each)
             elif signatures.setdefault(each[1], NO_FILE) != NO_FILE:
                 self._changed = True
@@ -156,14 +156,14 @@ class Snapshot:
 
 
 class Revalidation:
-    """Knows what the files looked like before they were read, and so whether they are still the same.
+    """Whether the files of one cached URL are still those that it was made of.
 
-    There is one for each URL that is remembered, asked once in a while, when its memory is in no
-    cache of the processor: so it is made of little, and calls little.
+    There is one for each URL, and by the time it is checked its memory is in no cache of the processor: so it
+    holds little, and calls little.
 
-    Most of the names that are looked at do not exist: variants, retained versions. That they still
-    do not is told by their folder's mark, unless that was young when it was taken: two changes
-    within one tick of the file system's clock leave the same mark.
+    Most of the names that are looked at do not exist: siblings, retained versions. That they still do not follows
+    from the signature of their folder, unless that was young when it was read: two changes within one tick of the
+    file system's clock leave the same signature.
     """
 
     __slots__ = ("_absent", "_folder", "_watch", "_settled", "_state", "_there", "until")
@@ -216,4 +216,4 @@ class Revalidation:
         if folder.state == self._settled:
             return True
         self._settled = folder.settled
-        return all(watch.mark(path) == NO_FILE for path in self._absent)
+        return all(watch.signature(path) == NO_FILE for path in self._absent)

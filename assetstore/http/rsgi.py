@@ -4,8 +4,7 @@ Responses that the cache has in one piece are given to the server without an ASG
 else goes to the ASGI application, whose messages are translated one by one; large files, and parts of them, are
 left to the server (RSGI specification 1.5, ``response_file`` and ``response_file_range``).
 
-Each question to granian costs a crossing into its own memory, and time in which no other thread of
-it runs: hence the few there are, in the order that answers the most with the fewest.
+Each call of granian's objects crosses from Python into Rust, and holds the interpreter lock; so there are few.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class RSGIApplication:
 
 
 class _Receiving:
-    """What an ASGI application is told: there is no body, and then whether the client has gone."""
+    """ASGI's ``receive``: there is no body, and then it waits until the client has gone."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol

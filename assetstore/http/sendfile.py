@@ -188,21 +188,21 @@ class Sendfile:
             return mine
         return mine._with(backend.label, f"{INTERNAL_PREFIX}{quote_from_bytes(mount.name.encode())}/")
 
-    def answer(
-        self, answer: Response, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
+    def respond(
+        self, response: Response, request: AssetRequest, chosen: Representation, opened: AsyncOpenFile | None
     ) -> Response:
-        """*answer*, or where it would send a file of this disk, one that leaves that to the proxy.
+        """*response*, or where it would send a file of this disk, one that leaves that to the proxy.
 
         The proxy cuts the one requested part by itself, from a 200: a 206 of ours it would
         misread. A Range header that is to be ignored it might take up, so then nothing is left to it.
         """
         real_path: str | None = getattr(opened, "real_path", None)
-        if real_path is None or not answer.needs_file or len(answer.body) != 1:
-            return answer
-        if request.has_range != (answer.status == 206):
-            return answer
+        if real_path is None or not response.needs_file or len(response.body) != 1:
+            return response
+        if request.has_range != (response.status == 206):
+            return response
         headers = self.headers(chosen.full, real_path)
-        return answer if headers is None else Response(200, headers)
+        return response if headers is None else Response(200, headers)
 
     def headers(self, whole: Headers, real_path: str) -> Headers | None:
         """The headers of a 200 with the *whole* file at *real_path*, as they go out with an empty body.

@@ -362,7 +362,7 @@ class RewrittenReader:
 
     def __init__(self, inner: Backend, outer: Backend, is_rewritten: Callable[[str], bool]) -> None:
         self._others = reader_of(inner)
-        self._marking = self._others if isinstance(self._others, SignatureReader) else None
+        self._local = self._others if isinstance(self._others, SignatureReader) else None
         self._rewritten = ThreadReader(outer)
         self._is_rewritten = is_rewritten
 
@@ -375,12 +375,12 @@ class RewrittenReader:
     async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
         return await siblings_by(self._for(stat.path), stat, suffixes)
 
-    def mark(self, path: str) -> FileSignature | None:
-        """As :meth:`MarkingReader.mark`; a rewritten file follows other files, so nothing of its own tells."""
-        return self._marking.mark(path) if self._marking and not self._is_rewritten(path) else None
+    def signature(self, path: str) -> FileSignature | None:
+        """As :meth:`Signatures.signature`; a rewritten file follows other files, so nothing of its own tells."""
+        return self._local.signature(path) if self._local and not self._is_rewritten(path) else None
 
     def signature_hash(self, path: str) -> int:
-        return hash(NO_FILE) if self._marking is None else self._marking.signature_hash(path)
+        return hash(NO_FILE) if self._local is None else self._local.signature_hash(path)
 
     async def aclose(self) -> None:
         await self._others.aclose()

@@ -31,12 +31,12 @@ class Storage(dict[str, FileSignature | None]):
         self.looked: list[str] = []
         self._default = default
 
-    def mark(self, path: str) -> FileSignature | None:
+    def signature(self, path: str) -> FileSignature | None:
         self.looked.append(path)
         return self.get(path, self._default)
 
     def signature_hash(self, path: str) -> int:
-        return hash(self.mark(path))
+        return hash(self.signature(path))
 
 
 def snapshot(storage: Storage | DirectoryWatch, *paths: str) -> Snapshot:
@@ -45,7 +45,7 @@ def snapshot(storage: Storage | DirectoryWatch, *paths: str) -> Snapshot:
     taken = Snapshot(watched, paths[0])
     for path in paths:
         if not taken.is_absent(path):
-            taken.saw(FileStat(path, 1, signature=watched.mark(path)))
+            taken.saw(FileStat(path, 1, signature=watched.signature(path)))
     return taken
 
 

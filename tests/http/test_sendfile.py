@@ -109,7 +109,7 @@ def test_a_coded_file_goes_to_no_proxy_that_might_be_apache() -> None:
     ],
 )
 def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Response, ranged: bool) -> None:
-    left = NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, OnDisk())  # type: ignore[arg-type]
+    left = NGINX.respond(answer, AssetRequest(has_range=ranged), REPRESENTATION, OnDisk())  # type: ignore[arg-type]
     assert (left.status, left.body) == (200, ())
     assert left.headers[-1] == (b"x-accel-redirect", b"/_accel/a.css")
     assert (b"etag", b'"tag"') in left.headers
@@ -134,7 +134,7 @@ def test_a_file_of_this_disk_is_left_to_the_proxy_from_a_200(answer: Response, r
     ],
 )
 def test_everything_else_is_sent_as_without_a_proxy(answer: Response, ranged: bool, opened: Any) -> None:
-    assert NGINX.answer(answer, AssetRequest(has_range=ranged), REPRESENTATION, opened) is answer
+    assert NGINX.respond(answer, AssetRequest(has_range=ranged), REPRESENTATION, opened) is answer
 
 
 IMMUTABLE = ((b"cache-control", b"max-age=31536000, public, immutable"),)

@@ -81,20 +81,20 @@ async def test_what_is_missing_is_missing(reader: RewrittenReader, path: str) ->
 
 async def test_a_file_of_this_machine_is_marked_and_a_style_sheet_is_not(reader: RewrittenReader, root: Path) -> None:
     assert isinstance(reader, SignatureReader)
-    mark = reader.mark("app.js")
-    assert mark is not None
-    assert reader.mark("app.css") is None
-    assert reader.signature_hash("app.js") == hash(mark)
+    signature = reader.signature("app.js")
+    assert signature is not None
+    assert reader.signature("app.css") is None
+    assert reader.signature_hash("app.js") == hash(signature)
     (root / "app.js").write_bytes(b"new code")
-    assert reader.mark("app.js") != mark
+    assert reader.signature("app.js") != signature
     await reader.aclose()
 
 
 async def test_over_storage_that_marks_nothing_nothing_is_marked(outer: Held, reader: RewrittenReader) -> None:
-    mark = reader.mark("app.js")
-    assert mark is not None
+    signature = reader.signature("app.js")
+    assert signature is not None
     far: Any = RewrittenReader(Held(app_js=b"code"), outer, is_sheet)  # type: ignore[arg-type]
-    assert far.mark("app.js") is None
+    assert far.signature("app.js") is None
     assert far.signature_hash("app.js") == hash(NO_FILE)
     await reader.aclose()
 

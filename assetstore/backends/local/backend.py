@@ -56,8 +56,8 @@ class LocalBackend:
         require_directory(directory, must_exist=must_exist)
         self._root = LocalRoot(directory, follow_symlinks=follow_symlinks)
         self._left_out: set[str] = set()
-        #: As :meth:`Signatures.mark` and :meth:`Signatures.signature_hash`, without a call on the way.
-        self.mark, self.signature_hash = self._root.mark, self._root.signature_hash
+        #: As :meth:`Signatures.signature` and :meth:`Signatures.signature_hash`, without a call on the way.
+        self.signature, self.signature_hash = self._root.signature, self._root.signature_hash
 
     def __repr__(self) -> str:
         return f"LocalBackend({self.label!r})"

@@ -62,8 +62,8 @@ class LocalFiles(Backend, Protocol):
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> DescriptorFile:
         """As :meth:`Backend.open`."""
 
-    def mark(self, path: str) -> FileSignature:
-        """As :meth:`Signatures.mark`."""
+    def signature(self, path: str) -> FileSignature:
+        """As :meth:`Signatures.signature`."""
 
     def signature_hash(self, path: str) -> int:
         """As :meth:`Signatures.signature_hash`."""
@@ -74,7 +74,7 @@ class LocalReader:
 
     def __init__(self, backend: LocalFiles, *, max_threads: int = MAX_THREADS) -> None:
         self._backend = backend
-        self.mark = backend.mark
+        self.signature = backend.signature
         #: As :meth:`Signatures.signature_hash`, without a call on the way: it is used each second for each hot file.
         self.signature_hash = backend.signature_hash
         self._limiter = CapacityLimiter(max_threads)

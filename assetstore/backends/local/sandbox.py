@@ -106,7 +106,7 @@ _MISSING = {
 }
 _REFUSED = {errno.EACCES, errno.EPERM}
 
-# What a mark is made of; it has the same hash, since a mark is a tuple.
+# What a signature is made of; it has the same hash, since a signature is a tuple.
 _facts_of = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
@@ -211,10 +211,10 @@ class LocalRoot:
             raise VersionChanged(f"{path!r} changed while it was looked up", path=path)
         return facts
 
-    def mark(self, path: str) -> FileSignature:
+    def signature(self, path: str) -> FileSignature:
         """What changes whenever anything about *path* does; :data:`NO_FILE` where there is nothing.
 
-        A link that leads nowhere has a mark, its own: what it leads to may appear without any change
+        A link that leads nowhere has a signature, its own: what it leads to may appear without any change
         in the folder of the link.
         """
         place = f"{self.directory}/{path}"
@@ -228,11 +228,11 @@ class LocalRoot:
         return signature_of(facts)
 
     def signature_hash(self, path: str) -> int:
-        """The hash of what :meth:`mark` would say."""
+        """The hash of what :meth:`signature` would say."""
         try:
             return hash(_facts_of(os.stat(f"{self.directory}/{path}")))
         except (OSError, ValueError):
-            return hash(self.mark(path))
+            return hash(self.signature(path))
 
     def inside(self, path: str) -> str:
         """The real place where *path* may be written, its links resolved.

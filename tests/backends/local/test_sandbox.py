@@ -129,7 +129,7 @@ def test_a_signature_hash_changes_when_a_signature_does(tree: Path, way: Callabl
     root = way(tree / "root")
     (tree / "root" / "nowhere").symlink_to("missing")
     paths = ("inside/x.txt", "inside", "", "missing", "nowhere", "inside/x.txt/y", "nul\0")
-    assert [root.signature_hash(path) for path in paths] == [hash(root.mark(path)) for path in paths]
+    assert [root.signature_hash(path) for path in paths] == [hash(root.signature(path)) for path in paths]
     before = root.signature_hash("inside/x.txt"), root.signature_hash("nowhere")
     (tree / "root" / "inside" / "x.txt").write_text("better")
     (tree / "root" / "missing").write_text("there")
