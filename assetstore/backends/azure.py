@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import azure.core.exceptions as azure
 from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient, ContentSettings
+from azure.storage.blob import (
+    BlobProperties,
+    BlobServiceClient,
+    ContainerClient,
+    ContentSettings,
+    UserDelegationKey,
+    generate_blob_sas,
+)
 from requests import Session
 from requests.adapters import HTTPAdapter
 
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, PresignedUrl, Span, WriteOptions
 from assetstore.backends.http import kind_of_status, make
 from assetstore.backends.objects import (
     PIECE_BYTES,
@@ -137,6 +146,10 @@ class AzureOptions(BucketOptions):
     write_timeout_seconds: float = 60.0
 
 
+#: How long a key lasts with which an identity signs, in seconds; Azure gives at most seven days.
+DELEGATED_SECONDS = 12 * 3600
+
+
 class AzureClient(PooledClient[ContainerClient]):
     """A container of azure-storage-blob.
 
@@ -151,7 +164,26 @@ class AzureClient(PooledClient[ContainerClient]):
         super().__init__()
         self.options = options
         self._container = container
+        self._delegated: tuple[float, UserDelegationKey] | None = None
         self.get()
+
+    @property
+    def account_key(self) -> str | None:
+        """The account's key, where that is what the options name."""
+        return getattr(self.get().credential, "account_key", None)
+
+    def signing_key(self, until: float) -> dict[str, Any]:
+        """The key for signatures that are good *until*, in seconds since the epoch, as an argument.
+
+        An identity is given one by Azure, for :data:`DELEGATED_SECONDS`: then a request is sent.
+        """
+        if (key := self.account_key) is not None:
+            return {"account_key": key}
+        if self._delegated is None or self._delegated[0] < until:
+            now = time.time()
+            start, end = (datetime.fromtimestamp(moment, UTC) for moment in (now - 900, now + DELEGATED_SECONDS))
+            self._delegated = end.timestamp(), self.service.get_user_delegation_key(start, end)
+        return {"user_delegation_key": self._delegated[1]}
 
     def _make(self) -> ContainerClient:
         options = self.options
@@ -171,7 +203,8 @@ class AzureClient(PooledClient[ContainerClient]):
             "logging_enable": False,
         }
         try:
-            return self._service(settings).get_container_client(self._container)
+            self.service = self._service(settings)
+            return self.service.get_container_client(self._container)
         except (ValueError, TypeError) as error:
             raise SettingsError(f"storage_options of Azure cannot be used: {error}") from error
 
@@ -282,6 +315,36 @@ class AzureBackend(ObjectBackend[ContainerClient]):
             coding=options.content_encoding,
             metadata=metadata,
         )
+
+    def require_signing(self) -> None:
+        """As :meth:`Presigns.require_signing`: an account key signs, or a key that Azure gives to an identity."""
+        if not self.client.account_key and not hasattr(self.client.get().credential, "get_token"):
+            raise SettingsError(
+                f"no URL of {self.label} can be signed with a shared access signature, or without credentials; give "
+                "storage_options an account_key, a connection_string with one, or a credential of azure.identity"
+            )
+
+    def presigned_url(
+        self, path: str, *, content_type: str, cache_control: str, seconds: int, validator: str | None = None
+    ) -> PresignedUrl:
+        """As :meth:`Presigns.presigned_url`: a shared access signature for reading this blob."""
+        key, until = self.key(path), time.time() + seconds
+
+        def sign(container: ContainerClient) -> str:
+            signature = generate_blob_sas(
+                container.account_name or "",
+                container.container_name,
+                key,
+                permission="r",
+                expiry=datetime.fromtimestamp(until, UTC),
+                content_type=content_type,
+                cache_control=cache_control,
+                **self.client.signing_key(until),
+            )
+            return f"{container.get_blob_client(key).url}?{signature}"
+
+        url = self.call(path, sign)
+        return PresignedUrl(url, until, None if validator is None else f'"{validator}"')
 
     def _delete(self, client: ContainerClient, key: str) -> None:
         client.get_blob_client(key).delete_blob()

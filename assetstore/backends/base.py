@@ -232,6 +232,42 @@ class WriteOptions:
     sha256: str | None = None
 
 
+class PresignedUrl(NamedTuple):
+    """A URL at which anyone may read one file without credentials."""
+
+    url: str
+    #: Until when, in seconds since the epoch.
+    until: float
+    #: What a request has to send as ``If-Match`` so that it gets the wanted version; ``None`` where the URL says it, or
+    #: any version will do.
+    if_match: str | None = None
+
+
+@runtime_checkable
+class Presigns(Protocol):
+    """A backend that can give others access to a file for a while, by a signed URL."""
+
+    def require_signing(self) -> None:
+        """Raise ``SettingsError`` if its options name credentials that cannot sign; no request is sent."""
+
+    def presigned_url(
+        self, path: str, *, content_type: str, cache_control: str, seconds: int, validator: str | None = None
+    ) -> PresignedUrl:
+        """The URL of *path*. Makes no request for the file; credentials may have to be looked up.
+
+        Args:
+            path: the logical path.
+            content_type: the Content-Type of responses, whatever is stored.
+            cache_control: the same for Cache-Control.
+            seconds: how long the URL is good for; less where the credentials end before.
+            validator: of the version that is wanted; ``None`` for what there is when the URL is followed.
+
+        Raises:
+            AssetNotFound: *path* can be no key.
+            BackendError, SettingsError: there are no credentials to sign with.
+        """
+
+
 @runtime_checkable
 class WritableBackend(Backend, Protocol):
     """A backend that can also be published to."""

@@ -7,23 +7,25 @@ The generation of an object is its validator: a number that no two versions of a
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import google.auth
 import google.auth.exceptions as auth
 import requests.exceptions as transport
 from google.api_core import exceptions as api
-from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.credentials import AnonymousCredentials, Credentials, Signing
 from google.auth.exceptions import DefaultCredentialsError
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud.storage import Blob, Bucket, Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.oauth2 import service_account
 from requests.adapters import HTTPAdapter
 
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WriteOptions
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, PresignedUrl, Span, WriteOptions
 from assetstore.backends.http import kind_of_status, make
 from assetstore.backends.objects import (
     BucketOptions,
@@ -170,7 +172,7 @@ class GCSClient(PooledClient[Bucket]):
         super().__init__()
         self.options = options
         self._bucket = bucket
-        self._credentials = options.credentials()
+        self.credentials = options.credentials()
 
     @property
     def read_timeout(self) -> tuple[float, float]:
@@ -182,15 +184,27 @@ class GCSClient(PooledClient[Bucket]):
         """The same for writing."""
         return self.options.connect_timeout_seconds, self.options.write_timeout_seconds
 
+    def signer(self) -> dict[str, Any]:
+        """What makes a signature where the credentials have no key of their own: IAM, for an attached service account.
+
+        May send a request for a token.
+        """
+        credentials: Any = self.credentials
+        if isinstance(credentials, Signing):
+            return {}
+        if not credentials.valid:
+            credentials.refresh(Request())
+        return {"service_account_email": credentials.service_account_email, "access_token": credentials.token}
+
     def _make(self) -> Bucket:
         options = self.options
         # AuthorizedSession lets requests pool ten connections only.
-        session = AuthorizedSession(self._credentials)  # type: ignore[no-untyped-call]
+        session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=options.max_connections, max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         endpoint = {"api_endpoint": options.endpoint} if options.endpoint else None
-        client = Client(project=options.project, credentials=self._credentials, client_options=endpoint, _http=session)
+        client = Client(project=options.project, credentials=self.credentials, client_options=endpoint, _http=session)
         return client.bucket(self._bucket, user_project=options.user_project)
 
     def _end(self, made: Bucket) -> None:
@@ -259,6 +273,37 @@ class GCSBackend(ObjectBackend[Bucket]):
             return blob
 
         return _stat_of(path, self.call(path, upload))
+
+    def require_signing(self) -> None:
+        """As :meth:`Presigns.require_signing`: a service account's key signs, or IAM does for an attached account."""
+        credentials = self.client.credentials
+        if not isinstance(credentials, Signing) and not getattr(credentials, "service_account_email", None):
+            raise SettingsError(
+                f"no URL of {self.label} can be signed with {type(credentials).__name__}; give storage_options={{'token': "
+                "…}} a service account's JSON file, or run as a service account that may sign (iam.serviceAccounts.signBlob)"
+            )
+
+    def presigned_url(
+        self, path: str, *, content_type: str, cache_control: str, seconds: int, validator: str | None = None
+    ) -> PresignedUrl:
+        """As :meth:`Presigns.presigned_url`; the generation is part of the URL."""
+        key, until = self.key(path), time.time() + seconds
+        query = {"response-cache-control": cache_control}
+        if self.client.options.user_project:
+            query["userProject"] = self.client.options.user_project
+
+        def sign(bucket: Bucket) -> str:
+            url: str = bucket.blob(key).generate_signed_url(
+                version="v4",
+                expiration=timedelta(seconds=seconds),
+                response_type=content_type,
+                generation=_generation(validator),
+                query_parameters=query,
+                **self.client.signer(),
+            )
+            return url
+
+        return PresignedUrl(self.call(path, sign), until)
 
     def _delete(self, client: Bucket, key: str) -> None:
         client.blob(key).delete(timeout=self.client.write_timeout, retry=None)

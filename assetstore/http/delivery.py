@@ -6,11 +6,11 @@ The application verifies the request; a presigned URL then gives access to the o
 from __future__ import annotations
 
 import time
-from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from anyio import to_thread
 
+from assetstore.backends.base import PresignedUrl, Presigns
 from assetstore.errors import AssetNotFound, AssetStoreError
 from assetstore.http.response_headers import Headers
 from assetstore.http.send import Application, Message, Receive, Send
@@ -35,14 +35,6 @@ _OF_REDIRECTS = frozenset(
 _STREAMED = frozenset({b"if-range"})
 
 
-@runtime_checkable
-class Presigns(Protocol):
-    """A backend whose files anyone may read for a while who has a URL of it."""
-
-    def presigned_url(self, path: str, *, content_type: str, cache_control: str, seconds: int) -> tuple[str, float]:
-        """The URL, and until when it is good, in seconds since the epoch."""
-
-
 class Delivery:
     """The ASGI application of a mount with ``delivery="redirect"`` or ``"proxy"``.
 
@@ -59,7 +51,7 @@ class Delivery:
         self._mount = mount
         self._storage = storage
         self._handler = handler
-        self._urls: LRU[tuple[str, str, str], tuple[str, float]] = LRU(MAX_URLS)
+        self._urls: LRU[tuple[str, str, str, str | None], PresignedUrl] = LRU(MAX_URLS)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET" and not any(name in _STREAMED for name, _ in scope["headers"]):
@@ -99,23 +91,24 @@ class Delivery:
     async def _elsewhere(self, file: str, headers: Headers) -> tuple[int, Headers] | None:
         found = dict(headers)
         content_type = found.get(b"content-type", b"application/octet-stream").decode("latin-1")
-        path, etag = await self._stored(file)
+        path, validator = await self._stored(file)
         # A redirect leads to what is stored when it is followed: only a fingerprinted name is never written twice.
         kept = path == file and self._mount.split(file)[1] is not None
         audience = "public" if self._mount.public else "private"
         policy = found[b"cache-control"].decode("latin-1") if kept else f"max-age=0, {audience}, must-revalidate"
-        url, until = await self._url(path, content_type, policy)
-        if self._mount.delivery == "redirect":
-            seconds = int(min(REDIRECT_SECONDS, until - time.time() - 60))
+        redirects = self._mount.delivery == "redirect"
+        signed = await self._url(path, content_type, policy, None if redirects else validator)
+        if redirects:
+            seconds = int(min(REDIRECT_SECONDS, signed.until - time.time() - 60))
             if seconds <= 0:
                 return None
             return 307, (
                 *(pair for pair in headers if pair[0] in _OF_REDIRECTS),
-                (b"location", url.encode("ascii")),
+                (b"location", signed.url.encode("ascii")),
                 (b"cache-control", f"max-age={seconds}, {audience}".encode()),
                 (b"content-length", b"0"),
             )
-        parts = urlsplit(url)
+        parts = urlsplit(signed.url)
         renamed = ((b"x-offload-cache-control" if name == b"cache-control" else name, value) for name, value in headers)
         return 200, (
             *(pair for pair in renamed if pair[0] not in _OF_THE_BODY),
@@ -125,7 +118,7 @@ class Delivery:
             (b"x-offload-host", parts.netloc.encode()),
             (b"x-offload-uri", parts.path.encode()),
             (b"x-offload-query", parts.query.encode()),
-            *(((b"x-offload-if-match", f'"{etag}"'.encode("latin-1")),) if etag is not None else ()),
+            *(((b"x-offload-if-match", signed.if_match.encode("latin-1")),) if signed.if_match else ()),
         )
 
     async def _stored(self, file: str) -> tuple[str, str | None]:
@@ -137,14 +130,18 @@ class Delivery:
                 continue
         raise AssetNotFound(file, self._mount.backend.label)
 
-    async def _url(self, path: str, content_type: str, cache_control: str) -> tuple[str, float]:
-        key = path, content_type, cache_control
+    async def _url(self, path: str, content_type: str, cache_control: str, validator: str | None) -> PresignedUrl:
+        key = path, content_type, cache_control, validator
         known = self._urls.get(key)
-        if known is not None and known[1] - time.time() > MARGIN_SECONDS:
+        if known is not None and known.until - time.time() > MARGIN_SECONDS:
             return known
         made = await to_thread.run_sync(
             lambda: self._storage.presigned_url(
-                path, content_type=content_type, cache_control=cache_control, seconds=LIFE_SECONDS
+                path,
+                content_type=content_type,
+                cache_control=cache_control,
+                seconds=LIFE_SECONDS,
+                validator=validator,
             )
         )
         self._urls.put(key, made)

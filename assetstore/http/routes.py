@@ -19,10 +19,11 @@ from starlette.routing import Mount as StarletteMount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assetstore.assets import media_types, paths
+from assetstore.backends.base import Presigns
 from assetstore.errors import AssetStoreError, SettingsError
 from assetstore.http.cache import ResponseCache
 from assetstore.http.cors import AllowedOrigins
-from assetstore.http.delivery import Delivery, Presigns
+from assetstore.http.delivery import Delivery
 from assetstore.http.handler import AssetHandler
 from assetstore.http.middleware import with_response_cache
 from assetstore.http.response_headers import ALLOW

@@ -26,7 +26,7 @@ from assetstore.assets.compression import BUDGET_BYTES
 from assetstore.assets.media_types import MediaTypes
 from assetstore.assets.paths import PathFilter
 from assetstore.backends import OPENERS, Root, open_backend
-from assetstore.backends.base import Backend, FileStat
+from assetstore.backends.base import Backend, FileStat, Presigns
 from assetstore.backends.local.backend import LocalBackend, Overlay
 from assetstore.backends.reader import reader_of
 from assetstore.backends.remote import CacheSettings, RemoteLimits
@@ -394,8 +394,12 @@ def _delivery(way: object, backend: Backend) -> Literal["stream", "redirect", "p
         return "stream"
     if way != "redirect" and way != "proxy":
         raise SettingsError(f"delivery={way!r} is not known; give 'stream', 'redirect' or 'proxy'")
-    if not hasattr(backend, "presigned_url"):
-        raise SettingsError(f"delivery={way!r} needs a bucket as s3://, whose URLs can be signed, not {backend.label}")
+    if not isinstance(backend, Presigns):
+        raise SettingsError(
+            f"delivery={way!r} needs a bucket as s3://, gs:// or az://, whose URLs can be signed, and whose files are "
+            f"sent as they are stored, not {backend.label}"
+        )
+    backend.require_signing()
     return way
 
 

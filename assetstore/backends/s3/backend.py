@@ -12,7 +12,7 @@ from io import BufferedReader
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from assetstore.assets import paths
-from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, UnfinishedUpload, WriteOptions
+from assetstore.backends.base import WHOLE, FileStat, OpenFile, PresignedUrl, Span, UnfinishedUpload, WriteOptions
 from assetstore.backends.http import received_part, request_headers, stat_of
 from assetstore.backends.objects import ObjectBackend, split_url
 from assetstore.backends.ranged import Download, SyncBody, SyncRangedFile
@@ -89,21 +89,15 @@ class S3Backend(ObjectBackend["S3Client"]):
             body.close()
             raise
 
-    def presigned_url(self, path: str, *, content_type: str, cache_control: str, seconds: int) -> tuple[str, float]:
-        """A URL at which anyone may read *path* without credentials, and until when, in seconds since the epoch.
+    def require_signing(self) -> None:
+        """As :meth:`Presigns.require_signing`."""
+        if self.options.unsigned:
+            raise SettingsError(f"{self.label} is read without credentials (unsigned), so no URL of it can be signed")
 
-        Makes no request for the object; credentials may have to be looked up.
-
-        Args:
-            path: the logical path.
-            content_type: the Content-Type of responses, whatever is stored.
-            cache_control: the same for Cache-Control.
-            seconds: how long the URL is good for; less where the credentials end before.
-
-        Raises:
-            AssetNotFound: *path* can be no key.
-            BackendError, SettingsError: there are no credentials to sign with.
-        """
+    def presigned_url(
+        self, path: str, *, content_type: str, cache_control: str, seconds: int, validator: str | None = None
+    ) -> PresignedUrl:
+        """As :meth:`Presigns.presigned_url`."""
         key, now = self.key(path), time.time()
         if (expiry := self.client.credentials_expire_at()) is not None:
             expires = (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
@@ -111,7 +105,7 @@ class S3Backend(ObjectBackend["S3Client"]):
         overrides = {"ResponseContentType": content_type, "ResponseCacheControl": cache_control}
         parameters = {"Bucket": self.bucket, "Key": key, **overrides, **self.options.request_arguments}
         url = self.call(path, lambda s3: s3.generate_presigned_url("get_object", parameters, ExpiresIn=seconds))
-        return url, now + seconds
+        return PresignedUrl(url, now + seconds, None if validator is None else f'"{validator}"')
 
     def walk(self) -> Iterator[FileStat]:
         arguments: dict[str, Any] = {"Bucket": self.bucket, "Prefix": self.prefix, **self.options.request_arguments}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,20 @@ from servers.programs import give_up, need_package, need_program
 #: The account and key of every Azurite, which its documentation prints.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+def signing_credentials() -> Any:
+    """Google credentials that sign; fake-gcs-server looks at no signature."""
+    from google.auth.credentials import AnonymousCredentials, Signing
+
+    class SigningCredentials(AnonymousCredentials, Signing):  # type: ignore[misc]
+        signer_email = "signer@example.iam.gserviceaccount.com"
+        signer = None
+
+        def sign_bytes(self, message: bytes) -> bytes:
+            return hashlib.sha256(message).digest()
+
+    return SigningCredentials()
 
 
 @pytest.fixture(scope="session")
