@@ -200,8 +200,9 @@ def static_signature() -> inspect.Signature:
     return inspect.Signature(given, return_annotation="Mount")
 
 
-#: ``package:folder`` of an installed package; two letters at least, so that ``C:`` stays a drive.
-_PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.]+):(?P<folder>(?!/|\\).+)")
+#: ``package:folder`` of an installed package; two letters at least, so that ``C:`` stays a drive. ``zip::s3://...`` and
+#: ``s3://...`` are URLs.
+_PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.]+):(?P<folder>(?![/\\:]).+)")
 
 
 def build_mount(url: str, options: MountOptions) -> Mount:

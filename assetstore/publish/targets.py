@@ -15,7 +15,7 @@ from assetstore.mounts.mount import Mount, MountTable
 PLACEHOLDER = "{mount}"
 
 
-#: How long publishing waits for S3, unless ``storage_options`` say otherwise: no visitor waits for it, and
+#: How long publishing waits for a bucket, unless ``storage_options`` say otherwise: no visitor waits for it, and
 #: completing a multipart upload may take S3 a minute.
 PATIENCE: Mapping[str, Any] = {"connect_timeout_seconds": 10.0, "read_timeout_seconds": 90.0, "attempts": 5}
 
@@ -27,13 +27,14 @@ def open_target(to: Root, storage_options: Mapping[str, Any] | None = None) -> W
         SettingsError: it is malformed, or can only be read.
     """
     options = storage_options
-    if isinstance(to, str) and to.partition("://")[0] in {"s3", "s3a"}:
+    native = (storage_options or {}).get("backend", "native") == "native"
+    if isinstance(to, str) and to.partition("://")[0] in {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"} and native:
         options = {**PATIENCE, **(storage_options or {})}
     backend = open_backend(to, options, must_exist=False)
     if not isinstance(backend, WritableBackend):
         raise SettingsError(
-            f"{backend.label} can only be read; publish to a directory, s3://bucket/prefix, gs://bucket/prefix "
-            "or az://container/prefix"
+            f"{backend.label} can only be read here; publish to a directory (a mounted share is one), "
+            "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, sftp://host/folder or webdav://folder"
         )
     return backend
 

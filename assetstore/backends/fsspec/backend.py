@@ -48,11 +48,22 @@ FOLDER_SECONDS, LISTING_FOLDERS = 30.0, 10
 
 #: What to install for a scheme of fsspec's whose library is missing.
 _EXTRAS = {"s3": "assetstore[s3fs]", "s3a": "assetstore[s3fs]"}
-#: Filesystems of files and folders that can be written to. Object stores are not among them: fsspec
-#: has no common way to store Cache-Control with an object.
-_TREES = frozenset({"sftp", "ssh", "smb", "hdfs", "arrow_hdfs", "webhdfs", "webdav", "dav", "ftp", "dir"})
+#: Filesystems of files and folders that can be published to; each is tested against a server. Object stores are
+#: not among them: fsspec has no common way to store Cache-Control with an object.
+WRITABLE = frozenset({"sftp", "ssh", "webdav"})
 #: Filesystems whose client may not be used by two threads at once: paramiko's and ftplib's.
 _NOT_SHARED = frozenset({"sftp", "ssh", "ftp"})
+#: Filesystems that connect while they are made, and how long that may take, by their own options.
+_CONNECTING: Mapping[str, Mapping[str, Any]] = {
+    "sftp": {"timeout": 5.0, "banner_timeout": 5.0, "auth_timeout": 5.0},
+    "ssh": {"timeout": 5.0, "banner_timeout": 5.0, "auth_timeout": 5.0},
+    # share_access: else each reader locks out all others.
+    "smb": {"timeout": 5, "register_session_retries": 0, "share_access": "rwd"},
+    "ftp": {"timeout": 5},
+    "github": {},
+    "hdfs": {},
+    "arrow_hdfs": {},
+}
 #: Filesystems of this process or machine.
 _HERE = frozenset({"memory", "zip", "tar", "libarchive", "file", "local", "data"})
 #: Filesystems whose first folder is a bucket, and whose other folders are only parts of names.
@@ -67,12 +78,15 @@ class FilesystemFile:
         self._errors = errors
         # All who open a memory file share it and its position: read a snapshot.
         self._file = io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file
+        self._at = 0
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         while start < stop:
             with self._errors(self.stat.path):
-                self._file.seek(start)
+                if start != self._at:  # a request of its own on some filesystems
+                    self._file.seek(start)
                 chunk = self._file.read(min(CHUNK_BYTES, stop - start))
+                self._at = start + len(chunk)
             if not chunk:
                 raise BodyTruncated(f"{self.stat.path!r} ended after {start} bytes", path=self.stat.path)
             yield bytes(chunk)
@@ -83,19 +97,74 @@ class FilesystemFile:
             self._file.close()
 
 
+class Filesystem:
+    """A filesystem of fsspec that is made when it is first used, since some connect to a server while they are made.
+
+    Args:
+        kind: its class.
+        make: makes it; called again after :meth:`close`.
+    """
+
+    def __init__(self, kind: type[AbstractFileSystem], make: Callable[[], AbstractFileSystem]) -> None:
+        self.kind = kind
+        self._make = make
+        self._made: Any = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, filesystem: AbstractFileSystem, make: Callable[[], AbstractFileSystem]) -> Filesystem:
+        """*filesystem*, and how to make it again."""
+        known = [filesystem]
+        made = cls(type(filesystem), lambda: known.pop() if known else make())
+        made.get()
+        return made
+
+    def get(self) -> Any:
+        """The filesystem; raises whatever its library does where it cannot be made."""
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    made = self._make()
+                    with suppress(AttributeError):
+                        # By default fsspec's listings never expire, and list files that are gone.
+                        made.dircache.use_listings_cache = False
+                    self._made = made
+        return self._made
+
+    def close(self) -> None:
+        """Close its connections, as far as it has a way to; the next use makes it again."""
+        with self._lock:
+            made, self._made = self._made, None
+        client = getattr(made, "client", None)  # of sftp and webdav
+        for each in (getattr(client, "http", client), getattr(made, "ftp", None), made, getattr(made, "of", None)):
+            if callable(close := getattr(each, "close", None)):
+                with suppress(Exception):  # a connection that is gone is closed
+                    close()
+
+
+class _Given(Filesystem):
+    """A filesystem that the application made; it closes it too."""
+
+    def close(self) -> None:
+        pass
+
+
 class FilesystemBackend:
     """A folder of an fsspec filesystem; read-only.
 
     Args:
-        filesystem: an ``AbstractFileSystem``, not asynchronous.
+        filesystem: an ``AbstractFileSystem``, not asynchronous; or how one is made.
         root: the folder in it.
         label: for messages.
         must_exist: whether a listing fails where the folder is missing, instead of being empty.
         hidden: words that no message may contain.
+        remote: whether a network is crossed; ``None``: what the class of the filesystem says.
     """
 
     #: Names with a leading dot that :meth:`walk` lists.
     dot_names: bool | frozenset[str] = paths.WELL_KNOWN
+    #: Whether the filesystem is made anew after a fault.
+    _renews = False
 
     def __init__(
         self,
@@ -105,14 +174,17 @@ class FilesystemBackend:
         label: str = "",
         must_exist: bool = True,
         hidden: tuple[str, ...] = (),
+        remote: bool | None = None,
     ) -> None:
         if getattr(filesystem, "asynchronous", False):
             raise SettingsError(
                 "root is a filesystem made with asynchronous=True; leave that out, it is read in threads"
             )
-        self._fs = filesystem
-        self._root = filesystem._strip_protocol(root).rstrip("/")
-        self._protocol = _protocol(filesystem)
+        self._filesystem = (
+            filesystem if isinstance(filesystem, Filesystem) else _Given.of(filesystem, lambda: filesystem)
+        )
+        self._root = self._filesystem.kind._strip_protocol(root).rstrip("/")
+        self._protocol = _protocol(self._filesystem.kind)
         self._must_exist = must_exist
         self._hidden = hidden
         self.folder_seconds = FOLDER_SECONDS
@@ -120,10 +192,18 @@ class FilesystemBackend:
         #: One call at a time, where the client drops the answers of other threads' requests.
         self._lock: AbstractContextManager[Any] = threading.RLock() if self._protocol in _NOT_SHARED else nullcontext()
         self.label = label or f"{self._protocol}://{self._root.lstrip('/')}"
-        self.remote = self._protocol not in _HERE
-        with suppress(AttributeError):
-            # By default fsspec's listings never expire, and list files that are gone.
-            filesystem.dircache.use_listings_cache = False
+        self.remote = _is_remote(filesystem) if remote is None else remote
+
+    @property
+    def _fs(self) -> Any:
+        try:
+            return self._filesystem.get()
+        except FileNotFoundError as error:  # the archive that holds the files, and not one of them
+            raise BackendUnavailable(f"{self.label} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        """Close the connections of a filesystem that was made from a URL; a later use opens new ones."""
+        self._filesystem.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.label!r})"
@@ -137,7 +217,7 @@ class FilesystemBackend:
             # Without a cache of its own each read is exactly one ranged request.
             file = self._fs.open(self._key(path), "rb", cache_type="none", block_size=CHUNK_BYTES)
             try:
-                facts = self._stat_of(path, getattr(file, "details", None) or self._fs.info(self._key(path)))
+                facts = self._stat_of(path, _details(file) or self._fs.info(self._key(path)))
             except BaseException:
                 with suppress(Exception):
                     file.close()
@@ -167,7 +247,8 @@ class FilesystemBackend:
             BackendUnavailable: the root is missing and must exist.
             BackendTimeout: the filesystem did not answer.
         """
-        by_folder = self.remote and not hasattr(self._fs, "_find") and type(self._fs).find is AbstractFileSystem.find
+        kind = self._filesystem.kind
+        by_folder = self.remote and not hasattr(kind, "_find") and kind.find is AbstractFileSystem.find
         if by_folder:
             yield from self._listed_by_folder()
             return
@@ -198,7 +279,7 @@ class FilesystemBackend:
     def _require_root(self) -> None:
         """Fail where nothing is listed because the folder, or the bucket, is missing."""
         root = self._root.partition("/")[0] if self._protocol in _BUCKETS else self._root
-        if not self._must_exist or not root or isinstance(self._fs, MemoryFileSystem):
+        if not self._must_exist or not root or self._filesystem.kind is MemoryFileSystem:
             return
         if not self._within(self.folder_seconds, lambda: self._fs.exists(root)):
             raise BackendUnavailable(f"{self.label} cannot be listed: there is no {root!r}")
@@ -256,6 +337,8 @@ class FilesystemBackend:
             raise
         except Exception as error:  # a filesystem may raise anything at all
             ours = translate(error, path, self.label)
+            if self._renews and type(ours) in {BackendUnavailable, VersionChanged}:
+                self._filesystem.close()  # its connection may be lost, or its archive replaced
             said = str(ours)
             if not any(word in said for word in self._hidden):
                 raise ours from error
@@ -285,10 +368,14 @@ def backend_of(
                 "root is the filesystem of this machine; give a directory in it: (filesystem, '/srv/assets')"
             )
         return LocalBackend(filesystem._strip_protocol(path), must_exist=must_exist)
-    if isinstance(filesystem, MemoryFileSystem):
-        return MemoryBackend(filesystem, path, label=label)
-    kind = TreeBackend if _protocol(filesystem) in _TREES else FilesystemBackend
-    return kind(filesystem, path, label=label, must_exist=must_exist, hidden=hidden)
+    return _backend(filesystem, path, label=label, must_exist=must_exist, hidden=hidden)
+
+
+def _backend(filesystem: AbstractFileSystem | Filesystem, path: str, **how: Any) -> FilesystemBackend:
+    kind = filesystem.kind if isinstance(filesystem, Filesystem) else type(filesystem)
+    if kind is MemoryFileSystem:
+        return MemoryBackend(filesystem, path, **how)
+    return (TreeBackend if _protocol(kind) in WRITABLE else FilesystemBackend)(filesystem, path, **how)
 
 
 def open_url(url: str, storage_options: Mapping[str, Any], *, must_exist: bool = True) -> Backend:
@@ -300,8 +387,24 @@ def open_url(url: str, storage_options: Mapping[str, Any], *, must_exist: bool =
     scheme = url.partition("://")[0]
     shown = without_secrets(url)
     hidden = _secret_words(url, storage_options)
+    chain = url.split("::")
+    first = chain[0] if "://" in chain[0] else f"{chain[0]}://"
+    remote = any(part.partition("://")[0] not in _HERE for part in (first, *chain[1:]) if "://" in part)
+    options: dict[str, Any] = {"skip_instance_cache": True, **_CONNECTING.get(scheme, {}), **storage_options}
+    how: dict[str, Any] = {"label": shown, "must_exist": must_exist, "hidden": hidden}
     try:
-        filesystem, root = url_to_fs(url, **{"skip_instance_cache": True, **storage_options})
+        kind = fsspec.get_filesystem_class(first.partition("://")[0])
+        wraps = issubclass(kind, CachingFileSystem | DirFileSystem)
+        if scheme in _CONNECTING or (remote and len(chain) > 1 and not wraps):
+            # What connects, or reads the directory of an archive, is made when it is used: a server that is down
+            # must not end the application at its start.
+            backend = _backend(Filesystem(kind, lambda: url_to_fs(url, **options)[0]), first, remote=remote, **how)
+            backend._renews = True
+            return backend
+        filesystem, root = url_to_fs(url, **options)
+        if not wraps and kind is not LocalFileSystem:
+            made = Filesystem.of(filesystem, lambda: url_to_fs(url, **options)[0])
+            return _backend(made, root, remote=remote, **how)
     except ImportError as error:
         wanted = _EXTRAS.get(scheme.rpartition("::")[2])
         advice = f"run: pip install {wanted!r}" if wanted else str(error)
@@ -318,7 +421,7 @@ def open_url(url: str, storage_options: Mapping[str, Any], *, must_exist: bool =
                 said, cause = said.replace(word, "***"), None  # type: ignore[assignment]
         what = "refuses its storage_options" if isinstance(error, TypeError) else "cannot be opened"
         raise SettingsError(f"root {shown!r} {what}: {said}") from cause
-    return backend_of(filesystem, root, label=shown, must_exist=must_exist, hidden=hidden)
+    return backend_of(filesystem, root, **how)
 
 
 def _secret_words(url: str, storage_options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -330,8 +433,20 @@ def _secret_words(url: str, storage_options: Mapping[str, Any]) -> tuple[str, ..
     return tuple(word for word in words if len(word) >= 3)
 
 
-def _protocol(filesystem: Any) -> str:
-    protocol = filesystem.protocol
+def _details(file: Any) -> Mapping[str, Any] | None:
+    """The info of the very version that is open; ``None`` where the filesystem keeps no more than a size."""
+    details: Mapping[str, Any] = getattr(file, "details", None) or {}
+    return details if details.keys() - {"name", "size", "type"} else None
+
+
+def _is_remote(filesystem: Any) -> bool:
+    """Whether reading crosses a network: also where an archive lies on another machine."""
+    inner = getattr(getattr(filesystem, "of", None), "fs", None)
+    return _protocol(type(filesystem)) not in _HERE or (inner is not None and _is_remote(inner))
+
+
+def _protocol(kind: type[AbstractFileSystem]) -> str:
+    protocol = kind.protocol
     return str(protocol if isinstance(protocol, str) else protocol[0])
 
 
@@ -372,9 +487,8 @@ class TreeBackend(FilesystemBackend):
     def write(self, path: str, source: OpenFile, options: WriteOptions) -> FileStat:
         """As :meth:`WritableBackend.write`, without headers."""
         key = self._key(path)
-        if options.if_validator is not None:
-            wanted = options.if_validator
-            raise PublishConflict(f"{path!r} in {self.label} is not version {wanted!r}: files have no validators")
+        if options.if_validator is not None and self.stat(path).validator != options.if_validator:
+            raise PublishConflict(f"{path!r} in {self.label} is no longer the version {options.if_validator!r}")
         if not self._said:
             self._said = True
             _log.warning("%s stores no headers; what serves its files has to send Cache-Control", self.label)
@@ -387,12 +501,19 @@ class TreeBackend(FilesystemBackend):
                 self._fs.makedirs(folder, exist_ok=True)
                 with self._fs.open(temporary, "wb") as file:
                     copy_bytes(source, file.write, path, options.sha256)
-                self._fs.mv(temporary, key)
+                self._replace(temporary, key)
         except BaseException:
             with suppress(Exception):  # the first error is the one to raise
                 self._fs.rm_file(temporary)
             raise
         return self.stat(path)
+
+    def _replace(self, temporary: str, key: str) -> None:
+        """Rename *temporary* to *key*, over what is there."""
+        if self._protocol in {"webdav", "dav"}:  # fsspec's mv copies and deletes there, and replaces nothing
+            self._fs.client.move(temporary, key, overwrite=True)
+        else:
+            self._fs.mv(temporary, key)
 
     def delete(self, path: str) -> None:
         with suppress(AssetNotFound), self._errors(path):

@@ -36,11 +36,27 @@ _BY_NAME: dict[str, type[AssetStoreError]] = {
     "ConnectTimeoutError": BackendTimeout,
     "ReadTimeoutError": BackendTimeout,
     "ServerTimeoutError": BackendTimeout,
+    "TimeoutException": BackendTimeout,  # httpx, of webdav
+    "AuthenticationException": BackendCredentials,  # paramiko
+    "SMBAuthenticationError": BackendCredentials,
+    "LogonFailure": BackendCredentials,
     "FileExpired": VersionChanged,
 }
 
 # Codes of S3, which s3fs raises as one PermissionError.
 _CREDENTIAL_WORDS = ("ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefresh")
+
+
+# Statuses of filesystems that speak HTTP.
+_BY_STATUS: dict[object, type[AssetStoreError]] = {
+    401: BackendCredentials,
+    403: BackendForbidden,
+    404: AssetNotFound,
+    408: BackendTimeout,
+    429: BackendThrottled,
+    503: BackendThrottled,
+    504: BackendTimeout,
+}
 
 
 def translate(error: Exception, path: str, label: str) -> AssetStoreError:
@@ -60,6 +76,8 @@ def kind_of(error: Exception) -> type[AssetStoreError]:
                 return _BY_NAME[name]
     if isinstance(error, _MISSING):
         return AssetNotFound
+    if (status := getattr(error, "status_code", None) or getattr(error, "status", None)) in _BY_STATUS:
+        return _BY_STATUS[status]
     if isinstance(error, PermissionError):
         said = " ".join(map(str, _chain(error)))
         return BackendCredentials if any(word in said for word in _CREDENTIAL_WORDS) else BackendForbidden
@@ -95,6 +113,7 @@ _TIME_KEYS = (
     "mtime",  # local, sftp, smb, tar, libarchive, gcs
     "LastModified",  # s3
     "last_modified",  # azure, obstore
+    "modified",  # webdav
     "Last-Modified",  # http
     "updated",  # gcs
     "modify",  # ftp: 20240131120000
@@ -103,7 +122,7 @@ _TIME_KEYS = (
 )
 _VALIDATOR_KEYS = (
     "ETag",  # s3, http
-    "etag",  # azure, gcs
+    "etag",  # azure, gcs, webdav
     "e_tag",  # obstore
     "sha",  # github, git
     "CRC",  # zip

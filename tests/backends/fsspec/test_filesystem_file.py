@@ -74,7 +74,7 @@ def test_a_memory_file_is_the_one_that_was_opened_whatever_becomes_of_it() -> No
 
 def test_what_the_filesystem_raises_is_translated() -> None:
     class Broken(io.RawIOBase):
-        def seek(self, position: int, whence: int = 0) -> int:
+        def read(self, size: int = -1) -> bytes:
             raise OSError("the disk is on fire")
 
     with pytest.raises(BackendUnavailable, match=r"on film\.bin"):

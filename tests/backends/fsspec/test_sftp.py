@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,70 +14,36 @@ from assetstore import AssetStore
 from assetstore.backends import open_backend
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
 from assetstore.errors import AssetNotFound, BackendUnavailable
-
-pytest.importorskip("paramiko")
-pytest.importorskip("asyncssh")
-
-
-#: In a process of its own, since asyncssh leaves sockets to the garbage collector.
-SERVER = """
-import asyncio, sys, asyncssh
-
-class Anybody(asyncssh.SSHServer):
-    def begin_auth(self, username):
-        return False
-
-async def main(folder):
-    acceptor = await asyncssh.create_server(
-        Anybody, "127.0.0.1", 0,
-        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
-        sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=folder),
-    )
-    print(acceptor.get_port(), flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(main(sys.argv[1]))
-"""
-
-
-class Server:
-    """An SFTP server over *folder* that lets everybody in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.backends: list[Any] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        for backend in self.backends:
-            backend._fs.client.close()
-        self._process.kill()
-        self._process.wait(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+from servers.files import SFTPServer
+from servers.programs import need_package
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[SFTPServer]:
+    need_package("paramiko")
+    need_package("asyncssh")
     folder = tmp_path / "remote"
     folder.mkdir()
-    server = Server(folder)
-    yield server
-    server.close()
+    with SFTPServer(folder) as server:
+        yield server
 
 
-def opened(server: Server, path: str = "site", **how: Any) -> Any:
-    options = {"port": server.port, "username": "ada", "password": "not-so-secret", "look_for_keys": False}
-    server.backends.append(open_backend(f"sftp://127.0.0.1/{path}", options, **how))
-    return server.backends[-1]
+@pytest.fixture
+def opened(server: SFTPServer) -> Iterator[Callable[..., Any]]:
+    """Opens a folder of the server as a new process does."""
+    made: list[Any] = []
+
+    def open_(path: str = "site", **how: Any) -> Any:
+        made.append(open_backend(f"sftp://127.0.0.1/{path}", server.options, **how))
+        return made[-1]
+
+    yield open_
+    for each in made:
+        each.close()
 
 
-def test_it_is_written_read_listed_and_deleted(server: Server) -> None:
-    backend = opened(server, must_exist=False)
+def test_it_is_written_read_listed_and_deleted(server: SFTPServer, opened: Callable[..., Any]) -> None:
+    backend = opened(must_exist=False)
     assert isinstance(backend, WritableBackend)
     assert list(backend.walk()) == []
     stat = backend.write("css/app.css", BytesFile.of("css/app.css", b"body"), WriteOptions("text/css", "no-cache"))
@@ -92,19 +56,19 @@ def test_it_is_written_read_listed_and_deleted(server: Server) -> None:
         backend.stat("css/app.css")
 
 
-def test_a_release_is_published_to_it_and_served_from_it(server: Server, tmp_path: Path) -> None:
+def test_a_release_is_published_to_it_and_served_from_it(opened: Callable[..., Any], tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "app.js").write_text("one")
     store = AssetStore()
     store.static("/assets/", root=source, name="assets", fingerprint="content")
-    assert store.publish(opened(server, must_exist=False))[0].released
-    assert not store.publish(opened(server, must_exist=False))[0].released
+    assert store.publish(opened(must_exist=False))[0].released
+    assert not store.publish(opened(must_exist=False))[0].released
     (source / "app.js").write_text("two")
-    assert store.publish(opened(server, must_exist=False))[0].released
+    assert store.publish(opened(must_exist=False))[0].released
 
     served = AssetStore()
-    served.static("/assets/", root=opened(server), name="assets", fingerprint="content")
+    served.static("/assets/", root=opened(), name="assets", fingerprint="content")
     served.refresh()
     with TestClient(Starlette(routes=served.routes)) as client:
         answer = client.get(served.url_for("assets", file="app.js"))
@@ -112,13 +76,45 @@ def test_a_release_is_published_to_it_and_served_from_it(server: Server, tmp_pat
     assert served.health().ready
 
 
-def test_missing_empty_and_unreachable_are_three_things(server: Server) -> None:
+def test_missing_empty_and_unreachable_are_three_things(server: SFTPServer, opened: Callable[..., Any]) -> None:
     (server.folder / "empty").mkdir()
-    assert list(opened(server, "empty").walk()) == []
-    assert list(opened(server, "nowhere", must_exist=False).walk()) == []
+    assert list(opened("empty").walk()) == []
+    assert list(opened("nowhere", must_exist=False).walk()) == []
     with pytest.raises(BackendUnavailable, match="there is no '/nowhere'"):
-        list(opened(server, "nowhere").walk())
-    backend = opened(server, "empty")
+        list(opened("nowhere").walk())
+    backend = opened("empty")
     backend._fs.client.get_transport().close()
     with pytest.raises(BackendUnavailable, match="failed"):
         list(backend.walk())
+    assert list(backend.walk()) == []  # connected again
+
+
+def test_a_server_that_is_down_at_start_is_read_once_it_is_there(
+    server: SFTPServer, opened: Callable[..., Any]
+) -> None:
+    """Nothing is connected while the application is wired; a lost connection is made anew."""
+    (server.folder / "site").mkdir()
+    (server.folder / "site/app.css").write_bytes(b"body")
+    server.stop()
+    backend = opened()
+    assert isinstance(backend, WritableBackend)
+    with pytest.raises(BackendUnavailable):
+        backend.stat("app.css")
+    server.start()
+    assert read_bytes(backend, "app.css") == b"body"
+    server.stop()
+    with pytest.raises(BackendUnavailable):
+        backend.stat("app.css")
+    with pytest.raises(BackendUnavailable):
+        list(backend.walk())
+    server.start()
+    assert read_bytes(backend, "app.css") == b"body"
+
+
+def test_a_host_that_does_not_exist_is_a_storage_that_is_down() -> None:
+    store = AssetStore()
+    store.static("/media/", root="sftp://no-such-host.invalid/site", name="media")
+    assert store.url_for("media", file="app.css") == "/media/app.css"
+    with pytest.raises(BackendUnavailable):
+        open_backend("sftp://no-such-host.invalid/site").stat("app.css")
+    store.close()
