@@ -180,4 +180,4 @@ def _no_settings_of_this_machine() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def soak_seconds() -> float:
     """How long each soak test lasts."""
-    return float(os.environ.get("SOAK_SECONDS", "6"))
+    return float(os.environ.get("SOAK_SECONDS", "4"))
