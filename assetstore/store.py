@@ -150,7 +150,7 @@ class AssetStore:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
-        from assetstore.http.middleware import with_response_cache
+        from assetstore.http.handler import with_response_cache
         from assetstore.http.routes import in_front_of
 
         return with_response_cache(self.response_cache, in_front_of(app, self._dispatcher, self._dispatcher.root_files))

@@ -22,10 +22,8 @@ from assetstore.assets import media_types, paths
 from assetstore.backends.base import Presigns
 from assetstore.errors import AssetStoreError, SettingsError
 from assetstore.http.cache import ResponseCache
-from assetstore.http.cors import AllowedOrigins
 from assetstore.http.delivery import Delivery
-from assetstore.http.handler import AssetHandler
-from assetstore.http.middleware import with_response_cache
+from assetstore.http.handler import AllowedOrigins, AssetHandler, with_response_cache
 from assetstore.http.response_headers import ALLOW
 from assetstore.http.sendfile import Sendfile
 from assetstore.http.site import INDEX, Site, pages_of

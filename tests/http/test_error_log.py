@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from assetstore.errors import AssetStoreError, BackendForbidden, BackendTimeout, BackendUnavailable
-from assetstore.http.error_log import KINDS, NEWS_SECONDS, PAUSE_SECONDS, ErrorLog
+from assetstore.http.handler import KINDS, NEWS_SECONDS, PAUSE_SECONDS, ErrorLog
 from assetstore.http.send import BrokenOff
 
 

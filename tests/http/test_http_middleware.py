@@ -16,7 +16,7 @@ from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.reader import SignatureReader
 from assetstore.http import revalidation
 from assetstore.http.cache import ResponseCache
-from assetstore.http.middleware import with_response_cache
+from assetstore.http.handler import with_response_cache
 from assetstore.http.representation import AssetHeaders, CachedFile
 from assetstore.http.resource import RESOURCE_BYTES, Resource
 from assetstore.http.response import plain_response

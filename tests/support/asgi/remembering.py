@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from asgi.client import App, Message
 from assetstore.http.cache import ResponseCache
-from assetstore.http.handler import AssetHandler
-from assetstore.http.middleware import with_response_cache
+from assetstore.http.handler import AssetHandler, with_response_cache
 from assetstore.http.request import READ
 from assetstore.http.response import Response
 from assetstore.mounts.mount import Mount
