@@ -12,15 +12,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from assetstore.http.request import READ
 from assetstore.http.resource import RequestKey, Resource
 from assetstore.http.response import Response
 
 #: What may be kept besides the bytes of files, so that a budget of 0 still keeps headers.
 PLAN_BYTES = 8 * 1024 * 1024
+#: Of a longer key each character is charged with so many bytes: a path is kept as a key and in the names of the files
+#: that were looked at, with up to four bytes for each character.
+KEY_LENGTH, LONG_KEY_BYTES = 200, 16
 #: The part of the budget that one file may take: larger ones are read in pieces, or sent by the server itself.
 SHARE = 8
 
@@ -67,7 +69,8 @@ class ResponseCache:
         response = resource.responses.get(request)
         if response is None:
             response = resource.respond(request)
-            self.put(key, resource)  # it takes more by now
+            with self._lock:
+                self._charge(key, resource)
         return response
 
     def key_of(self, scope: Mapping[str, Any]) -> str:
@@ -86,21 +89,18 @@ class ResponseCache:
     def put(self, key: str, resource: Resource) -> None:
         """Keep *resource*, in the place of what was kept of that URL, or charge for what it takes by now."""
         with self._lock:
-            if self._resources.get(key) is resource:
-                charges = self._ahead if key in self._ahead else self._passed
-                self._bytes += resource.cost - charges[key]
-                charges[key] = resource.cost
-                self._make_room(0)
+            if self._charge(key, resource):
                 return
             if key in self._resources:
                 self._remove(key)
-            if resource.cost > self._budget:
+            cost = _cost(key, resource)
+            if cost > self._budget:
                 return
-            if self._bytes + resource.cost > self._budget:
-                self._make_room(resource.cost)
+            if self._bytes + cost > self._budget:
+                self._make_room(cost)
             self._resources[key] = resource
-            self._ahead[key] = resource.cost
-            self._bytes += resource.cost
+            self._ahead[key] = cost
+            self._bytes += cost
 
     def drop(self, key: str, resource: Resource | None = None) -> None:
         """Forget what is kept as *key*; with *resource*, unless another has taken its place."""
@@ -116,6 +116,17 @@ class ResponseCache:
             self._ahead.clear()
             self._passed.clear()
             self._bytes = 0
+
+    def _charge(self, key: str, resource: Resource) -> bool:
+        """Charge for what *resource* takes by now; false if it is not kept."""
+        if self._resources.get(key) is not resource:
+            return False
+        charges = self._ahead if key in self._ahead else self._passed
+        cost = _cost(key, resource)
+        self._bytes += cost - charges[key]
+        charges[key] = cost
+        self._make_room(0)
+        return True
 
     def _remove(self, key: str) -> None:
         if self._resources.pop(key, None) is not None:
@@ -133,6 +144,6 @@ class ResponseCache:
                 self._remove(key)
 
 
-def request_key(method: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestKey:
-    """What of a request decides the response."""
-    return method, tuple([header for header in headers if header[0] in READ])
+def _cost(key: str, resource: Resource) -> int:
+    """Bytes of memory that an entry takes: what a resource takes holds for URLs of up to :data:`KEY_LENGTH`."""
+    return resource.cost + LONG_KEY_BYTES * max(0, len(key) - KEY_LENGTH)

@@ -48,6 +48,15 @@ def test_the_budget_is_kept(memory: ResponseCache, entry: Callable[[], Resource]
     assert len(memory) == ROOM
 
 
+def test_long_urls_are_charged_for_their_length(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
+    """Anybody can request many URLs that are not there, of eight kilobytes each."""
+    for number in range(100):
+        memory.put(f"/assets/{number}{'ä' * 8_000}", entry())
+    assert len(memory) == 0
+    memory.put(f"/assets/{'ä' * 1_000}", entry())
+    assert memory.bytes > RESOURCE_BYTES + 4 * 2_000
+
+
 def test_without_a_budget_nothing_is_remembered(entry: Callable[[], Resource]) -> None:
     memory = ResponseCache(0, plan_bytes=0)
     memory.put(key(1), entry())
