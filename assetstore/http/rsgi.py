@@ -145,7 +145,7 @@ def _asgi(scope: Any, listed: list[tuple[str, str]]) -> Message:
     }
 
 
-@lru_cache(256)
+@lru_cache(64)
 def _request_key(method: str, pairs: tuple[tuple[str, str], ...]) -> RequestKey:
     """What of a request decides the response; most requests are one of few."""
     return method, tuple([(_READ[name], value.encode("latin-1")) for name, value in pairs if name in _READ])
