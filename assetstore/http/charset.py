@@ -10,7 +10,7 @@ from anyio import CapacityLimiter, to_thread
 
 from assetstore.assets.media_types import TextCheck, is_utf8
 from assetstore.backends.base import FileStat
-from assetstore.backends.reader import HoldsVersions, buffered
+from assetstore.backends.reader import buffered
 from assetstore.errors import AssetStoreError, VersionChanged
 from assetstore.http.lookup import Found
 from assetstore.mounts.mount import Mount
@@ -19,8 +19,8 @@ from assetstore.util.lru import LRU
 
 #: Up to so many bytes are checked on the event loop, where they are in memory: about 50 microseconds.
 INLINE_BYTES = 64 * 1024
-#: Of larger files on disk only the first bytes are checked, in a thread.
-MAX_BYTES = 16 * 1024 * 1024
+#: Of a larger file on disk so many bytes are checked, in a thread: a request waits for no more (3 ms).
+MAX_BYTES = 1024 * 1024
 #: How many files one mount checks at once while requests wait.
 MAX_CHECKING = 2
 #: Versions whose result one mount keeps, at about 300 bytes each.
@@ -30,13 +30,12 @@ MAX_VERSIONS = 20_000
 class Charsets:
     """Which text files of one mount are UTF-8; each version is read once.
 
-    Of a file on disk its bytes tell. Of an object in a bucket the manifest of its release does, else its bytes where
-    the cache has them; until then it is taken for UTF-8, since a check would be a request more.
+    Of a file on disk its first bytes tell. Of an object in a bucket the manifest of its release does, else its bytes
+    where they are sent and the cache has them; until then it is taken for UTF-8, since a check would be a request more.
     """
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
-        self._held = mount.reader if isinstance(mount.reader, HoldsVersions) else None
         self._known: LRU[object, bool] = LRU(MAX_VERSIONS)
         self._limiter = CapacityLimiter(MAX_CHECKING)
 
@@ -52,7 +51,7 @@ class Charsets:
         known = self._known.get(stat.version)
         if known is None:
             try:
-                known = await (self._remote(stat) if self._mount.backend.remote else self._local(stat))
+                known = await (self._remote(found) if self._mount.backend.remote else self._local(stat))
             except VersionChanged:
                 raise
             except AssetStoreError:  # reading the body reports it
@@ -78,20 +77,10 @@ class Charsets:
             check.end()
         return check.is_utf8
 
-    async def _remote(self, stat: FileStat) -> bool | None:
+    async def _remote(self, found: Found) -> bool | None:
+        stat = found.stat
         stored = self._mount.resolver.stored(stat.path)
         if stored is not None and stored.size == stat.size and stored.content_type:
             return "charset=utf-8" in stored.content_type
-        if self._held is None or stat.coding is not None or stat.validator is None:
-            return None
-        if self._held.held(stat.path, stat.validator) is None:
-            return None
-        opened = await self._mount.reader.open(stat.path, validator=stat.validator)
-        check = TextCheck()
-        try:
-            async for chunk in opened.chunks(0, stat.size):
-                check.update(chunk)
-        finally:
-            await opened.aclose()
-        check.end()
-        return check.is_utf8
+        content = None if stat.coding is not None else buffered(found.opened, 0, stat.size)
+        return None if content is None else is_utf8(content)

@@ -113,6 +113,7 @@ def test_of_a_release_the_manifest_tells(tmp_path: Path, moto_bucket: S3Bucket) 
     source.static("/assets/", root=tmp_path, name="assets", fingerprint="content")
     source.publish(moto_bucket.url, storage_options=moto_bucket.server.options)
     with client_of(moto_bucket.url, storage_options=moto_bucket.server.options) as client:
+        client.head(source.url_for("assets", file="a.css"))  # a fingerprinted name makes the mount look for its release
         assert eventually(lambda: client.head("/assets/a.css").headers["content-type"] == "text/css")
         for name, expected in (("a.css", "text/css"), ("b.css", "text/css; charset=utf-8")):
             url = source.url_for("assets", file=name)
