@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 #: Every suite, in the order in which a full run measures them: modules of this package.
-SUITES = ("serving", "start_up", "url_for", "object_storage", "publish", "stalls")
+SUITES = ("serving", "start_up", "url_for", "object_storage", "publish", "stalls", "hashing")
 
 
 @dataclass(frozen=True, slots=True)

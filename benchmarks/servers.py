@@ -71,17 +71,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], port: int, environment: Mapping[str, str], *, far: bool = False) -> Iterator[int]:
+def running(
+    command: list[str], port: int, environment: Mapping[str, str], *, far: bool = False, pin: bool = True
+) -> Iterator[int]:
     """A server that listens on *port*, for as long as the block lasts; its process id.
 
-    One that is *far* stands for another machine, and does not work on the core of what is measured.
+    One that is *far* stands for another machine, and does not work on the core of what is measured. Without *pin* it
+    may use every core, as one with background threads does.
 
     Raises:
         RuntimeError: it ended, or did not listen in time; with what it said.
     """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            pinned(command, client_core() if far else server_core()),
+            pinned(command, client_core() if far else server_core()) if pin else command,
             stdout=said,
             stderr=said,
             env={**os.environ, **environment},
