@@ -9,11 +9,10 @@ from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from assetstore.assets import paths
-from assetstore.backends.base import FileStat
 from assetstore.errors import AssetNotFound, BackendError
 from assetstore.mounts.mount import Mount, MountTable
 from assetstore.mounts.urls import NO_HOST
-from assetstore.names.base import Asset, BackgroundResolver, LocalResolver
+from assetstore.names.base import Asset, BackgroundResolver
 from assetstore.util.background import LoopBudget, on_event_loop
 
 _log = logging.getLogger("assetstore")
@@ -69,15 +68,8 @@ class MissingAssets:
 
 def nearest(mount: Mount, path: str) -> list[str]:
     """Up to three names that *mount* has and that look like *path*, best first."""
-    from assetstore.rewrite.backend import RewrittenBackend  # with its parsers, which most mounts never need
-
     try:
-        # A rewritten tree is rewritten where it is listed; its names are those of the files.
-        rewritten = mount.backend if isinstance(mount.resolver, LocalResolver) else None
-        listed: Iterator[FileStat | Asset] = (
-            rewritten.inner.walk() if isinstance(rewritten, RewrittenBackend) else mount.resolver.all()
-        )
-        names = [each.path for each in islice(listed, COMPARED)]
+        names = list(islice(mount.resolver.paths(), COMPARED))
     except (AssetNotFound, BackendError):
         return []
     same_name = [name for name in names if name.rpartition("/")[2] == path.rpartition("/")[2]]

@@ -81,6 +81,9 @@ class Resolver(Protocol):
     def all(self) -> Iterator[Asset]:
         """Every asset that is known, in no promised order."""
 
+    def paths(self) -> Iterator[str]:
+        """The logical path of every asset that is known; no file is read for it."""
+
     def stored(self, path: str) -> Stored | None:
         """What a publish stored under *path*, fingerprinted or not, in whatever coding; ``None`` if that is not known."""
 
@@ -175,6 +178,10 @@ class LocalResolver:
     def all(self) -> Iterator[Asset]:
         for stat in self._backend.walk():
             yield Asset(stat.path, self._named(stat), stat)
+
+    def paths(self) -> Iterator[str]:
+        files = getattr(self._backend, "inner", self._backend)  # a rewritten tree is rewritten where it is listed
+        yield from (stat.path for stat in files.walk())
 
     def stored(self, path: str) -> Stored | None:
         return None

@@ -202,6 +202,10 @@ class IndexResolver:
         self._refreshing.start()
         yield from map(self._asset, self._table)
 
+    def paths(self) -> Iterator[str]:
+        self._refreshing.start()
+        yield from (stat.path for stat in self._table)
+
     def stored(self, path: str) -> Stored | None:
         return None
 
@@ -328,6 +332,9 @@ class LazyResolver:
 
     def all(self) -> Iterator[Asset]:
         yield from (found.asset for found in self._found.values() if found.asset is not None)
+
+    def paths(self) -> Iterator[str]:
+        yield from (asset.path for asset in self.all())
 
     def stored(self, path: str) -> Stored | None:
         return None

@@ -56,6 +56,9 @@ class ManifestResolver:
     def all(self) -> Iterator[Asset]:
         yield from map(_asset, self.manifest.entries.values())
 
+    def paths(self) -> Iterator[str]:
+        yield from list(self.manifest.entries)
+
     def stored(self, path: str) -> Stored | None:
         plain = next((path.removesuffix(each) for each in SUFFIXES.values() if path.endswith(each)), path)
         entries, length = self.manifest.entries, self.manifest.fingerprint_length or fingerprints.LENGTH
@@ -199,6 +202,13 @@ class ReleaseResolver:
             yield from live.all()
         elif self._looked.is_set():
             yield from self.otherwise.all()
+
+    def paths(self) -> Iterator[str]:
+        self._refreshing.start()
+        if (live := self._live) is not None:
+            yield from live.paths()
+        elif self._looked.is_set():
+            yield from self.otherwise.paths()
 
     def stored(self, path: str) -> Stored | None:
         live = self._live

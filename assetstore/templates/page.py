@@ -268,7 +268,6 @@ class Pages:
         """
         try:
             self._maps.settle()
-            self._versions.get("")
             for mount in self._names.namer.mounts:
                 if isinstance(mount.backend, RewrittenBackend):
                     mount.backend.prepare()
