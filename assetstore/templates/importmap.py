@@ -467,7 +467,9 @@ class ImportMaps:
 
 def _listed(key: tuple[Mount, str]) -> tuple[str, ...]:
     mount, folder = key
-    found = (path for path in mount.resolver.paths() if path.startswith(folder) and is_module(path) and mount.allows(path))
+    found = (
+        path for path in mount.resolver.paths() if path.startswith(folder) and is_module(path) and mount.allows(path)
+    )
     paths = tuple(islice(found, MAX_MODULES + 1))
     if len(paths) > MAX_MODULES:
         _log.warning("%r in mount %s has more than %d modules; pin what is needed", folder, mount.label, MAX_MODULES)
