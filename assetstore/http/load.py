@@ -44,7 +44,7 @@ class Loader:
         mount: where the files are.
         cache: where resources are kept.
         missing: the response to a GET for a file that does not exist.
-        bodies: whether the bytes of files may be kept; not where a proxy sends them.
+        bodies: whether the bytes of all files may be kept; not where a proxy sends those that go by their path.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class Loader:
             if snapshot.is_keepable:
                 self._cache.put(key, Resource(snapshot.revalidation(), missing=self._missing))
             raise
-        if selection.chosen.size >= SENDFILE_BYTES:
-            selection = self._with_way(selection)
+        if selection.chosen.size >= SENDFILE_BYTES or not self._bodies:
+            selection = self._with_way(selection, file)
         if selection.provisional or not _is_settled(selection.stat.cache) or not snapshot.is_keepable:
             return Loaded(selection.chosen, selection.opened)
         try:
@@ -114,10 +114,10 @@ class Loader:
                 return selection
         raise VersionChanged(f"{file!r} would not be opened as it was looked up", path=file)
 
-    def _with_way(self, selection: Selection) -> Selection:
-        """*selection*, knowing whether a server may send the file by itself."""
+    def _with_way(self, selection: Selection, file: str) -> Selection:
+        """*selection* for the URL of *file*, knowing whether a server or a proxy may send it by itself."""
         real_path: str | None = getattr(selection.opened, "real_path", None)
-        named = self._mount.split(selection.stat.path)[1] is not None
+        named = selection.stat.path == file and self._mount.split(file)[1] is not None
         if real_path is None or may_go_by_path(selection.chosen.full, real_path, named=named):
             return selection
         return selection._replace(chosen=selection.chosen._replace(by_path=False))
@@ -136,7 +136,7 @@ class Loader:
         self, key: str, request: AssetRequest, selection: Selection, snapshot: Snapshot, max_bytes: int | None
     ) -> Loaded:
         chosen, opened = selection.chosen, selection.opened
-        if opened is not None and self._bodies:
+        if opened is not None and (self._bodies or not chosen.by_path):
             if self._is_read_whole(key, request, chosen, max_bytes):
                 chosen = chosen._replace(content=await self._read(key, opened))
             elif self._reader is not None and opened.stat.signature is not None:

@@ -201,6 +201,9 @@ class Sendfile:
             return response
         if request.has_range != (response.status == 206):
             return response
+        if not chosen.by_path:
+            _tell_streamed(self.directory)
+            return response
         headers = self.headers(chosen.full, real_path)
         return response if headers is None else Response(200, headers)
 

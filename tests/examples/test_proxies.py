@@ -119,18 +119,22 @@ def build(files: Path, **settings: Any) -> tuple[AssetStore, Starlette]:
 
 @pytest.fixture(scope="module")
 def files() -> Iterator[Path]:
+    """A published directory in ``assets``: a proxy sends immutable files only from where nobody replaces them."""
     with open_folder() as folder:
         root = folder / "srv"
-        (root / "assets").mkdir(parents=True)
+        sources = root / "sources"
+        sources.mkdir(parents=True)
         for name in HOSTILE:
-            (root / "assets" / name).write_text(f"one from {name}\n")
-        (root / "assets/big.bin").write_bytes(BIG)
-        (root / "assets/huge.bin").write_bytes(HUGE)
-        (root / "assets/empty.css").write_bytes(b"")
-        (root / "assets/app.js").write_bytes(SCRIPT)
-        (root / "assets/app.js.gz").write_bytes(gzip.compress(SCRIPT, mtime=0))
+            (sources / name).write_text(f"one from {name}\n")
+        (sources / "big.bin").write_bytes(BIG)
+        (sources / "huge.bin").write_bytes(HUGE)
+        (sources / "empty.css").write_bytes(b"")
+        (sources / "app.js").write_bytes(SCRIPT)
         (root / "secret.txt").write_text("not an asset")
         saved_a_while_ago(root)
+        assets = AssetStore()
+        assets.static("/assets/", root=sources, name="assets")
+        assets.publish(root / "assets", siblings=("gzip",))
         yield root
 
 
@@ -360,7 +364,7 @@ def test_behind_the_wrong_proxy_clients_see_no_path_of_the_disk(
     port = start_proxy(KINDS[proxy], start_process, folder, app_port=app_port, files=files).port
     answer = ask(port, assets.url_for("assets", file="big.bin"))
     assert answer.body == b""
-    assert answer.headers["x-accel-redirect"] == "/_accel/assets/big.bin"
+    assert answer.headers["x-accel-redirect"] == "/_accel" + assets.url_for("assets", file="big.bin")
     assert str(files) not in str(answer.headers)
 
 

@@ -159,6 +159,22 @@ def test_what_is_gone_does_not_go_by_its_path(tmp_path: Path) -> None:
     assert not may_go_by_path(IMMUTABLE, str(tmp_path / "a.css"), named=False)
 
 
+def test_an_immutable_file_that_may_be_replaced_is_sent_by_the_application_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    who = offload("X-Sendfile", "apache").for_mount(AssetStore().static("/assets/", root=tmp_path, name="assets"))
+    chosen = (
+        AssetHeaders("text/css", "public, immutable", ()).represent(10, "tag", varies=False)._replace(by_path=False)
+    )
+    answer = Response(200, chosen.full, (ByteSpan(0, 10),))
+    opened: Any = OnDisk(str(tmp_path / "a.css"))
+    with caplog.at_level("INFO", "assetstore"):
+        assert [who.answer(answer, AssetRequest(), chosen, opened) for _ in range(2)] == [answer, answer]
+    assert [str(tmp_path) in record.message for record in caplog.records] == [True]
+    named: Any = OnDisk(str(tmp_path / NAMED))
+    assert who.answer(answer, AssetRequest(), chosen._replace(by_path=True), named).body == ()
+
+
 def test_no_header_means_no_offload() -> None:
     assert Sendfile.parse("") is None
 
