@@ -49,10 +49,22 @@ def boto3_pool(folder: str, to: str, endpoint: str) -> None:
         list(threads.map(upload, (each for each in root.rglob("*") if each.is_file())))
 
 
+def listing(folder: str, to: str, endpoint: str) -> None:
+    """List the files and the target, and nothing else: what no publish can do without."""
+    from assetstore.backends import open_backend
+    from assetstore.publish.targets import open_target
+
+    options = {**_keys(), "endpoint_url": endpoint, "addressing_style": "path"} if endpoint else None
+    for backend in (open_backend(folder), open_target(to, options)):
+        for _ in backend.walk():
+            pass
+
+
 SUBJECTS: dict[str, Callable[[str, str, str], None]] = {
     "assetstore": assetstore,
     "assetstore-plain": lambda folder, to, endpoint: assetstore(folder, to, endpoint, fingerprint=False),
     "boto3": boto3_pool,
+    "listing": listing,
 }
 
 if __name__ == "__main__":
