@@ -1,7 +1,8 @@
 """Publishing from any state: edits, kills, rollbacks, prunes, other publishers and a store that misbehaves, in any order.
 
-After each step that succeeded, every name of the live release has its bytes, and every older kept release
-is whole under its fingerprinted names. ``PUBLISH_STEPS`` and ``PUBLISH_EXAMPLES`` in the environment ask for more.
+After each step that succeeded, every URL of the live release answers its bytes over HTTP, and every older kept
+release is whole under its fingerprinted names; ``check`` finds nothing at any time. ``PUBLISH_STEPS`` and
+``PUBLISH_EXAMPLES`` in the environment ask for more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +24,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from starlette.applications import Starlette
 
 from assetstore.assets.compression import decompress
+from assetstore.assets.paths import to_url
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.check import check, probes
+from assetstore.check.client import CdnClient
+from assetstore.check.probes import Expect
 from assetstore.errors import AssetNotFound, BackendError, ManifestError, PublishError
 from assetstore.names.manifest import Manifest
 from assetstore.publish import lock, publish
@@ -36,13 +42,13 @@ from assetstore.publish.releases import Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
 from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
-from servers.misbehaving import MisbehavingS3
+from servers.misbehaving import FAULTS, MisbehavingS3
 
 PATHS = ("app.css", "js/app.js", "img/logo.svg", "notes.txt")
 #: Of one size, so that size alone tells nothing; long enough to be worth encoding.
 CONTENTS = tuple(f"/* {word} */\n" * 120 for word in ("red", "tan", "sky"))
-STEPS = int(os.environ.get("PUBLISH_STEPS", "14"))
-EXAMPLES = int(os.environ.get("PUBLISH_EXAMPLES", "4"))
+STEPS = int(os.environ.get("PUBLISH_STEPS", "12"))
+EXAMPLES = int(os.environ.get("PUBLISH_EXAMPLES", "3"))
 
 
 class Killed(BaseException):
@@ -107,8 +113,40 @@ class Dying:
         self.__getattr__("delete")(path)
 
 
+class Suspended(Dying):
+    """A target whose process is suspended at a write, with its heartbeat, until :meth:`resume`."""
+
+    def __init__(self, inner: Any, writes: int) -> None:
+        super().__init__(inner, writes)
+        self.stopped, self.resumed = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        if self.stopped.is_set() and not self.resumed.wait(60):
+            raise Killed
+        return getattr(self._inner, name)
+
+    def write(self, path: str, source: Any, options: Any) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            self.stopped.set()
+        return self.__getattr__("write")(path, source, options)
+
+
+class Swapped:
+    """An ASGI application that can be exchanged while a server runs it."""
+
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
 class Publishing(RuleBasedStateMachine):
     """One target, and what it has to hold."""
+
+    #: The address of a server that runs :attr:`served`.
+    address: str = ""
+    served = Swapped()
 
     #: The faults that may be switched on and off; which conditions the store has is decided once.
     faults: tuple[str, ...] = ()
@@ -137,6 +175,11 @@ class Publishing(RuleBasedStateMachine):
 
     def quiet(self) -> Any:
         """Without faults, for looking at the target."""
+        raise NotImplementedError
+
+    @property
+    def root(self) -> dict[str, Any]:
+        """The arguments of ``static`` by which the target is served."""
         raise NotImplementedError
 
     def _put(self, tree: Path, path: str, content: str) -> None:
@@ -216,6 +259,30 @@ class Publishing(RuleBasedStateMachine):
             thread.start()
         for thread in threads:
             thread.join()
+        self._ended(ended)
+
+    @rule(writes=st.integers(1, 14))
+    def suspended(self, writes: int) -> None:
+        """A publisher is suspended for longer than its lease; another one publishes; then the first goes on."""
+        target = Suspended(self.fresh(), writes)
+        ended: dict[str, Manifest | None] = {"ours": None, "theirs": None}
+
+        def run() -> None:
+            with suppress(PublishError, BackendError, ManifestError):
+                ended["ours"] = self._publish("ours", target)
+            target.stopped.set()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert target.stopped.wait(60)
+        with suppress(PublishError, BackendError, ManifestError):
+            ended["theirs"] = self._publish("theirs", self.fresh())
+        target.resumed.set()
+        thread.join()
+        self._ended(ended)
+
+    def _ended(self, ended: dict[str, Manifest | None]) -> None:
+        """Judge what several publishers were told."""
         with self.quiet():
             state = Releases(self.fresh()).read()
         won = {who: manifest for who, manifest in ended.items() if manifest is not None}
@@ -254,6 +321,23 @@ class Publishing(RuleBasedStateMachine):
             return
         self.check_target()
 
+    @precondition(lambda self: self.live is not None and not self.broken)
+    @rule()
+    def check_over_http(self) -> None:
+        with self.quiet(), self._serving():
+            live = Releases(self.fresh()).require().current
+            found = check(f"{self.address}/assets/", live.entries, expect=Expect(application=True))
+        assert found.faults == []
+        assert found.files == len(live.entries)
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
+        """The target is served by an application that begins now."""
+        with AssetStore({}) as store:
+            store.static("/assets/", name="assets", **self.root)
+            self.served.app = Starlette(routes=store.routes)
+            yield
+
     @precondition(lambda self: self.live is not None)
     @rule(path=st.sampled_from(PATHS), content=st.sampled_from(CONTENTS))
     def overwrite(self, path: str, content: str) -> None:
@@ -290,6 +374,14 @@ class Publishing(RuleBasedStateMachine):
                         if (live or entry.immutable(each)) and each.path not in self.broken:
                             self._check_bytes(target, each.path, each.coding, made[path])
 
+        with self.quiet(), self._serving():
+            client = CdnClient(f"{self.address}/assets/")
+            for path, entry in state.current.entries.items():
+                for name in {entry.fingerprinted_path, path} - self.broken:
+                    response = client.get(to_url(name), Accept_Encoding="identity")
+                    assert (response.status, response.sha256) == (200, entry.sha256), (name, response)
+            client.close()
+
     @staticmethod
     def _check_bytes(target: WritableBackend, path: str, coding: str | None, wanted: bytes) -> None:
         try:
@@ -308,6 +400,7 @@ class Publishing(RuleBasedStateMachine):
         manifest = self._publish("ours", self.fresh())
         self._published(manifest, "ours")
         assert self._publish("ours", self.fresh()).release == manifest.release
+        self.check_over_http()
         shutil.rmtree(self.folder)
 
 
@@ -327,25 +420,34 @@ class ToFolder(Publishing):
     def set_faults(self, faults: set[str]) -> None:
         pass
 
+    @property
+    def root(self) -> dict[str, Any]:
+        return {"root": self.folder / "out"}
+
 
 def to_s3(store: MisbehavingS3, client: Any, bucket: str) -> type[Publishing]:
     class ToS3(Publishing):
         """The target is a bucket behind a store that misbehaves."""
 
-        faults = ("loses responses", "conflicts", "throttles", "breaks", "refuses checksums", "forgets in listings")
+        faults = tuple(
+            fault for fault in FAULTS if fault not in {"ignores conditions", "has no conditions", "encrypts"}
+        )
 
         def open_target(self) -> None:
             self.prefix = uuid.uuid4().hex
             self._faults: set[str] = set()
             self._conditions: set[str] = set()
 
-        @initialize(conditions=st.sampled_from(["", "", "ignores conditions", "has no conditions"]))
-        def choose_conditions(self, conditions: str) -> None:
-            self._conditions = {conditions} - {""}
+        @initialize(
+            conditions=st.sampled_from(["", "", "ignores conditions", "has no conditions"]), encrypts=st.booleans()
+        )
+        def choose_conditions(self, conditions: str, encrypts: bool) -> None:
+            self._conditions = {conditions, "encrypts" if encrypts else ""} - {""}
             store.faults = set(self._conditions)
 
-        def fresh(self) -> WritableBackend:
-            options = {
+        @property
+        def options(self) -> dict[str, Any]:
+            return {
                 "endpoint_url": store.endpoint_url,
                 "aws_access_key_id": "testing",
                 "aws_secret_access_key": "testing",
@@ -354,7 +456,14 @@ def to_s3(store: MisbehavingS3, client: Any, bucket: str) -> type[Publishing]:
                 "attempts": 3,
                 "read_timeout_seconds": 20,
             }
-            return open_target(f"s3://{bucket}/{self.prefix}", options)
+
+        @property
+        def root(self) -> dict[str, Any]:
+            # Read in threads: connections of a loop that runs elsewhere cannot be closed from here.
+            return {"root": f"s3://{bucket}/{self.prefix}", "storage_options": {**self.options, "reader": "threads"}}
+
+        def fresh(self) -> WritableBackend:
+            return open_target(f"s3://{bucket}/{self.prefix}", self.options)
 
         @contextmanager
         def quiet(self) -> Iterator[None]:
@@ -370,8 +479,14 @@ def to_s3(store: MisbehavingS3, client: Any, bucket: str) -> type[Publishing]:
 
 
 @pytest.fixture
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases and pauses of the lock and between attempts that are short enough for a test."""
+def short_waits(monkeypatch: pytest.MonkeyPatch, serve_app: Callable[[Any], str]) -> None:
+    """Leases and pauses of the lock and between attempts that are short enough for a test; and a server."""
+    monkeypatch.setattr(Publishing, "address", serve_app(Publishing.served))
+    monkeypatch.setattr(probes, "SECOND_LOOK_SECONDS", 0.01)
+    unhandled = threading.excepthook
+    monkeypatch.setattr(
+        threading, "excepthook", lambda args: None if args.exc_type is Killed else unhandled(args)
+    )  # the heartbeat of a killed process dies with it
     monkeypatch.setattr(lock, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(lock, "POLL_SECONDS", 0.02)
@@ -379,6 +494,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assetstore.util.random.random", lambda: 0.0)
     monkeypatch.setattr("assetstore.publish.pool.backoff_seconds", lambda *_, **__: 0.01)
     monkeypatch.setattr("assetstore.backends.s3.upload.backoff_seconds", lambda *_, **__: 0.01)
+    monkeypatch.setattr("assetstore.backends.s3.backend.backoff_seconds", lambda *_, **__: 0.01)
 
 
 def _settings() -> settings:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 import pytest
 
@@ -25,6 +26,10 @@ FAULTS = (
     "throttles",
     "breaks",
     "forgets in listings",
+    "halves listings",
+    "repeats listings",
+    "is slow",
+    "encrypts",
 )
 
 _DROPPED = {"connection", "transfer-encoding", "server", "date", "content-length"}
@@ -45,6 +50,9 @@ class MisbehavingS3:
         #: May answer a request at once: status, headers, body.
         self.before: Callable[[str, str, dict[str, str]], tuple[int, dict[str, str], bytes] | None] | None = None
         self._lose: str | None = None
+        #: The ETag that a store with SSE-KMS gives an object, by path, and what it stands for: another one for each
+        #: write, and no MD5 of the bytes.
+        self._etags: dict[str, tuple[str, str]] = {}
         #: Method, path and headers of every request.
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self._port = urlsplit(upstream.endpoint_url).port or 0
@@ -117,6 +125,8 @@ class MisbehavingS3:
             return (*error(400, "InvalidArgument", f"Unsupported header '{checksums[0]}' received"), False)
         if "has no conditions" in self.faults and conditional:
             return (*error(501, "NotImplemented", "A header you provided implies functionality"), False)
+        if self._sometimes("is slow", 0.2):
+            time.sleep(0.05)
         if self._sometimes("throttles", 0.1):
             return (*error(503, "SlowDown", "Please reduce your request rate."), False)
         if self._sometimes("breaks", 0.05):
@@ -128,6 +138,8 @@ class MisbehavingS3:
         if "ignores conditions" in self.faults:
             for name in conditional:
                 del headers[name]
+        if "encrypts" in self.faults:
+            self._decrypt_condition(path, headers)
         upstream = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             upstream.request(method, path, body, headers)
@@ -136,6 +148,8 @@ class MisbehavingS3:
             status, given = response.status, dict(response.getheaders())
         finally:
             upstream.close()
+        if "encrypts" in self.faults:
+            data = self._encrypt(method, path, status, given, data)
         lost = method == "PUT" and self._sometimes("loses responses", 0.2)
         if self._lose is not None and method == "PUT" and self._lose in path:
             self._lose, lost = None, True
@@ -144,7 +158,44 @@ class MisbehavingS3:
             last = data.find(b"</Contents>", first) + len(b"</Contents>")
             if first >= 0 and self._sometimes("forgets in listings", 0.7):
                 data = data[:first] + data[last:]
+        if method == "GET" and "list-type=2" in path:
+            if self._sometimes("halves listings", 0.5):
+                rows = _ROW.findall(data)
+                data = _ROW.sub(b"", data).replace(b"</ListBucketResult>", b"".join(rows[::2]) + b"</ListBucketResult>")
+            if self._sometimes("repeats listings", 0.3):
+                token = b"<NextContinuationToken>again</NextContinuationToken></ListBucketResult>"
+                data = data.replace(b"<IsTruncated>false<", b"<IsTruncated>true<").replace(
+                    b"</ListBucketResult>", token
+                )
         return status, given, data, lost
+
+    def _decrypt_condition(self, path: str, headers: dict[str, str]) -> None:
+        """Name the ETags of conditions as *upstream* knows them."""
+        shown, real = self._etags.get(path.partition("?")[0], ("", ""))
+        for name in ("if-match", "if-none-match"):
+            if headers.get(name, "").strip('"') == shown and shown:
+                headers[name] = f'"{real}"'
+
+    def _encrypt(self, method: str, path: str, status: int, given: dict[str, str], data: bytes) -> bytes:
+        """Put ETags as of SSE-KMS into a response; of multipart uploads only the finished object has one."""
+        key, _, query = path.partition("?")
+        [name] = [each for each in given if each.lower() == "etag"] or [""]
+        if method == "PUT" and status == 200 and name and not query:
+            with self._lock:
+                self._etags[key] = (f"{self.random.getrandbits(128):032x}", given[name].strip('"'))
+        if key in self._etags and name and not query:
+            given[name] = f'"{self._etags[key][0]}"'
+            given["x-amz-server-side-encryption"] = "aws:kms"
+        for row in _ROW.findall(data) if method == "GET" and "list-type=2" in query else []:
+            listed = row[row.index(b"<Key>") + 5 : row.index(b"</Key>")].decode()
+            full = quote(f"{key.rstrip('/')}/{unquote_plus(listed)}", safe="/~")
+            if full in self._etags:
+                shown, real = self._etags[full]
+                data = data.replace(row, row.replace(real.encode(), shown.encode()))
+        return data
+
+
+_ROW = re.compile(rb"<Contents>.*?</Contents>", re.S)
 
 
 @pytest.fixture(scope="session")
