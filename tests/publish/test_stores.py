@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
-from assetstore.backends.base import read_bytes
+from assetstore.backends.base import BytesFile, WriteOptions, read_bytes
 from assetstore.backends.s3.backend import S3Backend
 from assetstore.errors import AssetStoreError, PublishConflict
 from assetstore.mounts.mount import Mount
@@ -325,3 +328,76 @@ def test_names_made_of_times_are_looked_at_before_they_are_written_where_the_sto
     heads = [path for method, path, _ in store.requests if method == "HEAD" and "/.assetstore/" not in path]
     assert len(heads) == 9
     assert all(re.search(r"-[0-9a-f]{64}", path) for path in heads)
+
+
+def gets(store: MisbehavingS3) -> int:
+    """How many objects were looked at or read, but for those that publishing keeps for itself."""
+    return sum(
+        method in {"GET", "HEAD"} and "/.assetstore/" not in path and "list-type" not in path
+        for method, path, _ in store.requests
+    )
+
+
+@pytest.mark.parametrize("conditions", ["", "ignores conditions"])
+def test_etags_of_sse_kms_that_are_no_md5_are_validators_all_the_same(
+    store: MisbehavingS3, opened: Open, asset_tree: Path, conditions: str
+) -> None:
+    store.faults = {"encrypts", conditions} - {""}
+    kms = {"put_arguments": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/assets"}}
+    first = publish(mount_of(asset_tree), opened(**kms))
+    assert {headers.get("x-amz-server-side-encryption") for headers in puts(store)} == {"aws:kms"}
+    assert {headers.get("x-amz-server-side-encryption-aws-kms-key-id") for headers in puts(store)} == {"alias/assets"}
+    md5 = hashlib.md5((asset_tree / "robots.txt").read_bytes(), usedforsecurity=False).hexdigest()
+    [recorded, _] = first.manifest.entries["robots.txt"].stored
+    assert recorded.validator == opened().stat(recorded.path).validator != md5
+
+    store.requests.clear()
+    assert not publish(mount_of(asset_tree), opened(**kms)).released
+    assert gets(store) == 0
+
+    # Another tool writes the same bytes: another ETag, so they are looked at once, and no release is made.
+    plain = asset_tree / "robots.txt"
+    opened().write("robots.txt", BytesFile.of("robots.txt", plain.read_bytes()), WriteOptions("text/plain", "no-store"))
+    store.requests.clear()
+    again = publish(mount_of(asset_tree), opened(**kms))
+    assert {row.stored.path for row in again.plan.rows if row.writes} <= {
+        "robots.txt"
+    }  # its headers, if they are others
+    assert gets(store) == 1
+
+    before = plain.read_bytes()
+    plain.write_text("second")
+    publish(mount_of(asset_tree), opened(**kms))
+    rollback(opened(**kms), PREVIOUS)
+    assert read_bytes(opened(), "robots.txt") == before
+    state = Releases(opened()).require()
+    for each in state.current.objects():
+        assert hashlib.sha256(read_bytes(opened(), each.path)).hexdigest() == each.sha256
+    plain.write_bytes(before)
+    store.requests.clear()
+    assert not publish(mount_of(asset_tree), opened(**kms)).released
+    assert gets(store) == 0
+
+
+def test_files_of_a_bucket_with_sse_kms_are_served_by_their_release(
+    store: MisbehavingS3, opened: Open, bucket: str, asset_tree: Path
+) -> None:
+    store.faults = {"encrypts"}
+    entries = publish(mount_of(asset_tree), opened()).manifest.entries
+    options = {
+        "endpoint_url": store.endpoint_url,
+        "key": "testing",
+        "secret": "testing",
+        "region": "us-east-1",
+        "addressing_style": "path",
+    }
+    with AssetStore({}) as assets:
+        assets.static("/assets/", root=f"s3://{bucket}/site", name="assets", storage_options=options)
+        with TestClient(Starlette(routes=assets.routes, lifespan=assets.lifespan)) as client:
+            for path, entry in entries.items():
+                url = str(assets.url_for("assets", file=path))
+                assert entry.fingerprint is not None
+                assert entry.fingerprint in url
+                response = client.get(url, headers={"Accept-Encoding": "identity"})
+                assert (response.status_code, hashlib.sha256(response.content).hexdigest()) == (200, entry.sha256)
+                assert "immutable" in response.headers["cache-control"]

@@ -140,6 +140,7 @@ class MisbehavingS3:
                 del headers[name]
         if "encrypts" in self.faults:
             self._decrypt_condition(path, headers)
+        path = path.replace("&continuation-token=again", "").replace("continuation-token=again&", "")
         upstream = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             upstream.request(method, path, body, headers)
