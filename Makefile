@@ -16,7 +16,7 @@
 #   make storage-table      docs/reference/storages.md from the results of the contract tests
 #   make bench              the measurements of benchmarks/
 #   make figures            the tables of the performance page and the README from the last results
-#   make soak               the soak tests for SOAK_SECONDS each (120: ten minutes in all)
+#   make soak               each server over each storage under load, for SOAK_SECONDS each (600: two hours in all)
 #   make lock               newest versions into the pins in requirements/
 #   make clean              remove the environments and what the tools left
 #
@@ -26,7 +26,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 WORKERS ?= 3
-SOAK_SECONDS ?= 120
+SOAK_SECONDS ?= 600
 MERMAID = 11.12.0
 AXE = 4.11.0
 PARALLEL = -n $(WORKERS) --dist loadgroup

@@ -53,7 +53,7 @@ LONGEST = (
     "publish/test_publish_s3.py",
     "http/test_as_static_files.py",
     "http/test_strangers.py",
-    "faults/test_soak.py",
+    "soak/test_soak.py",
     "http/test_servers.py",
     "browser/",
     "examples/test_demo.py",
@@ -180,4 +180,4 @@ def _no_settings_of_this_machine() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def soak_seconds() -> float:
     """How long each soak test lasts."""
-    return float(os.environ.get("SOAK_SECONDS", "4"))
+    return float(os.environ.get("SOAK_SECONDS", "3"))
