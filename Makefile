@@ -4,11 +4,11 @@
 #   make test               every test; what a missing program would have proved is skipped and named
 #   make lint               ruff, mypy, and actionlint for the workflows
 #   make coverage           every test, and which lines and branches none of them reaches
-#   make docs               the documentation site into site/; a dead link or an undocumented name is an error
+#   make docs               the documentation site with its pictures into site/; a dead link, a missing image or an
+#                           undocumented name is an error
 #   make docs-serve         the same at http://127.0.0.1:8000, rebuilt when a page is saved
 #   make docs-reference     write the pages of the command line and of static()'s options anew from the code
 #   make docs-fresh         try every page of the site in a new environment each, as a new user would
-#   make docs-screenshots   take the site's pictures anew, with Chromium
 #   make build              wheel and source distribution into dist/, checked
 #   make test-core          the tests that need no program, no S3 server and no browser
 #   make test-lowest        those, with the lowest versions that pyproject.toml allows
@@ -36,7 +36,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-fresh docs-reference docs-screenshots docs-serve build test-core test-lowest test-localstack storage-table bench figures soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-fresh docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench figures soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -56,10 +56,18 @@ lint: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	@$(VENV)/bin/python -m pytest $(PARALLEL) --cov --cov-report=term-missing $(ARGS)
 
-docs: .venv-docs/.ready docs/javascripts/mermaid.min.js
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+docs: site/.built
 
-docs-screenshots: $(VENV)/.dev
+# Whatever the site is made of: it is built again when something of it is newer.
+SITE = mkdocs.yml $(shell find docs assetstore examples/proxies -type f -not -path '*/__pycache__/*')
+SCREENSHOTS = docs/images/tutorial-teal.png docs/images/tutorial-crimson.png
+
+site/.built: .venv-docs/.ready docs/javascripts/mermaid.min.js $(SCREENSHOTS) $(SITE)
+	@# With --quiet, warnings would not be counted: strict would let dead links through.
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict 2>.venv-docs/log || { grep -v '^INFO' .venv-docs/log; exit 1; }
+	@touch $@
+
+$(SCREENSHOTS) &: docs/tutorial/index.md tests/support/screenshots.py | $(VENV)/.dev
 	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m screenshots
 
 docs-fresh: $(VENV)/.dev
@@ -69,7 +77,7 @@ docs-reference: $(VENV)/.dev
 	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m cli_reference
 	@PYTHONPATH=.:tests/support $(VENV)/bin/python -m options_reference
 
-docs-serve: .venv-docs/.ready docs/javascripts/mermaid.min.js
+docs-serve: .venv-docs/.ready docs/javascripts/mermaid.min.js $(SCREENSHOTS)
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
 
 build: $(VENV)/.dev

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = ", ".join(f"{name} (for {NEEDED[name]})" for name in missing)
         return _fail(
             f"the demo needs {wanted}, not installed for {sys.executable}; 'make demo' installs all of it, "
-            "or: pip install -e '.[demo]'"
+            "or: pip install -e '.[all]' --group demo"
         )
 
     from assetstore.errors import AssetStoreError

@@ -24,6 +24,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from axe import serious_faults
 from examples.demo import __main__ as command
 
 PROJECT = Path(__file__).parents[2]
@@ -126,6 +127,13 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
     page.evaluate("document.fonts.ready")
     yield visit
     page.close()
+
+
+@pytest.mark.program("mkdocs")
+def test_neither_page_has_a_serious_fault_of_accessibility(demo: Demo, browser: Browser) -> None:
+    for scheme in ("light", "dark"):
+        with visiting(browser, demo.site, color_scheme=scheme) as visit:
+            assert (scheme, serious_faults(visit.page)) == (scheme, [])
 
 
 def fetch(url: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:

@@ -1,4 +1,4 @@
-"""The pictures of the documentation: ``python -m screenshots`` takes them from the tutorial's own application."""
+"""The pictures of the documentation, which `make docs` takes from the tutorial's own application."""
 
 from __future__ import annotations
 

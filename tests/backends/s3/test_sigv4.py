@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -47,9 +48,16 @@ keys = st.lists(segment.filter(lambda text: text not in {".", ".."}), min_size=1
 
 @pytest.fixture(scope="module", autouse=True)
 def _time_stands_still() -> Any:
-    moment = botocore.auth.get_current_datetime()
+    moment = datetime.now(UTC).replace(tzinfo=None)
+
+    class Still(datetime):
+        utcnow = classmethod(lambda cls: moment)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.auth, "get_current_datetime", lambda **_: moment)
+        if hasattr(botocore.auth, "get_current_datetime"):
+            patch.setattr(botocore.auth, "get_current_datetime", lambda **_: moment)
+        else:  # before botocore 1.40
+            patch.setattr(botocore.auth.datetime, "datetime", Still)
         yield
 
 
