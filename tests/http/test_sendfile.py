@@ -166,13 +166,13 @@ def test_an_immutable_file_that_may_be_replaced_is_sent_by_the_application_and_t
     chosen = (
         AssetHeaders("text/css", "public, immutable", ()).represent(10, "tag", varies=False)._replace(by_path=False)
     )
-    answer = Response(200, chosen.full, (ByteSpan(0, 10),))
+    response = Response(200, chosen.full, (ByteSpan(0, 10),))
     opened: Any = OnDisk(str(tmp_path / "a.css"))
     with caplog.at_level("INFO", "assetstore"):
-        assert [who.answer(answer, AssetRequest(), chosen, opened) for _ in range(2)] == [answer, answer]
+        assert [who.respond(response, AssetRequest(), chosen, opened) for _ in range(2)] == [response, response]
     assert [str(tmp_path) in record.message for record in caplog.records] == [True]
     named: Any = OnDisk(str(tmp_path / NAMED))
-    assert who.answer(answer, AssetRequest(), chosen._replace(by_path=True), named).body == ()
+    assert who.respond(response, AssetRequest(), chosen._replace(by_path=True), named).body == ()
 
 
 def test_no_header_means_no_offload() -> None:
