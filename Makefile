@@ -25,7 +25,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 4
 SOAK_SECONDS ?= 600
 MERMAID = 11.12.0
 AXE = 4.11.0

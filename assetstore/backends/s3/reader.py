@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -19,6 +19,7 @@ from assetstore.backends.base import WHOLE, FileStat, Span
 from assetstore.backends.http import received_part, request_headers, stat_of
 from assetstore.backends.ranged import Body, Download, open_ranged
 from assetstore.backends.reader import AsyncOpenFile, Reader
+from assetstore.backends.s3.bucket import S3Bucket
 from assetstore.backends.s3.connection import FAULTS, S3Connections, S3Response
 from assetstore.backends.s3.errors import translate, translate_response
 from assetstore.backends.s3.presign import Method, Presigner
@@ -31,9 +32,6 @@ from assetstore.errors import (
     BackendUnavailable,
     BodyTruncated,
 )
-
-if TYPE_CHECKING:
-    from assetstore.backends.s3.backend import S3Backend
 
 
 class _S3Body(Body):
@@ -89,7 +87,7 @@ class S3Reader:
     #: Cancelling a call ends it at once.
     interruptible = True
 
-    def __init__(self, bucket: S3Backend, threads: Reader) -> None:
+    def __init__(self, bucket: S3Bucket, threads: Reader) -> None:
         self._bucket = bucket
         self._threads = threads
         self._presigner = Presigner(bucket.client, bucket.bucket)

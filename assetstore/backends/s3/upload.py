@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from assetstore.backends.base import FileStat, OpenFile, WriteOptions
 from assetstore.backends.http import strong
 from assetstore.backends.objects import FINGERPRINT_KEY, SHA256_KEY
+from assetstore.backends.s3.bucket import S3Bucket
 from assetstore.backends.s3.direct import headers_of_arguments
 from assetstore.backends.s3.errors import is_unsupported
 from assetstore.errors import (
@@ -28,7 +29,6 @@ from assetstore.errors import (
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-    from assetstore.backends.s3.backend import S3Backend
 from assetstore.util import backoff_seconds
 
 #: Up to this size the bytes of a request are held while it is sent; more is read again.
@@ -46,10 +46,10 @@ CONDITIONAL_BYTES = 128 * 1024 * 1024
 MAX_PARTS = 10_000
 
 
-class Upload:
+class S3Upload:
     """One write of one object, checked end to end by SHA-256."""
 
-    def __init__(self, bucket: S3Backend, path: str, options: WriteOptions) -> None:
+    def __init__(self, bucket: S3Bucket, path: str, options: WriteOptions) -> None:
         self._bucket = bucket
         self._path = path
         self._options = options

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assetstore.backends.base import FileStat
-from assetstore.backends.s3.listing import stats, take_rows
+from assetstore.backends.s3.client import stats, take_rows
 from assetstore.errors import UnexpectedResponse
 
 TIME = "2024-01-02T03:04:05.000Z"

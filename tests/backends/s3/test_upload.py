@@ -130,7 +130,7 @@ def test_a_long_body_is_never_held_as_a_whole(drain: S3Backend, create_only: boo
 def test_a_long_body_is_sent_from_its_start_again_after_a_fault(
     misbehaving_s3: MisbehavingS3, moto_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assetstore.backends.s3.backend.backoff_seconds", lambda *_, **__: 0.0)
+    monkeypatch.setattr("assetstore.backends.s3.bucket.backoff_seconds", lambda *_, **__: 0.0)
     options = {**moto_bucket.server.options, "endpoint_url": misbehaving_s3.endpoint_url}
     backend = open_url(f"s3://{moto_bucket.name}/again", options)
     data = random.Random(2).randbytes(HELD_BYTES * 2)
