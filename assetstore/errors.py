@@ -23,11 +23,47 @@ AssetStoreError
 
 from __future__ import annotations
 
+import logging
+import re
+import traceback
 from collections.abc import Sequence
+
+#: What stands before the host of a URL: of ``user:password@`` the user is kept (an Azure URL has its container there,
+#: without a colon), but of an HTTP URL nothing, since ``https://token@host`` is usual. Queries hold tokens and signatures.
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s'\"]*):[^/@\s'\"]*@")
+_TOKEN = re.compile(r"\b(https?://)[^/@:\s'\"]+@", re.IGNORECASE)
+_QUERY = re.compile(r"([\w+.-]+://[^\s?'\"]*)\?[^\s'\"]+?(?=::|[\s'\"]|$)")
+
+
+def without_secrets(text: str) -> str:
+    """*text* as messages may show it: its URLs without passwords, tokens and queries, in each part of a chained one."""
+    if "://" not in text:
+        return text
+    return _QUERY.sub(r"\1", _TOKEN.sub(r"\1", _PASSWORD.sub(r"\1@", text)))
+
+
+class _WithoutSecrets(logging.Filter):
+    """The same for what this package logs, and for the tracebacks of foreign errors behind its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if (shown := without_secrets(message)) != message:
+            record.msg, record.args = shown, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            text = "".join(traceback.format_exception(record.exc_info[1])).rstrip("\n")
+            if (shown := without_secrets(text)) != text:
+                record.exc_text = shown
+        return True
+
+
+logging.getLogger("assetstore").addFilter(_WithoutSecrets())
 
 
 class AssetStoreError(Exception):
-    """Anything this package raises on purpose."""
+    """Anything this package raises on purpose. No message shows a password, token or query of a URL."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(without_secrets(each) if isinstance(each, str) else each for each in args))
 
 
 class SettingsError(AssetStoreError):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from assetstore.backends.remote.retry import Counts
 from assetstore.errors import AssetStoreError, BackendCredentials, BackendForbidden, BackendTimeout, UnexpectedResponse
 from assetstore.mounts.mount import Mount
 from assetstore.names.base import BackgroundResolver
-from assetstore.util.background import Contact
+from assetstore.util.background import Contact, failing
 
 
 class MountState(Enum):
@@ -73,6 +74,9 @@ class Health:
     """The health of all mounts."""
 
     mounts: tuple[MountHealth, ...]
+    #: Threads of this process that keep failing at something else than storage, by name, with the class of the error;
+    #: what they make (digests, rewritten files, names) stays as it was. The log has the traceback.
+    failing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -82,7 +86,7 @@ class Health:
     @classmethod
     def of(cls, mounts: Iterable[Mount]) -> Health:
         """The health of *mounts* now."""
-        return cls(tuple(MountHealth.of(mount) for mount in mounts))
+        return cls(tuple(MountHealth.of(mount) for mount in mounts), failing())
 
 
 def last_contact(mount: Mount) -> Contact | None:
@@ -132,6 +136,12 @@ def prometheus_text(health: Health) -> str:
             (({"mount": mount.name, "state": mount.state.value}, float(mount.ready)) for mount in health.mounts),
         ),
         _family(
+            "assetstore_threads_failing",
+            "gauge",
+            "Background threads that keep failing at something else than storage; the log has the traceback.",
+            [({}, float(len(health.failing)))],
+        ),
+        _family(
             "assetstore_answers_total",
             "counter",
             "How remote reads were answered; hits of the response cache are not counted here.",
@@ -174,7 +184,7 @@ def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
     lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
         spelled = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        lines.append(f"{name}{{{spelled}}} {value:.15g}")
+        lines.append(f"{name}{{{spelled}}} {value:.15g}" if spelled else f"{name} {value:.15g}")
     return "\n".join(lines) + "\n"
 
 
@@ -210,7 +220,10 @@ class _Status:
         await asyncio.gather(*map(_probe, self._mounts))
         found = await to_thread.run_sync(Health.of, self._mounts)
         states = {mount.name: mount.state.value for mount in found.mounts}
-        return JSONResponse({"ready": found.ready, "mounts": states}, 200 if found.ready else 503, _NO_STORE)
+        answer: dict[str, Any] = {"ready": found.ready, "mounts": states}
+        if found.failing:
+            answer["failing"] = dict(found.failing)
+        return JSONResponse(answer, 200 if found.ready else 503, _NO_STORE)
 
     async def metrics(self, request: Request) -> Response:
         """The counters as text."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from assetstore.backends.base import Backend
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.options import check_names, without_secrets
+from assetstore.backends.options import check_names
 from assetstore.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -131,10 +131,11 @@ def open_backend(
         raise SettingsError(f"storage_options['backend'] is {through!r}; give 'native' or 'fsspec'")
     scheme = match[1].lower()
     if scheme in OPENERS and through == "native":
-        if scheme not in {"az", "abfs", "abfss"} and "@" in spelled.partition("://")[2].partition("/")[0]:
+        user, at, _ = spelled.partition("://")[2].partition("/")[0].rpartition("@")
+        # An Azure URL has its container there: abfs://container@account.dfs.core.windows.net/
+        if at and (":" in user or scheme not in {"az", "abfs", "abfss"}):
             raise SettingsError(
-                f"root {without_secrets(spelled)!r} has credentials in its URL, where logs would show them; "
-                "give them as storage_options"
+                f"root {spelled!r} has credentials in its URL, where logs would show them; give them as storage_options"
             )
         return OPENERS[scheme](spelled, options)
     return _filesystem(spelled, options, must_exist=must_exist)

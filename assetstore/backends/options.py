@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -11,8 +10,6 @@ from assetstore.errors import SettingsError
 
 Options = TypeVar("Options")
 
-#: User and password of a URL. An Azure URL has its container there, without a colon.
-_USER = re.compile(r"(?<=://)([^/@:]*):[^/]*@")
 #: The options of every storage with a backend of its own, by all their names; a test compares them with the backends.
 KNOWN = frozenset(
     """
@@ -61,11 +58,6 @@ def parse(
         if (real := aliases.get(name, name)) in known:
             given.setdefault(real, value)
     return cls(**given)
-
-
-def without_secrets(url: str) -> str:
-    """*url* as messages may show it: without password and query, in each part of a chained one."""
-    return "::".join(_USER.sub(r"\1@", part.partition("?")[0]) for part in url.split("::"))
 
 
 def check_names(options: Mapping[str, Any]) -> None:

@@ -81,6 +81,18 @@ class LoopBudget:
         return self._spent
 
 
+#: Whatever works in the background of this process and is still used.
+_workers: weakref.WeakSet[Background | DeferredCache[Any, Any]] = weakref.WeakSet()
+
+
+def failing() -> dict[str, str]:
+    """Which threads of this process keep failing at what they do: the name of each, and the class of its last error.
+
+    A storage that fails is not among them: that is the state of a mount.
+    """
+    return {each.name: type(each.error).__name__ for each in list(_workers) if each.error is not None}
+
+
 class Background:
     """Repeats a bound method in one daemon thread; the method returns the seconds to sleep after it.
 
@@ -100,9 +112,10 @@ class Background:
         self._wake = threading.Event()
         self._thread: _Thread | None = None
         #: What the last call raised; ``None`` after one that returned.
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._failures = 0
         reset_after_fork(self)
+        _workers.add(self)
 
     def start(self) -> None:
         """Start the thread unless it runs; cheap enough for every use."""
@@ -121,6 +134,11 @@ class Background:
             self._wake.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(seconds)
+
+    @property
+    def name(self) -> str:
+        """The thread's name."""
+        return self._name
 
     @property
     def is_running(self) -> bool:
@@ -159,7 +177,7 @@ class Background:
             return None
         try:
             sleep = method()
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: without this thread, names would stay as they are for ever
             self._failures += 1
             if repr(error) != repr(self.error):
                 _log.exception("%s failed, and is tried again", self._name)
@@ -326,7 +344,15 @@ class DeferredCache(Generic[Item, Value]):
         self._idle.set()
         self._lock = threading.Lock()
         self._background = Background(self._work, name)
+        #: What computing the last value raised that no storage says; ``None`` after one that was computed.
+        self.error: BaseException | None = None
         reset_after_fork(self)
+        _workers.add(self)
+
+    @property
+    def name(self) -> str:
+        """The thread's name."""
+        return self._background.name
 
     def get(self, item: Item) -> Value | None:
         """The value of *item*, computed first where no event loop waits for it; ``None`` if there is none (yet)."""
@@ -476,8 +502,11 @@ class DeferredCache(Generic[Item, Value]):
             try:
                 if self._is_wanted(waiting):
                     self._find(item, self._try)
-            except Exception:
-                _log.exception("cannot %s %s", self._what, item)
+                    self.error = None
+            except BaseException as error:  # also SystemExit
+                if repr(error) != repr(self.error):
+                    _log.exception("cannot %s %s", self._what, item)
+                self.error = error
             finally:
                 self._current = None
                 with self._lock:

@@ -15,7 +15,7 @@ from assetstore.monitoring import Health, MountHealth, MountState, last_contact,
 from assetstore.util.background import Contact
 
 #: One line of Prometheus's text format.
-LINE = re.compile(r'[a-z_]+\{([a-z]+="(?:[^"\\\n]|\\[\\n"])*",?)+\} [0-9.e+-]+|# (HELP|TYPE) [a-z_]+ .+')
+LINE = re.compile(r'[a-z_]+(?:\{([a-z]+="(?:[^"\\\n]|\\[\\n"])*",?)+\})? [0-9.e+-]+|# (HELP|TYPE) [a-z_]+ .+')
 
 
 def state_of(store: AssetStore) -> MountState:
@@ -123,5 +123,5 @@ def test_each_family_is_declared_once_and_before_its_lines() -> None:
         if line.startswith("# TYPE"):
             declared.append(line.split()[2])
         elif not line.startswith("#"):
-            assert line.partition("{")[0] == declared[-1]
+            assert re.split("[{ ]", line)[0] == declared[-1]
     assert len(declared) == len(set(declared)) == 5

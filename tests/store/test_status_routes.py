@@ -19,6 +19,7 @@ from assetstore.errors import AssetNotFound, BackendCredentials, BackendForbidde
 from assetstore.monitoring import status_routes
 from assetstore.util.background import Contact
 from remote_files import RemoteFiles
+from waiting import eventually
 
 LIMITS = RemoteLimits(attempts=1, breaker_faults=1, breaker_seconds=0.0)
 
@@ -163,3 +164,26 @@ def test_an_empty_path_is_no_route(health: str, metrics: str, paths: list[str]) 
     routes: list[Any] = list(status_routes([], health, metrics))
     assert [route.path for route in routes] == paths
     assert not any(route.include_in_schema for route in routes)
+
+
+def test_a_thread_that_keeps_failing_is_said_by_its_name_alone(asset_tree: Path) -> None:
+    class Broken:
+        reads = True
+
+        def of(self, stat: FileStat, backend: Any) -> str:
+            raise ZeroDivisionError("a secret of the application's")
+
+    assets = AssetStore()
+    assets.static("/assets/", root=asset_tree, name="assets", fingerprint=Broken())
+    asked = TestClient(Starlette(routes=assets.status_routes()))
+    assert "failing" not in asked.get("/assets-health").json()
+
+    async def page() -> None:
+        assets.url_for("assets", file="css/app.css")
+
+    asyncio.run(page())
+    assert eventually(lambda: "failing" in asked.get("/assets-health").json())
+    reply = asked.get("/assets-health")
+    assert (reply.status_code, reply.json()["failing"]) == (200, {"assetstore-fingerprint": "ZeroDivisionError"})
+    assert "assetstore_threads_failing 1" in asked.get("/assets-metrics").text
+    assets.close()

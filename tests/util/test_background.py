@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from assetstore.util import background
-from assetstore.util.background import Background
+from assetstore.util.background import Background, DeferredCache, failing
 from waiting import eventually
 
 
@@ -89,6 +89,46 @@ def test_an_exception_is_logged_once_and_the_work_goes_on(
     assert owner.background.is_running
     assert [record.message for record in caplog.records] == ["assetstore-test failed, and is tried again"]
     owner.background.close()
+
+
+class Exiting(Failing):
+    def work(self) -> float:
+        self.done += 1
+        if self.done < 3:
+            raise SystemExit("a library that means well")
+        return self.pause
+
+
+@pytest.mark.parametrize("kind", [Failing, Exiting])
+def test_a_thread_that_keeps_failing_is_known_by_name_until_it_succeeds(
+    kind: type[Owner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "FIRST_RETRY_SECONDS", 0.01)
+    owner = kind(pause=60.0)
+    seen = []
+    owner.background.start()
+    assert eventually(lambda: seen.append(failing().get("assetstore-test")) or owner.done >= 3)  # type: ignore[func-returns-value]
+    assert set(seen) >= {"RuntimeError" if kind is Failing else "SystemExit"}
+    assert eventually(lambda: "assetstore-test" not in failing())
+    owner.background.close()
+
+
+def test_a_value_that_cannot_be_computed_is_a_failing_thread_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    def compute(item: str) -> str:
+        if item.startswith("bad"):
+            raise ZeroDivisionError("this user's own")
+        return item
+
+    cache: DeferredCache[str, str] = DeferredCache(compute, name="assetstore-test")
+    with caplog.at_level(logging.ERROR, "assetstore"):
+        for number in range(5):
+            cache.soon(f"bad {number}")
+        assert cache.settle()
+        assert eventually(lambda: failing().get("assetstore-test") == "ZeroDivisionError")
+        assert len(caplog.records) == 1
+        cache.soon("good")
+        assert eventually(lambda: cache.known("good") == "good" and "assetstore-test" not in failing())
+    cache.close()
 
 
 def test_a_thread_with_nothing_left_to_do_ends_and_waking_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:

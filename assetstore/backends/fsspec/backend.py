@@ -23,7 +23,6 @@ from assetstore.assets import paths
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span, WriteOptions, copy_bytes
 from assetstore.backends.fsspec.info import mtime_ns, spelled, translate, validator_in
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.options import without_secrets
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -34,6 +33,7 @@ from assetstore.errors import (
     SettingsError,
     UnsafePath,
     VersionChanged,
+    without_secrets,
 )
 
 T = TypeVar("T")
