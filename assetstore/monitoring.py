@@ -1,7 +1,7 @@
 """Health of mounts and Prometheus text, as values and as Starlette routes.
 
 The values cross no network: they are made of how the last reads and listings of each storage
-ended. The health route also sends a request to a storage that was not heard of lately.
+ended. The health route also sends a request to a storage that had no other request lately.
 """
 
 from __future__ import annotations

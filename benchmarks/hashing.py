@@ -19,7 +19,7 @@ from benchmarks import servers
 from benchmarks.frame import Comparison, Options, interleaved
 
 TITLE = "10 GB that have not been hashed, requested by 50 clients"
-#: How many large files there are, and how large each is: together 10 GB, which take no room on disk.
+#: How many large files there are, and how large each is: together 10 GB, which take no space on disk.
 FILES, FILE_BYTES = 5, 2_000_000_000
 CLIENTS = 50
 #: How long the clients make requests in one round at least, in seconds: about as long as hashing takes.

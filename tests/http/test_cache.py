@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 import pytest
 
+from asgi.caching import cached
 from asgi.client import scope_of
-from asgi.remembering import recalled
 from assetstore.http import revalidation as revalidation
 from assetstore.http.cache import ResponseCache
 from assetstore.http.resource import RESOURCE_BYTES, Resource
 from assetstore.http.response import Response
 from assetstore.http.revalidation import Snapshot
 
-ROOM = 10
+CAPACITY = 10
 
 
 @pytest.fixture
 def memory() -> ResponseCache:
-    """One that has room for :data:`ROOM` entries."""
-    return ResponseCache(0, plan_bytes=ROOM * RESOURCE_BYTES)
+    """One that holds :data:`CAPACITY` entries."""
+    return ResponseCache(0, plan_bytes=CAPACITY * RESOURCE_BYTES)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def key(number: int) -> str:
 
 def test_what_was_put_is_found(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(1), entry())
-    found = recalled(memory, scope_of("1"))
+    found = cached(memory, scope_of("1"))
     assert found is not None
     assert found.status == 404
 
@@ -44,8 +44,8 @@ def test_what_was_put_is_found(memory: ResponseCache, entry: Callable[[], Resour
 def test_the_budget_is_kept(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     for number in range(100):
         memory.put(key(number), entry())
-        assert memory.bytes <= ROOM * RESOURCE_BYTES
-    assert len(memory) == ROOM
+        assert memory.bytes <= CAPACITY * RESOURCE_BYTES
+    assert len(memory) == CAPACITY
 
 
 def test_long_urls_are_charged_for_their_length(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
@@ -66,7 +66,7 @@ def test_without_a_budget_nothing_is_remembered(entry: Callable[[], Resource]) -
 def test_an_entry_that_grows_is_charged_for_it(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(1), entry())
     before = memory.bytes
-    recalled(memory, scope_of("1", headers={"Range": "bytes=0-1"}))
+    cached(memory, scope_of("1", headers={"Range": "bytes=0-1"}))
     assert memory.bytes > before
     memory.put(key(1), entry())
     assert memory.bytes == before
@@ -75,21 +75,21 @@ def test_an_entry_that_grows_is_charged_for_it(memory: ResponseCache, entry: Cal
 def test_one_pass_over_many_files_does_not_evict_what_is_hot(
     memory: ResponseCache, entry: Callable[[], Resource]
 ) -> None:
-    hot = [str(number) for number in range(ROOM // 2)]
+    hot = [str(number) for number in range(CAPACITY // 2)]
     for path in hot:
         memory.put(key(int(path)), entry())
-        recalled(memory, scope_of(path))
+        cached(memory, scope_of(path))
     for number in range(100_000, 200_000):
         memory.put(key(number), entry())
-    assert all(recalled(memory, scope_of(path)) is not None for path in hot)
+    assert all(cached(memory, scope_of(path)) is not None for path in hot)
 
 
 def test_what_is_no_longer_hot_makes_room_in_the_end(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(0), entry())
-    recalled(memory, scope_of("0"))
-    for number in range(1, 10 * ROOM):
+    cached(memory, scope_of("0"))
+    for number in range(1, 10 * CAPACITY):
         memory.put(key(number), entry())
-        recalled(memory, scope_of(str(number)))
+        cached(memory, scope_of(str(number)))
     assert memory.get(key(0)) is None
 
 
@@ -98,13 +98,13 @@ def test_an_entry_that_no_longer_holds_is_forgotten(
 ) -> None:
     memory.put(key(1), entry())
     monkeypatch.setattr("time.monotonic", lambda: float("inf"))
-    assert recalled(memory, scope_of("1")) is None
+    assert cached(memory, scope_of("1")) is None
     assert (len(memory), memory.bytes) == (0, 0)
 
 
 def test_another_root_path_is_another_url(memory: ResponseCache, entry: Callable[[], Resource]) -> None:
     memory.put(key(1), entry())
-    assert recalled(memory, {**scope_of("1"), "root_path": "/assets"}) is None
+    assert cached(memory, {**scope_of("1"), "root_path": "/assets"}) is None
 
 
 def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(
@@ -112,12 +112,12 @@ def test_hosts_are_told_apart_only_where_a_mount_asks_for_one(
 ) -> None:
     one, other = (scope_of("1", headers={"Host": host}) for host in ("a.example", "b.example"))
     memory.put(memory.key_of(one), entry())
-    assert recalled(memory, other) is not None
+    assert cached(memory, other) is not None
     memory.start_over(by_host=True)
     assert len(memory) == 0
     memory.put(memory.key_of(one), entry())
-    assert recalled(memory, scope_of("1", headers={"Host": "A.EXAMPLE"})) is not None
-    assert recalled(memory, other) is None
+    assert cached(memory, scope_of("1", headers={"Host": "A.EXAMPLE"})) is not None
+    assert cached(memory, other) is None
 
 
 def test_threads_may_share_it(entry: Callable[[], Resource]) -> None:
@@ -128,7 +128,7 @@ def test_threads_may_share_it(entry: Callable[[], Resource]) -> None:
         try:
             for turn in range(2_000):
                 number = (turn * seed) % 120
-                if recalled(memory, scope_of(str(number))) is None:
+                if cached(memory, scope_of(str(number))) is None:
                     memory.put(key(number), entry())
         except BaseException as error:
             faults.append(error)

@@ -23,14 +23,14 @@ from assetstore.http.response import plain_response
 from assetstore.http.revalidation import DirectoryWatch, Revalidation, Snapshot
 from assetstore.http.send import Application, BrokenOff
 
-ROOM = 10
+CAPACITY = 10
 KEY = scope_of("1")["path"]
 
 
 @pytest.fixture
 def cache() -> ResponseCache:
-    """One that has room for :data:`ROOM` resources."""
-    return ResponseCache(0, plan_bytes=ROOM * RESOURCE_BYTES)
+    """One that holds :data:`CAPACITY` resources."""
+    return ResponseCache(0, plan_bytes=CAPACITY * RESOURCE_BYTES)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_is_requested_stays_while_others_come(
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(Revalidation, "holds", lambda self: True)
     cache.put(KEY, missing())
-    for number in range(10 * ROOM):
+    for number in range(10 * CAPACITY):
         assert status(app) == 404
         now += 2 * 600
         cache.put(f"/other/{number}", missing())

@@ -125,9 +125,9 @@ def test_a_witness_does_not_look_for_absent_files_in_a_folder_that_was_left_alon
 
 def test_a_young_folder_tells_nothing(later: Callable[[], None]) -> None:
     storage = Storage({"css/a.css": FileSignature(1, 2, 3, 4, 5), "css": FileSignature(1, 9, 0, 1, time.time_ns())})
-    lookout = DirectoryWatch(storage)
-    assert lookout.folder("css").settled == UNSETTLED
-    revalidation = watch(lookout, "css/a.css", "css/a.css.br")
+    directories = DirectoryWatch(storage)
+    assert directories.folder("css").settled == UNSETTLED
+    revalidation = watch(directories, "css/a.css", "css/a.css.br")
     storage["css/a.css.br"] = FileSignature(1, 3, 3, 4, 5)  # within the same tick: the folder looks as it did
     assert not revalidation.holds()
 
@@ -143,31 +143,31 @@ def test_without_marks_only_time_tells() -> None:
 
 def test_files_of_one_folder_look_at_it_together(later: Callable[[], None]) -> None:
     storage = Storage({"css": FileSignature(1, 9, 0, 1, 1)})
-    lookout = DirectoryWatch(storage)
-    witnesses = [watch(lookout, f"css/{number}.css") for number in range(10)]
+    directories = DirectoryWatch(storage)
+    revalidations = [watch(directories, f"css/{number}.css") for number in range(10)]
     assert storage.looked.count("css") == 1
     for _ in range(2):
         later()
-        assert all(revalidation.holds() for revalidation in witnesses)
+        assert all(revalidation.holds() for revalidation in revalidations)
     assert storage.looked.count("css") == 3
 
 
 def test_what_a_folder_looked_like_is_not_shared_for_long(later: Callable[[], None]) -> None:
     storage = Storage({"css": FileSignature(1, 9, 0, 1, 1)})
-    lookout = DirectoryWatch(storage)
-    before = lookout.folder("css").state
+    directories = DirectoryWatch(storage)
+    before = directories.folder("css").state
     storage["css"] = FileSignature(1, 9, 0, 2, 2)
-    assert lookout.folder("css").state == before
+    assert directories.folder("css").state == before
     later()
-    assert lookout.folder("css").state != before
+    assert directories.folder("css").state != before
 
 
 def test_a_file_that_came_while_its_folder_was_being_shared_is_seen_at_the_next_look(later: Callable[[], None]) -> None:
     storage = Storage({"css": FileSignature(1, 9, 0, 1, 1)})
-    lookout = DirectoryWatch(storage)
-    lookout.folder("css")
+    directories = DirectoryWatch(storage)
+    directories.folder("css")
     storage["css"] = FileSignature(1, 9, 0, 2, 2)
-    revalidation = watch(lookout, "css/a.css")
+    revalidation = watch(directories, "css/a.css")
     storage["css/a.css"] = FileSignature(1, 3, 3, 4, 5)
     later()
     assert not revalidation.holds()
@@ -175,11 +175,11 @@ def test_a_file_that_came_while_its_folder_was_being_shared_is_seen_at_the_next_
 
 def test_few_folders_are_remembered_and_a_witness_needs_none_of_them(later: Callable[[], None]) -> None:
     storage = Storage()
-    lookout = DirectoryWatch(storage)
-    revalidation = watch(lookout, "css/a.css")
+    directories = DirectoryWatch(storage)
+    revalidation = watch(directories, "css/a.css")
     for number in range(3 * MAX_FOLDERS):
-        lookout.folder(str(number))
-    assert len(lookout._folders) <= MAX_FOLDERS
+        directories.folder(str(number))
+    assert len(directories._folders) <= MAX_FOLDERS
     assert revalidation.holds()
     storage["css"], storage["css/a.css"] = FileSignature(1, 9, 0, 2, 2), FileSignature(1, 3, 3, 4, 5)
     later()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from asgi.caching import cached, with_cache
 from asgi.client import Reply, ask_async, scope_of
 from asgi.matrix import MATRIX, fill
-from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, STYLE, put
 from assetstore import AssetStore
 from assetstore.assets import compression as compress
@@ -30,7 +30,7 @@ from assetstore.names import fingerprint
 MEMORIES = {
     "everything": lambda: ResponseCache(64 * 1024 * 1024),
     "plans alone": lambda: ResponseCache(0),
-    "little room": lambda: ResponseCache(100_000, plan_bytes=10_000),
+    "little memory": lambda: ResponseCache(100_000, plan_bytes=10_000),
 }
 
 PATHS = (
@@ -91,13 +91,13 @@ def told(reply: Reply) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         pytest.param("everything", False, id="everything"),
         pytest.param("everything", True, id="everything, asked backwards"),
         pytest.param("plans alone", False, id="plans alone"),
-        pytest.param("little room", True, id="little room"),
+        pytest.param("little memory", True, id="little memory"),
     ],
 )
 def test_the_memory_changes_no_answer(tree: Path, remembers: str, backwards: bool) -> None:
     mount = AssetStore().static("/assets/", root=tree, name="assets", defaults={"file": "tiny.css"})
     memory = MEMORIES[remembers]()
-    slow, fast = AssetHandler(mount), remembering(mount, memory)
+    slow, fast = AssetHandler(mount), with_cache(mount, memory)
     with asyncio.Runner() as runner:
 
         def plainly(*asked: object) -> Reply:
@@ -113,13 +113,13 @@ def test_the_memory_changes_no_answer(tree: Path, remembers: str, backwards: boo
         for asked, answer in turns[::-1] if backwards else turns:
             for _ in range(2):
                 assert told(runner.run(ask_async(fast, *asked))) == answer, asked
-    assert any(recalled(memory, scope_of(asked[0])) for asked, _ in turns), "nothing was remembered"
+    assert any(cached(memory, scope_of(asked[0])) for asked, _ in turns), "nothing was remembered"
 
 
 def test_a_large_file_is_the_same_in_pieces(tree: Path) -> None:
     put(tree, "big.bin", DATA * 90)
     mount = AssetStore().static("/assets/", root=tree)
-    slow, fast = AssetHandler(mount), remembering(mount, ResponseCache(64 * 1024 * 1024))
+    slow, fast = AssetHandler(mount), with_cache(mount, ResponseCache(64 * 1024 * 1024))
     for headers in ({}, {"Range": "bytes=100-400000"}, {"Range": "bytes=0-1023"}, {"Range": "bytes=0-9,500000-"}):
         expected = told(asyncio.run(ask_async(slow, "big.bin", "GET", headers)))
         for _ in range(3):
@@ -135,7 +135,7 @@ def test_a_backend_without_marks_is_answered_the_same(tree: Path) -> None:
     files.pipe({f"{root}/data.bin": DATA, f"{root}/css/app.css": STYLE})
     mount = AssetStore().static("/assets/", root=FilesystemBackend(files, root), name="assets")
     memory = ResponseCache(64 * 1024 * 1024)
-    slow, fast = AssetHandler(mount), remembering(mount, memory)
+    slow, fast = AssetHandler(mount), with_cache(mount, memory)
     for path, row in itertools.product(("data.bin", "css/app.css", "missing.css"), ({}, {"If-None-Match": "*"})):
         expected = told(asyncio.run(ask_async(slow, path, "GET", row)))
         for _ in range(3):

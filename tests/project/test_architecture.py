@@ -43,7 +43,7 @@ PARTS: dict[str, set[str]] = {
     "__main__": set(),
 }
 ORDER = list(PARTS)
-#: One glance at ``ls`` tells what the system is: folders and modules at the top, without ``__init__`` and ``__main__``.
+#: ``ls assetstore`` shows what the system is: folders and modules at the top, without ``__init__`` and ``__main__``.
 MOST_PARTS = 25
 #: The registry of backends and the base of every remote one import what stands beneath `backends` when it is used.
 LAZY = {"backends/__init__.py"}

@@ -46,7 +46,6 @@ def test_an_unknown_keyword_is_an_error_that_names_the_known_ones() -> None:
 
 
 def test_a_full_url_without_its_slash_is_repaired() -> None:
-    """Guide section 12.1."""
     assert load(ASSETS_URL="https://cdn.example.com").ASSETS_URL == "https://cdn.example.com/"
 
 
@@ -89,7 +88,6 @@ def test_the_environment_says_strict_in_words(text: str, value: bool) -> None:
 
 
 def test_the_offload_settings_are_read_from_the_environment() -> None:
-    """Guide section 9."""
     environ = {"STATIC_X_SENDFILE_SERVER": "Nginx", "STATIC_X_SENDFILE_MAP": '{"/srv/site": "/_accel/"}'}
     settings = load(environ=environ)
     assert settings.STATIC_X_SENDFILE_SERVER == "nginx"

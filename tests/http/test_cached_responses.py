@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from asgi.caching import cached, with_cache
 from asgi.client import Reply, ask, scope_of
-from asgi.remembering import recalled, remembering
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
 from assetstore import AssetStore
 from assetstore.assets.compression import CODINGS, decompress
@@ -37,7 +37,7 @@ def memory() -> ResponseCache:
 
 @pytest.fixture
 def get(tree: Path, memory: ResponseCache) -> Get:
-    handler = remembering(AssetStore().static("/assets/", root=tree, name="assets"), memory)
+    handler = with_cache(AssetStore().static("/assets/", root=tree, name="assets"), memory)
 
     def request(path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Reply:
         return ask(handler, path, method, headers)
@@ -136,7 +136,7 @@ def test_a_link_that_is_turned_outside_is_missing_at_the_next_check(
 
 def test_without_bytes_in_memory_a_file_that_is_another_is_never_sent_under_the_old_headers(tree: Path) -> None:
     """Then every request asks the file for its mark, so it need not wait for the next check."""
-    handler = remembering(AssetStore().static("/assets/", root=tree), ResponseCache(0))
+    handler = with_cache(AssetStore().static("/assets/", root=tree), ResponseCache(0))
     first = ask(handler, "data.bin")
     assert ask(handler, "data.bin").body == DATA
     (tree / "data.bin").write_bytes(b"saved")
@@ -218,13 +218,13 @@ def test_a_file_of_the_future_is_not_remembered(tree: Path, get: Get, memory: Re
 
 def test_a_file_beyond_the_limit_is_opened_again_each_time(tree: Path) -> None:
     memory = ResponseCache(8 * 1024 * 1024)
-    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
+    handler = with_cache(AssetStore().static("/assets/", root=tree), memory)
     put(tree, "big.bin", DATA * 300)
     for _ in range(3):
         assert ask(handler, "big.bin").body == DATA * 300
     assert memory.bytes < 20_000
     for headers in ({}, {"Range": "bytes=5-9"}):
-        found = recalled(memory, scope_of("big.bin", headers=headers))
+        found = cached(memory, scope_of("big.bin", headers=headers))
         assert found is not None
         assert found.file is not None
     part = ask(handler, "big.bin", headers={"Range": "bytes=5-9"})
@@ -236,7 +236,7 @@ def test_a_large_file_is_remembered_in_pieces_of_one_size(tree: Path, get: Get, 
     put(tree, "large.bin", content)
     for _ in range(2):
         assert get("large.bin").body == content
-    found = recalled(memory, scope_of("large.bin"))
+    found = cached(memory, scope_of("large.bin"))
     assert found is not None
     assert [len(piece) for piece in found.body] == [PIECE_BYTES] * 3 + [5]
     assert b"".join(found.body) == content
@@ -282,7 +282,7 @@ def test_what_is_remembered_is_sent_in_messages_of_its_own(get: Get) -> None:
 
 
 def test_a_thousand_at_once_get_the_same(tree: Path, memory: ResponseCache) -> None:
-    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
+    handler = with_cache(AssetStore().static("/assets/", root=tree), memory)
 
     async def all_at_once() -> set[bytes]:
         from asgi.client import ask_async
@@ -307,7 +307,7 @@ async def messages(handler: AssetHandler, scope: dict[str, Any]) -> list[dict[st
 
 def test_a_large_file_is_left_to_a_server_that_can_send_it(tree: Path, memory: ResponseCache) -> None:
     """From the first request on, and never once the file is another."""
-    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
+    handler = with_cache(AssetStore().static("/assets/", root=tree), memory)
     big = put(tree, "big.bin", DATA * 300)
     scope = {**scope_of("big.bin"), "extensions": {"http.response.pathsend": {}}}
     for _ in range(3):
@@ -324,7 +324,7 @@ def test_a_large_file_is_left_to_a_server_that_can_send_it(tree: Path, memory: R
 def test_a_part_of_a_large_file_is_not_left_to_a_server_that_sends_whole_files(
     tree: Path, memory: ResponseCache
 ) -> None:
-    handler = remembering(AssetStore().static("/assets/", root=tree), memory)
+    handler = with_cache(AssetStore().static("/assets/", root=tree), memory)
     put(tree, "big.bin", DATA * 300)
     scope = scope_of("big.bin", headers={"Range": "bytes=1-2000000"})
     for _ in range(2):
@@ -332,12 +332,12 @@ def test_a_part_of_a_large_file_is_not_left_to_a_server_that_sends_whole_files(
         assert b"".join(each["body"] for each in sent) == (DATA * 300)[1:2000001]
 
 
-@pytest.mark.parametrize("times", [1, 3], ids=["not at hand", "at hand"])
+@pytest.mark.parametrize("times", [1, 3], ids=["not cached", "cached"])
 @pytest.mark.parametrize("headers", [{}, {"Accept-Encoding": "gzip, deflate, br, zstd"}], ids=["plain", "as browsers"])
 def test_what_is_remembered_takes_no_more_than_it_is_charged_for(
     tree: Path, times: int, headers: dict[str, str]
 ) -> None:
-    """With what the rooms around it keep of each file, and for the longest names: fingerprinted ones."""
+    """With what the modules around it keep of each file, and for the longest names: fingerprinted ones."""
     store = AssetStore()
     store.static("/assets/", root=tree, name="assets")
     app, memory = store.wrap(_nothing), store.response_cache

@@ -10,12 +10,12 @@ from assetstore.http.response import Response
 from assetstore.mounts.mount import Mount
 
 
-def remembering(mount: Mount, memory: ResponseCache) -> App:
-    """What answers for *mount* when *memory* is asked first."""
+def with_cache(mount: Mount, memory: ResponseCache) -> App:
+    """The application of *mount* with *memory* in front of it."""
     return with_response_cache(memory, AssetHandler(mount, cache=memory))
 
 
-def recalled(memory: ResponseCache, scope: Message) -> Response | None:
-    """What *memory* alone answers to one request."""
-    asked = tuple((name, value) for name, value in scope["headers"] if name in READ)
-    return memory.respond(memory.key_of(scope), (scope["method"], asked))
+def cached(memory: ResponseCache, scope: Message) -> Response | None:
+    """The response of *memory* alone to one request; ``None`` where it has none."""
+    relevant = tuple((name, value) for name, value in scope["headers"] if name in READ)
+    return memory.respond(memory.key_of(scope), (scope["method"], relevant))
