@@ -5,12 +5,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from assetstore.backends.base import Backend, FileStat, WritableBackend
     from assetstore.backends.remote import CacheSettings, RemoteLimits
     from assetstore.errors import AssetStoreError
+    from assetstore.http.routes import MountApplication
+    from assetstore.monitoring import Health
+    from assetstore.mounts.build import MountOptions
+    from assetstore.mounts.mount import Mount, MountTable
+    from assetstore.names.fingerprint import Fingerprinter
     from assetstore.names.listing import Index
+    from assetstore.names.manifest import Manifest
+    from assetstore.publish import Published
+    from assetstore.settings import Settings, SettingValues
     from assetstore.store import AssetStore
+    from assetstore.templates.importmap import ResolvedImportMap
+    from assetstore.templates.page import Page, Pages
 
-__all__ = ["AssetStore", "AssetStoreError", "CacheSettings", "Index", "RemoteLimits"]
+__all__ = [
+    "AssetStore",
+    "AssetStoreError",
+    "Backend",
+    "CacheSettings",
+    "FileStat",
+    "Fingerprinter",
+    "Health",
+    "Index",
+    "Manifest",
+    "Mount",
+    "MountApplication",
+    "MountOptions",
+    "MountTable",
+    "Page",
+    "Pages",
+    "Published",
+    "RemoteLimits",
+    "ResolvedImportMap",
+    "SettingValues",
+    "Settings",
+    "WritableBackend",
+]
 
 __version__ = "0.1.0"
 
@@ -18,9 +51,25 @@ __version__ = "0.1.0"
 _MODULES = {
     "AssetStore": "assetstore.store",
     "AssetStoreError": "assetstore.errors",
+    "Backend": "assetstore.backends.base",
     "CacheSettings": "assetstore.backends.remote",
+    "FileStat": "assetstore.backends.base",
+    "Fingerprinter": "assetstore.names.fingerprint",
+    "Health": "assetstore.monitoring",
     "Index": "assetstore.names.listing",
+    "Manifest": "assetstore.names.manifest",
+    "Mount": "assetstore.mounts.mount",
+    "MountApplication": "assetstore.http.routes",
+    "MountOptions": "assetstore.mounts.build",
+    "MountTable": "assetstore.mounts.mount",
+    "Page": "assetstore.templates.page",
+    "Pages": "assetstore.templates.page",
+    "Published": "assetstore.publish",
     "RemoteLimits": "assetstore.backends.remote",
+    "ResolvedImportMap": "assetstore.templates.importmap",
+    "SettingValues": "assetstore.settings",
+    "Settings": "assetstore.settings",
+    "WritableBackend": "assetstore.backends.base",
 }
 
 

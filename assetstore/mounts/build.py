@@ -86,7 +86,8 @@ class MountOptions(TypedDict, total=False):
     #: Memory for what is compressed while serving, in bytes; default 32 MiB, 0 sends only what stands beside a file.
     compress_bytes: int
     #: ``"rewrite"`` writes fingerprinted URLs into style sheets, HTML, SVG and web manifests, and warns of references
-    #: that lead nowhere; ``"strict"`` refuses those. Default: files are sent as they are.
+    #: that lead nowhere; ``"strict"`` refuses those. Scripts are left to the import map, and source maps as they are:
+    #: their ``sources`` are for developer tools, which find the plain names. Default: files are sent as they are.
     references: Literal["rewrite", "strict"] | None
     #: The host that URLs name, where the URL is a path: ``"https://cdn.example.com"``, a list over which files are
     #: spread, or a callable that gets the request.

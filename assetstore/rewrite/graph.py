@@ -33,7 +33,9 @@ from assetstore.references.reference import (
 #: Gives the stat of a path, ``None`` where there is no file that is served.
 StatOf = Callable[[str], FileStat | None]
 
-#: Files that refer to others, by extension. Scripts do too, but the import map answers for them.
+#: Files that refer to others, by extension. Scripts do too, but the import map answers for them. Source maps are not
+#: rewritten: only developer tools read their ``sources``, which lead to the plain names from a fingerprinted map too
+#: (ECMA-426 section 9, "resolve sources"), and error trackers know a map by its bytes.
 SCANNERS: dict[str, Callable[[bytes], list[Located]]] = {
     ".css": css.scan,
     ".htm": html.scan,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import threading
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from assetstore import AssetStore
 from assetstore.backends.base import WHOLE, Span, read_bytes
@@ -251,3 +255,33 @@ def test_closing_ends_the_thread_that_rewrites(tmp_path: Path) -> None:
     assert "assetstore-rewrite" not in {each.name for each in set(threading.enumerate()) - before}
     (tmp_path / "a.css").write_text("a{b:d}" * 10_000)
     assert asyncio.run(page()) is not None
+
+
+def test_a_source_map_is_sent_as_it_is_and_its_sources_are_found(tmp_path: Path) -> None:
+    """From the fingerprinted style sheet and script to the map, and from the map to the sources, as developer tools go."""
+    files = {
+        "css/app.css": "a{color:red}\n/*# sourceMappingURL=../maps/app.css.map */",
+        "js/app.js": "export {}\n//# sourceMappingURL=../maps/app.js.map",
+        "maps/app.css.map": json.dumps({"version": 3, "sources": ["../src/app.scss"], "mappings": ""}),
+        "maps/app.js.map": json.dumps({"version": 3, "sourceRoot": "../src/", "sources": ["app.ts"], "mappings": ""}),
+        "src/app.scss": "$red: red",
+        "src/app.ts": "export {}",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    store = AssetStore()
+    store.static("/assets/", root=tmp_path, name="assets", references="strict", fingerprint="content")
+    with TestClient(Starlette(routes=store.routes)) as client:
+        for name, source in (("css/app.css", "src/app.scss"), ("js/app.js", "src/app.ts")):
+            url = store.url_for("assets", file=name)
+            match = re.search(r"sourceMappingURL=(\S+)", client.get(url).text)
+            assert match is not None
+            map_url = urljoin(url, match[1])
+            assert ("-" in match[1]) is name.endswith(".css"), "scripts are left alone"
+            found = client.get(map_url)
+            assert found.text == files[f"maps/{name.partition('/')[2]}.map"]
+            document = found.json()
+            (listed,) = document["sources"]
+            reply = client.get(urljoin(urljoin(map_url, document.get("sourceRoot", "")), listed))
+            assert (reply.status_code, reply.text) == (200, files[source])
