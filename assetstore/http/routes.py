@@ -145,8 +145,9 @@ class AssetDispatcher:
     def _made(self, mount: Mount) -> ASGIApp:
         namespace = ""
         if mount.html or mount.fallback is not None or mount.cors or mount.delivery != "stream":
-            # These change what the handler sends, so it must not be found by the middleware before routing.
-            namespace = f"{mount.label}\n"
+            # These change what the handler sends, so it must not be found by the middleware before routing. A lone
+            # surrogate is in no path that a client can send: decoded UTF-8 has none.
+            namespace = f"\ud800{mount.label}\n"
         own = self._handlers[mount] = AssetHandler(mount, self._offload, self._cache, namespace)
         handler = with_response_cache(self._cache, own, namespace)
         if mount.delivery != "stream" and isinstance(mount.backend, Presigns):

@@ -24,3 +24,4 @@ def url(request: Request) -> PlainTextResponse:
 
 
 app = Starlette(routes=[*assets.routes, Route("/url", url)])
+wrapped = assets.wrap(app)
