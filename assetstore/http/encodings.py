@@ -258,11 +258,16 @@ class Encodings:
             except BackendError:  # a fault says nothing of whether there is one
                 provisional = True
                 continue
-            if proven is None:
-                provisional = provisional or self._proofs.can_prove(sibling, stat, coding)
-                unproven.add(coding)
             if proven or (proven is None and _is_fresh(sibling, stat)):
                 found[coding] = sibling
+            if proven is not None:
+                continue
+            unproven.add(coding)
+            if self._proofs.can_prove(sibling, stat, coding):
+                provisional = True
+            elif coding not in found:
+                why = f"it is older than {stat.path!r}, and too large, or in a coding that cannot be read here, to compare"
+                self._proofs.refuse(sibling, f"{why} the two; build it again, or delete it")
         return found, unproven, provisional
 
     async def _look_beside(self, stat: FileStat, suffixes: list[str]) -> tuple[dict[str, FileStat], bool]:

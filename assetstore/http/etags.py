@@ -76,8 +76,8 @@ class EntityTags:
             return True
         if self._fingerprint is None:
             return False
-        if self._fingerprint.needs_digest(stat):
-            await self._digest(stat)
+        if self._fingerprint.needs_digest(stat) and await self._digest(stat) is None and self._is_too_large(stat):
+            return None
         return self._fingerprint.is_of(fingerprint, stat, self._backend)
 
     async def is_retained(self, stat: FileStat) -> bool | None:
@@ -112,13 +112,16 @@ class EntityTags:
             differed=lambda: None if keeper is None else keeper.refute(stat),
         )
 
-    def needs_digest(self, stat: FileStat) -> bool:
-        """Whether the bytes have to be hashed to tell what this version is, and that was not done yet."""
+    def needs_digest(self, stat: FileStat, *, promised: bool = False) -> bool:
+        """Whether the bytes have to be hashed to tell what this version is, and that was not done yet.
+
+        *promised*: its name says that they never change, so they are compared with what they were.
+        """
         stored = None if self._published is None else self._published.stored(stat.path)
         if stored is not None:
             needed = stored.size == stat.size and not self._has_bytes_of_its_name(stat, None)
         else:
-            needed = stat.signature is not None and self._is_of_digest(stat)
+            needed = stat.signature is not None and (promised or self._is_of_digest(stat))
         return needed and self.digests.known(stat) is None
 
     async def hash(self, stat: FileStat, content: bytes) -> None:
@@ -173,13 +176,16 @@ class EntityTags:
         known = self._published.find(stat.path)
         return known is not None and known.sha256 is not None
 
+    def _is_too_large(self, stat: FileStat) -> bool:
+        """Whether the file is not read for its digest alone."""
+        return self._remote and stat.size > MAX_REMOTE_BYTES
+
     async def _digest(self, stat: FileStat) -> str | None:
         """SHA-256 of the bytes; ``None`` where that version is gone, or is too large to wait for."""
         if (known := self.digests.known(stat)) is not None:
             return known
         if stat.size > WAIT_BYTES:
-            too_large = self._backend.remote and stat.size > MAX_REMOTE_BYTES
-            return None if too_large else self.digests.soon(stat, self._backend)
+            return None if self._is_too_large(stat) else self.digests.soon(stat, self._backend)
         try:
             return await to_thread.run_sync(self.digests.now, stat, self._backend, limiter=self._limiter)
         except AssetNotFound:  # deleted while it is open: what is open is still sent

@@ -95,7 +95,11 @@ class Lookup:
         if fingerprint is not None:
             return await self._find_version(path, logical, fingerprint, span, snapshot)
         found = await self._take(path, path, span, snapshot)
-        return await self._promised(found) if self._mount.immutable and self._mount.immutable.holds(path) else found
+        return await self._promised(found) if self._is_promised(path) else found
+
+    def _is_promised(self, path: str) -> bool:
+        """Whether ``immutable=`` of the mount says that the name of *path* was made of its content."""
+        return bool(self._mount.immutable) and self._mount.immutable.holds(path)
 
     async def _promised(self, found: Found) -> Found:
         """*found*, whose name was made of its content, as verified for as long as the content stays the same."""
@@ -221,7 +225,7 @@ class Lookup:
         stat = opened.stat
         try:
             content = None
-            if self._versions.needs_digest(stat):
+            if self._versions.needs_digest(stat, promised=self._is_promised(stat.path)):
                 if (wait_ns := unsettled_ns(stat)) > 0:
                     await anyio.sleep(wait_ns / 1e9)
                 content = b"".join(await read_whole(opened))

@@ -16,6 +16,7 @@ from assetstore.errors import VersionChanged
 from assetstore.names.base import Resolver
 from assetstore.names.digests import Digests
 from assetstore.util.background import DeferredCache
+from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
 
@@ -26,6 +27,8 @@ MAX_REMOTE_BYTES = 16 * 1024 * 1024
 _OVERHEAD_BYTES = 4096
 #: How many pairs of a file and a sibling one mount keeps.
 MAX_PAIRS = 20_000
+#: Of how many versions of siblings it is kept that the log says why they are refused.
+MAX_REFUSED = 1_000
 #: Who waits for a proof longer than this has gone.
 WANTED_SECONDS = 600.0
 
@@ -46,6 +49,7 @@ class Siblings:
         self._backend = backend
         self._digests = digests
         self._resolver = resolver
+        self._refused: LRU[Hashable, bool] = LRU(MAX_REFUSED)
         self._pairs: DeferredCache[_Pair, bool] = DeferredCache(
             self._compare,
             key=_key,
@@ -83,6 +87,12 @@ class Siblings:
         published = self._published(sibling, file)
         return published if published is not None else self._pairs.now(_Pair(sibling, file, coding))
 
+    def refuse(self, sibling: FileStat, why: str) -> None:
+        """Log once for each version of *sibling* why it is not sent."""
+        if self._refused.get(sibling.version) is None:
+            self._refused.put(sibling.version, True)
+            _log.warning("%r in %s is not sent: %s", sibling.path, self._backend.label, why)
+
     def close(self) -> None:
         """Break off comparing, and end the thread; the next use starts another."""
         self._pairs.close()
@@ -115,12 +125,7 @@ class Siblings:
         if self._pairs.is_closing:
             return None
         if plain != digest:
-            _log.warning(
-                "%r in %s does not hold the bytes of %r, so it is not sent; build it again, or delete it",
-                pair.sibling.path,
-                self._backend.label,
-                pair.file.path,
-            )
+            self.refuse(pair.sibling, f"it does not hold the bytes of {pair.file.path!r}; build it again, or delete it")
         return plain == digest
 
     def _chunks(self, opened: OpenFile) -> Iterator[bytes]:

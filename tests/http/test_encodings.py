@@ -126,13 +126,21 @@ def test_the_sibling_of_a_large_file_is_compared_in_the_background(
 
 
 def test_what_cannot_be_compared_is_sent_by_its_time_and_never_as_proven(
-    variants: Encodings, backend: LocalBackend, tree: Path, monkeypatch: pytest.MonkeyPatch
+    variants: Encodings,
+    backend: LocalBackend,
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(siblings, "MAX_BYTES", 100)
     put(tree, "css/app.css.br", brotli.compress(STYLE), MODIFIED_NS)
     put(tree, "css/app.css.gz", gzip.compress(STYLE), MODIFIED_NS - 1)
     offer = asyncio.run(variants.offer(backend.stat("css/app.css"), "css/app.css", Snapshot(None)))
     assert (set(offer.siblings), offer.unproven, offer.provisional) == ({"br"}, {"br", "gzip"}, False)
+    asyncio.run(variants.offer(backend.stat("css/app.css"), "css/app.css", Snapshot(None)))
+    (refused,) = [record.message for record in caplog.records if "is not sent" in record.message]
+    assert "'css/app.css.gz'" in refused, "and once is enough"
+    assert "older than 'css/app.css'" in refused
 
 
 def test_a_fault_is_not_remembered_as_absence(
