@@ -97,104 +97,150 @@ def scan(data: bytes) -> list[Reference]:
     ``url`` (``new URL(…, import.meta.url)``) and ``source-map``. Never raises.
     """
     positions = Positions(data)
-    found = islice(_references(data), MAX_REFERENCES)
+    found = islice(_Lexer(data).references(), MAX_REFERENCES)
     return [Reference(kind, url, positions.at(start)) for kind, url, start in found]
 
 
-def _references(data: bytes) -> Iterator[tuple[str, str, int]]:
-    """Kind, value and offset of each reference."""
-    brackets = bytearray()
-    pos = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    if _FIRST_COMMENT.match(data, pos):
-        pos = run(_LINE, data, pos)
-    #: What stands in the gap before comments.
-    carried = b""
-    # Without anything in the gap: whether a "/" begins a regular expression, and what a "{" is.
-    regex, brace = True, _BLOCK
-    #: The kind of the import whose clause "{…}" is the last token.
-    clause: str | None = None
-    # How much is read of regular expressions that do not end: without a limit that were quadratic.
-    budget = 8 * len(data)
-    end = pos
-    turns = tokens_in_turn()
-    for turn in count():
-        if end >= len(data):
-            return
-        if turns and turn % turns == 0:
-            sleep(0)
-        token = _TOKEN.match(data, end)
-        assert token is not None  # it matches anything
-        start, stop = token.span(1)
-        if start < 0:
-            end = token.end()
-            continue
-        end, first = stop, data[start]
-        if first == 0x29:  # )
-            regex, brace, clause = False, _BLOCK, None
-            if brackets and brackets[-1] < _BLOCK:
-                regex = brackets.pop() == _PAREN_OF_CONDITION
-        elif first == 0x7D:  # }
-            closed = _BLOCK
-            while brackets and (closed := brackets.pop()) < _BLOCK:
-                closed = _BLOCK
-            regex, brace, clause = closed == _BLOCK, _BLOCK, _CLAUSES.get(closed)
-            if closed == _TEMPLATE:
-                end, regex = _template(data, end, brackets)
-                brace = _OBJECT if regex else _BLOCK
-        else:
-            gap = (carried + data[pos:start]).rstrip()
-            if first == 0x28:  # (
-                if gap.endswith((b"import", b"URL", b"resolve", b"source", b"defer")):
-                    yield from _called(data, gap, end)
-                brackets.append(_PAREN_OF_CONDITION if _CONDITION.search(gap[-_TAIL:]) else _PAREN)
-                regex, brace = True, _OBJECT
-            elif first == 0x7B:  # {
-                opened = _opened(gap) if gap else brace
-                brackets.append(opened)
-                regex, brace = True, _BLOCK if opened == _BLOCK else _OBJECT
-            elif first == 0x22 or first == 0x27:  # " '
-                kind = _static(gap, clause)
-                clause = None
-                closed_ = end - start > 1
-                if end - start == 1:
-                    end, closed_ = _inside(data, end, first)
-                if kind == "export-as":
-                    clause = "export-from"
-                elif kind and closed_:
-                    yield kind, _value(data[start + 1 : end - 1]), start
-                pos, carried, regex, brace = end, b"", False, _BLOCK
+#: Kind, value and offset of a reference.
+_Found = tuple[str, str, int]
+
+
+class _Lexer:
+    """Where a scan of one file is, and what the last token means for the next one."""
+
+    __slots__ = ("_brace", "_brackets", "_budget", "_carried", "_clause", "_data", "_end", "_gap_start", "_regex")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._end = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+        if _FIRST_COMMENT.match(data, self._end):
+            self._end = run(_LINE, data, self._end)
+        #: Where the gap begins, and what stands in it before comments.
+        self._gap_start, self._carried = self._end, b""
+        #: What the open brackets are.
+        self._brackets = bytearray()
+        # Without anything in the gap: whether a "/" begins a regular expression, and what a "{" is.
+        self._regex, self._brace = True, _BLOCK
+        #: The kind of the import whose clause "{…}" is the last token.
+        self._clause: str | None = None
+        # How much is read of regular expressions that do not end: without a limit that were quadratic.
+        self._budget = 8 * len(data)
+
+    def references(self) -> Iterator[_Found]:
+        """Every reference, in order."""
+        data, turns = self._data, tokens_in_turn()
+        for turn in count():
+            if self._end >= len(data):
+                return
+            if turns and turn % turns == 0:
+                sleep(0)
+            token = _TOKEN.match(data, self._end)
+            assert token is not None  # it matches anything
+            start, self._end = token.span(1)
+            if start < 0:
+                self._end = token.end()
                 continue
-            elif first == 0x60:  # `
-                regex, brace = False, _BLOCK
-                if end - start == 1:
-                    end, regex = _template(data, end, brackets)
-                    brace = _OBJECT if regex else _BLOCK
-            elif first == 0x2F and end - start == 1:  # /
-                divides = not (_begins_expression(gap) if gap else regex)
-                if not divides:
-                    stop, closed_ = _regex(data, end) if budget > 0 else (end, False)
-                    if closed_:
-                        end = stop
-                    else:
-                        budget -= stop - end
-                        divides = True
-                regex, brace = divides, _OBJECT if divides else _BLOCK
-            elif first == 0x5C:  # an escape in a name
-                pos, carried, clause = end, b"$", None
-                continue
-            else:  # a comment
-                if data[start:end] == b"/*":
-                    stop = data.find(b"*/", end)
-                    end = len(data) if stop < 0 else stop + 2
+            first = data[start]
+            if first == 0x29:  # )
+                self._close_paren()
+            elif first == 0x7D:  # }
+                self._close_brace()
+            else:
+                gap = (self._carried + data[self._gap_start : start]).rstrip()
+                if first == 0x28:  # (
+                    if gap.endswith((b"import", b"URL", b"resolve", b"source", b"defer")):
+                        yield from _called(data, gap, self._end)
+                    self._open_paren(gap)
+                elif first == 0x7B:  # {
+                    self._open_brace(gap)
+                elif first == 0x22 or first == 0x27:  # " '
+                    if found := self._string(gap, start, first):
+                        yield found
+                elif first == 0x60:  # `
+                    self._template(start)
+                elif first == 0x2F and self._end - start == 1:  # /
+                    self._slash(gap)
+                elif first == 0x5C:  # an escape in a name
+                    self._gap_start, self._carried, self._clause = self._end, b"$", None
+                    continue
                 else:
-                    end = run(_LINE, data, end)
-                    end += 3 if data.startswith(b"\xe2", end) else 0
-                if match := _SOURCE_MAP.match(data, start, end):
-                    yield "source-map", match[1].decode(errors="replace"), start
-                pos, carried = end, gap[-_LOOKED_AT:] + b" " if gap else b""
-                continue
-            clause = None
-        pos, carried = end, b""
+                    if found := self._comment(start):
+                        yield found
+                    self._gap_start, self._carried = self._end, gap[-_LOOKED_AT:] + b" " if gap else b""
+                    continue
+            self._gap_start, self._carried = self._end, b""
+
+    def _close_paren(self) -> None:
+        self._regex, self._brace, self._clause = False, _BLOCK, None
+        if self._brackets and self._brackets[-1] < _BLOCK:
+            self._regex = self._brackets.pop() == _PAREN_OF_CONDITION
+
+    def _close_brace(self) -> None:
+        closed = _BLOCK
+        while self._brackets and (closed := self._brackets.pop()) < _BLOCK:
+            closed = _BLOCK
+        self._regex, self._brace, self._clause = closed == _BLOCK, _BLOCK, _CLAUSES.get(closed)
+        if closed == _TEMPLATE:
+            self._read_template()
+
+    def _open_paren(self, gap: bytes) -> None:
+        self._brackets.append(_PAREN_OF_CONDITION if _CONDITION.search(gap[-_TAIL:]) else _PAREN)
+        self._regex, self._brace, self._clause = True, _OBJECT, None
+
+    def _open_brace(self, gap: bytes) -> None:
+        opened = _opened(gap) if gap else self._brace
+        self._brackets.append(opened)
+        self._regex, self._brace, self._clause = True, _BLOCK if opened == _BLOCK else _OBJECT, None
+
+    def _string(self, gap: bytes, start: int, quote: int) -> _Found | None:
+        """Read a string, and return the reference that it is."""
+        kind, self._clause = _static(gap, self._clause), None
+        closed = self._end - start > 1
+        if not closed:  # a long one, or with escapes
+            self._end, closed = _inside(self._data, self._end, quote)
+        self._regex, self._brace = False, _BLOCK
+        if kind == "export-as":
+            self._clause = "export-from"
+        elif kind and closed:
+            return kind, _value(self._data[start + 1 : self._end - 1]), start
+        return None
+
+    def _template(self, start: int) -> None:
+        self._regex, self._brace, self._clause = False, _BLOCK, None
+        if self._end - start == 1:
+            self._read_template()
+
+    def _read_template(self) -> None:
+        """Read the characters of a template up to its end, or to ``${``, which is an open bracket."""
+        self._end, closed = _inside(self._data, self._end, 0x60)
+        self._regex = not closed and self._data.startswith(b"${", self._end)
+        self._brace = _OBJECT if self._regex else _BLOCK
+        if self._regex:
+            self._brackets.append(_TEMPLATE)
+            self._end += 2
+
+    def _slash(self, gap: bytes) -> None:
+        divides = not (_begins_expression(gap) if gap else self._regex)
+        if not divides:
+            stop, closed = _regex(self._data, self._end) if self._budget > 0 else (self._end, False)
+            if closed:
+                self._end = stop
+            else:
+                self._budget -= stop - self._end
+                divides = True
+        self._regex, self._brace, self._clause = divides, _OBJECT if divides else _BLOCK, None
+
+    def _comment(self, start: int) -> _Found | None:
+        """Read a comment, and return the source map that it names."""
+        data = self._data
+        if data[start : self._end] == b"/*":
+            stop = data.find(b"*/", self._end)
+            self._end = len(data) if stop < 0 else stop + 2
+        else:
+            self._end = run(_LINE, data, self._end)
+            self._end += 3 if data.startswith(b"\xe2", self._end) else 0
+        match = _SOURCE_MAP.match(data, start, self._end)
+        return None if match is None else ("source-map", match[1].decode(errors="replace"), start)
 
 
 def _static(gap: bytes, clause: str | None) -> str | None:
@@ -210,7 +256,7 @@ def _static(gap: bytes, clause: str | None) -> str | None:
     return "export-as" if gap.endswith(b"as") and _EXPORT.search(gap, _from(gap)) else None
 
 
-def _called(data: bytes, gap: bytes, pos: int) -> Iterator[tuple[str, str, int]]:
+def _called(data: bytes, gap: bytes, pos: int) -> Iterator[_Found]:
     """The reference that is the first argument at *pos* of a call whose callee ends *gap*."""
     callee = _CALL.search(gap, _from(gap))
     if callee is None:
@@ -259,15 +305,6 @@ def _inside(data: bytes, pos: int, quote: int) -> tuple[int, bool]:
     pos = run(_INSIDE[quote], data, pos)
     closed = pos < len(data) and data[pos] == close
     return pos + closed, closed
-
-
-def _template(data: bytes, pos: int, brackets: bytearray) -> tuple[int, bool]:
-    """Where the characters of a template at *pos* end, and whether it is with ``${``, which joins *brackets*."""
-    end, closed = _inside(data, pos, 0x60)
-    if closed or not data.startswith(b"${", end):
-        return end, False
-    brackets.append(_TEMPLATE)
-    return end + 2, True
 
 
 def _regex(data: bytes, pos: int) -> tuple[int, bool]:
