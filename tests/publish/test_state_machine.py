@@ -47,7 +47,7 @@ from servers.misbehaving import FAULTS, MisbehavingS3
 PATHS = ("app.css", "js/app.js", "img/logo.svg", "notes.txt")
 #: Of one size, so that size alone tells nothing; long enough to be worth encoding.
 CONTENTS = tuple(f"/* {word} */\n" * 120 for word in ("red", "tan", "sky"))
-STEPS = int(os.environ.get("PUBLISH_STEPS", "12"))
+STEPS = int(os.environ.get("PUBLISH_STEPS", "10"))
 EXAMPLES = int(os.environ.get("PUBLISH_EXAMPLES", "3"))
 
 
