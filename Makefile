@@ -16,6 +16,7 @@
 #   make storage-table      docs/reference/storages.md from the results of the contract tests
 #   make bench              the measurements of benchmarks/
 #   make figures            the tables of the performance page and the README from the last results
+#   make real-trees         publish the static files of some thirty packages of PyPI and npm, references rewritten
 #   make soak               each server over each storage under load, for SOAK_SECONDS each (600: two hours in all)
 #   make lock               newest versions into the pins in requirements/
 #   make clean              remove the environments and what the tools left
@@ -36,7 +37,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-fresh docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench figures soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-fresh docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench figures real-trees soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -107,6 +108,9 @@ bench: $(VENV)/.bench
 figures: $(VENV)/bin/python
 	@$(VENV)/bin/python -c "from benchmarks import report; report.write_targets(); report.write_figures()"
 
+real-trees: $(VENV)/.dev .venv-trees/.ready
+	@$(VENV)/bin/python -m examples.publish_trees $(ARGS)
+
 soak: $(VENV)/.dev
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(VENV)/bin/python -m pytest -m soak --timeout=0 $(ARGS)
 
@@ -122,7 +126,7 @@ servers: .venv-swift/.ready .venv-azurite/.ready .venv-npm/.ready
 	@localstack/run --install
 
 clean:
-	rm -rf $(VENV) .venv-azurite .venv-docs .venv-localstack .venv-lowest .venv-npm .venv-swift .demo .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .venv-azurite .venv-docs .venv-localstack .venv-lowest .venv-npm .venv-swift .venv-trees .demo .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis dist site
 
 # $(1): an environment, $(2): what goes into it. uv takes seconds where pip takes a minute; it reads no pip.conf, so
@@ -173,6 +177,15 @@ docs/javascripts/mermaid.min.js .venv-docs/axe.min.js &: | .venv-docs/.ready
 	@mkdir -p .venv-npm
 	@cp requirements/npm/package*.json .venv-npm/
 	@cd .venv-npm && npm ci --ignore-scripts --silent --no-audit --no-fund
+	@touch $@
+
+.venv-trees/.ready: requirements/trees/pip.txt requirements/trees/package.json | $(VENV)/bin/python
+	@command -v npm >/dev/null || { echo "these trees need npm; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
+	@echo "installing the trees into .venv-trees ..."
+	@mkdir -p .venv-trees
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --upgrade --target .venv-trees/pip -r requirements/trees/pip.txt
+	@cp requirements/trees/package.json .venv-trees/
+	@cd .venv-trees && npm install --ignore-scripts --legacy-peer-deps --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
 define LOOK_AT_PYTHON

@@ -9,6 +9,7 @@ the result is not what :data:`TREES` says.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -42,15 +43,16 @@ class TreeOf:
 
 
 TREES: dict[str, TreeOf] = {
+    "swagger-ui-py": TreeOf("swagger_ui/static"),
     "django": TreeOf("django/contrib/admin/static"),
     "django-debug-toolbar": TreeOf("debug_toolbar/static"),
     "djangorestframework": TreeOf("rest_framework/static"),
     "mkdocs-material": TreeOf("material/templates/assets"),
     "jupyterlab": TreeOf("share/jupyter/lab/static"),
     "notebook": TreeOf("notebook/static"),
-    "nbclassic": TreeOf("nbclassic/static"),
+    "nbclassic": TreeOf("nbclassic/static", missing=6),
     "sphinx-rtd-theme": TreeOf("sphinx_rtd_theme/static"),
-    "pydata-sphinx-theme": TreeOf("pydata_sphinx_theme/theme/pydata_sphinx_theme/static"),
+    "pydata-sphinx-theme": TreeOf("pydata_sphinx_theme/theme/pydata_sphinx_theme/static", missing=1),
     "bokeh": TreeOf("bokeh/server/static"),
     "swagger-ui-bundle": TreeOf("swagger_ui_bundle/vendor"),
     "swagger-ui-dist": TreeOf("swagger-ui-dist", npm=True),
@@ -69,7 +71,7 @@ TREES: dict[str, TreeOf] = {
     "ace-builds": TreeOf("ace-builds/src-min-noconflict", npm=True),
     "reveal.js": TreeOf("reveal.js/dist", npm=True),
     "mermaid": TreeOf("mermaid/dist", npm=True),
-    "tabler": TreeOf("@tabler/core/dist", npm=True),
+    "tabler": TreeOf("@tabler/core/dist", npm=True, missing=4),
     "lit": TreeOf("lit", npm=True),
     "htmx.org": TreeOf("htmx.org/dist", npm=True),
     "codemirror": TreeOf("codemirror/dist", npm=True),
@@ -87,8 +89,6 @@ class Found:
     seconds: float = 0.0
     #: References without a file, which strict refuses.
     missing: list[str] = field(default_factory=list)
-    #: References that are no fault and are left as they are, such as source maps.
-    notes: int = 0
     #: What is wrong with what was published.
     wrong: list[str] = field(default_factory=list)
 
@@ -117,11 +117,7 @@ def try_tree(root: Path, out: Path) -> Found:
     assert isinstance(target, WritableBackend)
     mount = mount_of(root, "rewrite")
     assert isinstance(mount.backend, RewrittenBackend)
-    for fault in mount.backend.faults():
-        if fault.fatal:
-            found.missing.append(str(fault))
-        else:
-            found.notes += 1
+    found.missing = [str(fault) for fault in mount.backend.faults() if fault.fatal]
     first = publish(mount, target)
     found.files, found.objects = len(first.manifest.entries), first.new
     if publish(mount_of(root, "rewrite"), target).released:
@@ -159,28 +155,55 @@ def _wrong(target: WritableBackend, objects: object) -> list[str]:
     return wrong
 
 
-def main(names: Sequence[str]) -> int:
-    """Try every tree that is there; 1 where one is not as expected."""
-    failed = 0
-    print(f"{'tree':26} {'files':>6} {'objects':>8} {'seconds':>8} {'missing':>8} {'notes':>6}")
-    for name in names or TREES:
+def main(arguments: Sequence[str]) -> int:
+    """Try the named trees, or every one; 1 where one is not as expected. ``--page`` prints a page about them."""
+    page = "--page" in arguments
+    names = [each for each in arguments if each != "--page"] or list(TREES)
+    logging.getLogger("assetstore").setLevel(logging.ERROR)
+    print(_HEAD if page else f"{'tree':22} {'files':>6} {'objects':>8} {'seconds':>8} {'missing':>8}")
+    tried, failed = {}, 0
+    for name in names:
         root = find(name)
         if root is None:
-            print(f"{name:26} is not installed; run: make real-trees")
+            print(f"{name:22} is not installed; run: make real-trees", file=sys.stderr)
             failed += 1
             continue
         with tempfile.TemporaryDirectory() as folder:
-            found = try_tree(root, Path(folder) / "out")
-        counts = f"{found.files:6} {found.objects:8} {found.seconds:8.1f} {len(found.missing):8} {found.notes:6}"
-        print(f"{name:26} {counts}", flush=True)
-        for each in found.missing:
-            print(f"    {each}")
+            found = tried[name] = try_tree(root, Path(folder) / "out")
         if len(found.missing) != TREES[name].missing:
-            found.wrong.append(f"{TREES[name].missing} missing files were expected")
+            found.wrong.append(f"{len(found.missing)} files are missing, and {TREES[name].missing} were expected")
+        if page:
+            clean = "yes" if not found.missing else f"no: {len(found.missing)} references"
+            print(f"| {name} | {'npm' if TREES[name].npm else 'PyPI'} | {found.files:,} | {clean} |", flush=True)
+        else:
+            numbers = f"{found.files:6} {found.objects:8} {found.seconds:8.1f} {len(found.missing):8}"
+            print("\n    ".join([f"{name:22} {numbers}", *found.missing]), flush=True)
         for each in found.wrong:
-            print(f"    WRONG: {each}")
+            print(f"{name}: {each}", file=sys.stderr)
         failed += bool(found.wrong)
+    if page:
+        for name, found in tried.items():
+            if found.missing:
+                print(f"\n## {name}\n")
+                print("\n".join(f"- `{each}`" for each in found.missing[:LISTED]))
+                if len(found.missing) > LISTED:
+                    print(f"- and {len(found.missing) - LISTED} more")
     return 1 if failed else 0
+
+
+#: How many references of one tree the page lists.
+LISTED = 6
+_HEAD = """# Real trees
+
+`make real-trees` publishes the static files of these packages as they are, with `references="rewrite"`: every object
+has the bytes that its release records, every rewritten reference leads to an object, and publishing again makes no
+release. Where the last column says yes, `references="strict"` takes the tree too. Where it says no, style
+sheets name files that the package does not have; a browser gets a 404 for these wherever they are served.
+
+Written by `python -m examples.publish_trees --page`.
+
+| package | from | files | clean |
+|---|---|---|---|"""
 
 
 if __name__ == "__main__":
