@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 from assetstore.backends.base import WritableBackend
-from assetstore.check.arrival import wait_until_live
+from assetstore.check import wait_until_live
 from assetstore.errors import AssetStoreError, ManifestError, PublishError, SettingsError
 from assetstore.http.routes import AssetNames
 from assetstore.mounts.mount import MountTable

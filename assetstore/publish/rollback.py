@@ -1,18 +1,25 @@
-"""Make an earlier release the live one again."""
+"""Make an earlier release the live one again, and write the plain names of a release again."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
 
-from assetstore.backends.base import WritableBackend
-from assetstore.errors import AssetStoreError, PublishConflict, PublishError
-from assetstore.names.manifest import Manifest
-from assetstore.publish.inventory import Inventory
+from assetstore.assets.media_types import coding_of
+from assetstore.backends.base import FileStat, WritableBackend, WriteOptions
+from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, PublishError
+from assetstore.names.manifest import Entry, Manifest, StoredObject
+from assetstore.publish.inventory import (
+    Inventory,
+    ListedObject,
+    is_as_recorded,
+    stored_sha256,
+    version_text,
+    walk_all,
+)
 from assetstore.publish.plan import listed
 from assetstore.publish.pool import WORKERS, WorkerPool
 from assetstore.publish.releases import Releases, ReleaseState, lock_unless_conditional
-from assetstore.publish.upload import restore_plain_names
 
 #: Names the release that was live before the live one.
 PREVIOUS = "previous"
@@ -78,3 +85,84 @@ def _kept(state: ReleaseState, release: str) -> str:
     if release not in ids:
         raise PublishError(f"no release {release!r} is kept; the kept ones are {', '.join(ids)}")
     return release
+
+
+def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: WorkerPool) -> tuple[Manifest, int]:
+    """Write each plain name of *manifest* that has other bytes again, from its fingerprinted twin in *target*.
+
+    Returns the manifest with the versions that are there now, and how many objects were written.
+
+    Raises:
+        PublishError: a file has no twin, or the twin is gone or damaged.
+        BackendError: the target failed.
+    """
+    plain = {
+        stored.path: (entry, stored)
+        for entry in manifest.entries.values()
+        for stored in entry.stored
+        if not entry.immutable(stored)
+    }
+    # Only what differs is kept of the listing: there may be 100,000 objects.
+    differing: dict[str, ListedObject] = {}
+    for stat in walk_all(target):
+        if (found := plain.get(stat.path)) is not None:
+            if is_as_recorded(found[1], stat):
+                del plain[stat.path]
+            else:
+                differing[stat.path] = ListedObject(stat.size, version_text(stat))
+    jobs = list(plain.values())
+    if not jobs:
+        return manifest, 0
+
+    def restore(job: tuple[Entry, StoredObject]) -> tuple[StoredObject, bool]:
+        entry, stored = job
+        listed = differing.get(stored.path)
+        if listed is not None and listed.size == stored.size:
+            with suppress(AssetNotFound):
+                if stored_sha256(target, stored.path) == stored.sha256:
+                    return replace(stored, validator=listed.validator), False
+        return replace(stored, validator=version_text(_copy_twin(manifest, entry, stored, target))), True
+
+    changed: dict[str, StoredObject] = {}
+    written = 0
+    for (_, stored), (now, wrote) in pool.run(jobs, restore):
+        changed[stored.path] = now
+        written += wrote
+    entries = {
+        path: replace(entry, stored=tuple(changed.get(each.path, each) for each in entry.stored))
+        for path, entry in manifest.entries.items()
+    }
+    return replace(manifest, entries=entries), written
+
+
+def _copy_twin(manifest: Manifest, entry: Entry, stored: StoredObject, target: WritableBackend) -> FileStat:
+    twins = [each for each in entry.stored if entry.immutable(each) and each.coding == stored.coding]
+    twins = [each for each in twins if each.sha256 == stored.sha256]
+    if not twins:
+        raise PublishError(
+            f"{stored.path!r} of release {manifest.release} was overwritten in {target.label}, and has no fingerprinted "
+            "name to be copied from; publish that version again"
+        )
+    metadata = {"assetstore-sha256": stored.sha256}
+    if entry.fingerprint is not None:
+        metadata["assetstore-fingerprint"] = entry.fingerprint
+    options = WriteOptions(
+        entry.content_type,
+        entry.plain_cache_control or manifest.plain_cache_control,
+        stored.coding or coding_of(entry.path),
+        dict(entry.headers),
+        metadata,
+        sha256=stored.sha256,
+    )
+    try:
+        source = target.open(twins[0].path)
+    except AssetNotFound:
+        raise PublishError(f"{twins[0].path!r} is gone from {target.label}; publish that version again") from None
+    try:
+        return target.write(stored.path, source, options)
+    except BodyTruncated as error:
+        raise PublishError(
+            f"{twins[0].path!r} in {target.label} is damaged ({error}); publish that version again"
+        ) from error
+    finally:
+        source.close()

@@ -19,8 +19,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
 
-from assetstore.assets.media_types import coding_of
-from assetstore.backends.base import Backend, FileStat, WritableBackend, WriteOptions
+from assetstore.backends.base import Backend, FileStat, WritableBackend
 from assetstore.errors import (
     AssetNotFound,
     AssetStoreError,
@@ -29,15 +28,11 @@ from assetstore.errors import (
     PublishError,
     VersionChanged,
 )
-from assetstore.names.manifest import Entry, Manifest, StoredObject, lines
+from assetstore.names.manifest import Entry, Manifest, lines
 from assetstore.publish.inventory import (
     Inventory,
-    ListedObject,
-    is_as_recorded,
     require_same_bytes,
-    stored_sha256,
     version_text,
-    walk_all,
 )
 from assetstore.publish.journal import announce, new_name
 from assetstore.publish.layout import Layout, Stage, open_stored
@@ -53,6 +48,7 @@ from assetstore.publish.releases import (
     next_time,
     summary,
 )
+from assetstore.publish.rollback import restore_plain_names
 
 #: How often plain names are looked at again after a switch, while other publishers write them.
 SETTLE_ROUNDS = 3
@@ -234,87 +230,6 @@ class Upload:
                 f"{error}; run the same command again"
             ) from error
         return manifest
-
-
-def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: WorkerPool) -> tuple[Manifest, int]:
-    """Write each plain name of *manifest* that has other bytes again, from its fingerprinted twin in *target*.
-
-    Returns the manifest with the versions that are there now, and how many objects were written.
-
-    Raises:
-        PublishError: a file has no twin, or the twin is gone or damaged.
-        BackendError: the target failed.
-    """
-    plain = {
-        stored.path: (entry, stored)
-        for entry in manifest.entries.values()
-        for stored in entry.stored
-        if not entry.immutable(stored)
-    }
-    # Only what differs is kept of the listing: there may be 100,000 objects.
-    differing: dict[str, ListedObject] = {}
-    for stat in walk_all(target):
-        if (found := plain.get(stat.path)) is not None:
-            if is_as_recorded(found[1], stat):
-                del plain[stat.path]
-            else:
-                differing[stat.path] = ListedObject(stat.size, version_text(stat))
-    jobs = list(plain.values())
-    if not jobs:
-        return manifest, 0
-
-    def restore(job: tuple[Entry, StoredObject]) -> tuple[StoredObject, bool]:
-        entry, stored = job
-        listed = differing.get(stored.path)
-        if listed is not None and listed.size == stored.size:
-            with suppress(AssetNotFound):
-                if stored_sha256(target, stored.path) == stored.sha256:
-                    return replace(stored, validator=listed.validator), False
-        return replace(stored, validator=version_text(_copy_twin(manifest, entry, stored, target))), True
-
-    changed: dict[str, StoredObject] = {}
-    written = 0
-    for (_, stored), (now, wrote) in pool.run(jobs, restore):
-        changed[stored.path] = now
-        written += wrote
-    entries = {
-        path: replace(entry, stored=tuple(changed.get(each.path, each) for each in entry.stored))
-        for path, entry in manifest.entries.items()
-    }
-    return replace(manifest, entries=entries), written
-
-
-def _copy_twin(manifest: Manifest, entry: Entry, stored: StoredObject, target: WritableBackend) -> FileStat:
-    twins = [each for each in entry.stored if entry.immutable(each) and each.coding == stored.coding]
-    twins = [each for each in twins if each.sha256 == stored.sha256]
-    if not twins:
-        raise PublishError(
-            f"{stored.path!r} of release {manifest.release} was overwritten in {target.label}, and has no fingerprinted "
-            "name to be copied from; publish that version again"
-        )
-    metadata = {"assetstore-sha256": stored.sha256}
-    if entry.fingerprint is not None:
-        metadata["assetstore-fingerprint"] = entry.fingerprint
-    options = WriteOptions(
-        entry.content_type,
-        entry.plain_cache_control or manifest.plain_cache_control,
-        stored.coding or coding_of(entry.path),
-        dict(entry.headers),
-        metadata,
-        sha256=stored.sha256,
-    )
-    try:
-        source = target.open(twins[0].path)
-    except AssetNotFound:
-        raise PublishError(f"{twins[0].path!r} is gone from {target.label}; publish that version again") from None
-    try:
-        return target.write(stored.path, source, options)
-    except BodyTruncated as error:
-        raise PublishError(
-            f"{twins[0].path!r} in {target.label} is damaged ({error}); publish that version again"
-        ) from error
-    finally:
-        source.close()
 
 
 def release_id(manifest: Manifest) -> str:
