@@ -29,6 +29,7 @@ from starlette.applications import Starlette
 from assetstore.assets.compression import decompress
 from assetstore.assets.paths import to_url
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
+from assetstore.backends.remote import RemoteLimits
 from assetstore.check import check, probes
 from assetstore.check.client import CdnClient
 from assetstore.check.probes import Expect
@@ -460,7 +461,10 @@ def to_s3(store: MisbehavingS3, client: Any, bucket: str) -> type[Publishing]:
         @property
         def root(self) -> dict[str, Any]:
             # Read in threads: connections of a loop that runs elsewhere cannot be closed from here.
-            return {"root": f"s3://{bucket}/{self.prefix}", "storage_options": {**self.options, "reader": "threads"}}
+            options = {**self.options, "reader": "threads"}
+            # What a slow machine takes longer for is no fault of the release.
+            limits = RemoteLimits(connect_seconds=30, read_seconds=60, total_seconds=120, wait_seconds=60)
+            return {"root": f"s3://{bucket}/{self.prefix}", "storage_options": options, "limits": limits}
 
         def fresh(self) -> WritableBackend:
             return open_target(f"s3://{bucket}/{self.prefix}", self.options)
