@@ -67,6 +67,7 @@ class AssetStore:
 
     @cached_property
     def _dispatcher(self) -> AssetDispatcher:
+        import assetstore.templates.page  # noqa: F401 - 30 ms that the first page must not take on an event loop
         from assetstore.http.routes import AssetDispatcher
         from assetstore.http.sendfile import sendfile_of
 

@@ -23,6 +23,7 @@ _REPORT = "import psutil; print((time.process_time() - began) * 1e3, psutil.Proc
 _PROGRAMS = {
     "assetstore": """
 from assetstore import AssetStore
+AssetStore().wrap(None)  # which imports what serves: imports are in no other's time either
 began = time.process_time()
 store = AssetStore()
 store.static("/assets/", root=root, name="assets")
@@ -42,18 +43,41 @@ app = WhiteNoise(None, root=root, prefix="/assets/")
 assert "/assets/" + file in app.files
 """,
 }
+#: What is imported in a fresh process, by what the table calls it.
+STARLETTE = "Starlette's applications and staticfiles"
+_IMPORTS = {
+    STARLETTE: "import starlette.applications, starlette.staticfiles",
+    "import assetstore": "import assetstore",
+    "assetstore.AssetStore": "from assetstore import AssetStore",
+    "assetstore with its routes": "from assetstore import AssetStore; store = AssetStore(); store.static(root='.'); store.routes",
+}
 
 
 def measure(options: Options) -> Iterator[Comparison]:
     """How long a core is busy from wiring to the first name, the memory of the process by then, and under requests."""
     with tempfile.TemporaryDirectory(prefix="assetstore-benchmark-") as scratch:
         roots = {count: Path(scratch) / str(count) for count in (FEW, MANY)}
+        if options.match in "import":
+            yield _imported(options.rounds)
         for count, root in roots.items():
             tree.make_wide(root, count)
         if options.match in "start-up, resident memory at start-up":
             yield from _started(roots, min(options.rounds, ROUNDS))
         if options.match in visitors.WORK:
             yield from visitors.measure(roots[FEW], roots[MANY])
+
+
+def _imported(rounds: int) -> Comparison:
+    """What imports cost in CPU time, beside those of the framework that StaticFiles needs."""
+    measures = {name: partial(_import, code) for name, code in _IMPORTS.items()}
+    target = Target("import assetstore", STARLETTE, at_most=1.0)
+    return Comparison("import", "ms", interleaved(measures, rounds), STARLETTE, (target,))
+
+
+def _import(code: str) -> float:
+    """Milliseconds of CPU time of a fresh process that runs *code*."""
+    program = f"{code}\nimport time; print(time.process_time() * 1e3)"
+    return float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
 
 
 def _started(roots: dict[int, Path], rounds: int) -> Iterator[Comparison]:

@@ -20,8 +20,14 @@ HEAVY = frozenset(
     assetstore.templates assetstore.testing assetstore.backends.remote.guard assetstore.backends.s3
     """.split()
 )
-#: What serving takes of the list; Starlette itself needs the others.
-OF_SERVING = HEAVY - {"assetstore.http", "starlette", "asyncio", "concurrent.futures", "email", "http.client", "ssl"}
+#: What serving takes of the list: what makes pages as well, so that no event loop waits for it at the first page.
+#: Starlette itself needs the others.
+OF_SERVING = HEAVY - set(
+    """
+    assetstore.http assetstore.references.css assetstore.references.html assetstore.references.js assetstore.rewrite
+    assetstore.templates asyncio concurrent.futures difflib email http.client markupsafe ssl starlette
+    """.split()
+)
 
 
 def modules_after(code: str) -> set[str]:
