@@ -37,7 +37,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-fresh docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench figures real-trees soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-tools docs-fresh docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench figures real-trees soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -58,6 +58,9 @@ coverage: $(VENV)/.dev
 	@$(VENV)/bin/python -m pytest $(PARALLEL) --cov --cov-report=term-missing $(ARGS)
 
 docs: site/.built
+
+# What building the site needs; the test that looks at every page builds it.
+docs-tools: .venv-docs/.ready docs/javascripts/mermaid.min.js
 
 # Whatever the site is made of: it is built again when something of it is newer.
 SITE = mkdocs.yml $(shell find docs assetstore examples/proxies -type f -not -path '*/__pycache__/*')

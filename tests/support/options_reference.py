@@ -11,14 +11,18 @@ from assetstore.mounts import build
 
 PAGE = Path(__file__).parents[2] / "docs/reference/options.md"
 
-HEAD = """# Options of a mount
+HEAD = """---
+hide: [toc]
+---
+
+# Options of a mount
 
 `assets.static(url, **options)` binds a URL prefix to a root. `url` is `ASSETS_URL` unless it is given: `"media/"` is below
 `ASSETS_URL`, `"/media/"` is itself, and a full URL names a CDN. Everything else is a keyword. A wrong name or value is a
 `SettingsError` when the mount is made. Options that speak of remote storage are idle on a directory.
 
-| Option | Type | Default | What it is |
-|---|---|---|---|
+| Option, type, default | What it is |
+|---|---|
 """
 
 
@@ -36,7 +40,7 @@ def page() -> str:
             name = field.target.id
             kind = re.sub(r"^Required\[(.*)\]$", r"\1", ast.unparse(field.annotation)).replace("'", '"')
             default = "required" if "Required" in ast.unparse(field.annotation) else f"`{_default(name)}`"
-            rows.append(f"| `{name}` | `{kind}` | {default} | {_comment(lines, field.lineno)} |")
+            rows.append(f"| **`{name}`**<br>`{kind}`<br>{default} | {_comment(lines, field.lineno)} |")
     return HEAD + "\n".join(rows) + "\n"
 
 
