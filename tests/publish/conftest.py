@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import storages
 from assetstore.backends import open_backend
 from assetstore.backends.base import WritableBackend
 from assetstore.mounts.mount import Mount
@@ -48,17 +48,23 @@ def target(folder: Path) -> WritableBackend:
     return backend
 
 
-@pytest.fixture(params=["local", "memory", "fsspec"])
-def any_target(request: pytest.FixtureRequest, tmp_path: Path) -> WritableBackend:
-    """An empty target of each kind that needs no server."""
-    kinds = {
-        "local": f"{tmp_path}/target",
-        "memory": f"memory://{uuid.uuid4().hex}",
-        "fsspec": f"local://{tmp_path}/target",
-    }
-    backend = open_backend(kinds[request.param], must_exist=False)
-    assert isinstance(backend, WritableBackend)
-    return backend
+#: LocalStack and Swift are published to in test_publish_s3.py, test_stores.py and test_publish_clouds.py.
+TARGETS = {
+    "local": storages.local,
+    "memory": storages.memory,
+    "WebDAV": storages.webdav,
+    "S3": storages.s3_over_a_socket,
+    "GCS": storages.gcs,
+    "Azure": storages.azure,
+}
+
+
+@pytest.fixture(params=TARGETS)
+def any_target(request: pytest.FixtureRequest) -> Iterator[WritableBackend]:
+    """An empty target of each kind."""
+    with TARGETS[request.param]({}, request) as storage:
+        assert isinstance(storage.backend, WritableBackend)
+        yield storage.backend
 
 
 class Watched:

@@ -41,8 +41,8 @@ def test_every_asset_arrives_under_both_names_with_its_bytes(
     assert (done.new, done.same) == (len(stored), 0)
 
 
-def test_the_published_names_are_those_that_url_for_gives(mount: Mount, target: WritableBackend) -> None:
-    done = publish(mount, target)
+def test_the_published_names_are_those_that_url_for_gives(mount: Mount, any_target: WritableBackend) -> None:
+    done = publish(mount, any_target)
     for path, entry in done.manifest.entries.items():
         asset = mount.resolver.find(path)
         assert asset is not None
@@ -139,17 +139,19 @@ def test_an_object_that_somebody_else_overwrote_is_repaired(
     assert (folder / "css/app.css").read_bytes() == (asset_tree / "css/app.css").read_bytes()
 
 
-def test_header_rules_that_changed_are_header_drift(make_mount: Callable[..., Mount], target: WritableBackend) -> None:
-    publish(make_mount(), target)
-    done = publish(make_mount(headers={"*.svg": {"Content-Disposition": "inline"}}), target)
+def test_header_rules_that_changed_are_header_drift(
+    make_mount: Callable[..., Mount], any_target: WritableBackend
+) -> None:
+    publish(make_mount(), any_target)
+    done = publish(make_mount(headers={"*.svg": {"Content-Disposition": "inline"}}), any_target)
     drifted = [row.stored.path for row in done.plan.rows if row.reason is Reason.HEADER_DRIFT]
     assert [split(path)[0] for path in drifted] == ["images/grüße.svg"] * 2
-    assert publish(make_mount(headers={"*.svg": {"Content-Disposition": "inline"}}), target).new == 0
+    assert publish(make_mount(headers={"*.svg": {"Content-Disposition": "inline"}}), any_target).new == 0
 
 
-def test_force_writes_everything_again_under_the_same_names(mount: Mount, target: WritableBackend) -> None:
-    first = publish(mount, target)
-    done = publish(mount, target, force=True)
+def test_force_writes_everything_again_under_the_same_names(mount: Mount, any_target: WritableBackend) -> None:
+    first = publish(mount, any_target)
+    done = publish(mount, any_target, force=True)
     assert reasons(done) == {"forced": 18}
     assert {each.path for each in done.manifest.objects()} == {each.path for each in first.manifest.objects()}
 
@@ -182,22 +184,22 @@ def test_plain_files_wait_until_every_fingerprinted_file_has_arrived(mount: Moun
 
 
 def test_of_two_publishers_one_wins_and_the_other_is_told(
-    make_mount: Callable[..., Mount], asset_tree: Path, target: WritableBackend, watch: Any
+    make_mount: Callable[..., Mount], asset_tree: Path, any_target: WritableBackend, watch: Any
 ) -> None:
-    publish(make_mount(), target)
+    publish(make_mount(), any_target)
     (asset_tree / "robots.txt").write_text("changed by the slower one")
-    slow, other = watch(target), make_mount(headers={"*.svg": {"Content-Disposition": "inline"}})
+    slow, other = watch(any_target), make_mount(headers={"*.svg": {"Content-Disposition": "inline"}})
 
     def overtaken(path: str) -> None:
         slow.before_write = lambda path: None
-        publish(other, target)
+        publish(other, any_target)
 
     slow.before_write = overtaken
     with pytest.raises(PublishConflict, match="run the same command again"):
         publish(make_mount(), slow)
-    state = Releases(target).require()
+    state = Releases(any_target).require()
     assert len(state.releases) == 2
-    assert publish(make_mount(), target).released
+    assert publish(make_mount(), any_target).released
 
 
 def test_two_first_publishes_at_once_end_with_one_whole_release(mount: Mount, any_target: WritableBackend) -> None:
@@ -235,12 +237,12 @@ def test_release_times_never_run_backwards(
     assert all(each.utcoffset().total_seconds() == 0 for each in times)  # type: ignore[union-attr]
 
 
-def test_nothing_of_the_ledger_is_a_servable_name(mount: Mount, target: WritableBackend) -> None:
+def test_nothing_of_the_ledger_is_a_servable_name(mount: Mount, any_target: WritableBackend) -> None:
     from assetstore.assets.paths import is_clean
 
-    publish(mount, target)
+    publish(mount, any_target)
     assert not is_clean(CURRENT)
-    assert not [stat.path for stat in target.walk() if "assetstore" in stat.path]
+    assert not [stat.path for stat in any_target.walk() if "assetstore" in stat.path]
 
 
 def test_an_empty_mount_is_not_published(
@@ -278,11 +280,11 @@ def test_rewritten_style_sheets_name_what_was_published(
     assert read_bytes(target, font)
 
 
-def test_the_stored_manifest_is_the_live_one(mount: Mount, target: WritableBackend) -> None:
-    done = publish(mount, target)
+def test_the_stored_manifest_is_the_live_one(mount: Mount, any_target: WritableBackend) -> None:
+    done = publish(mount, any_target)
     path = f".assetstore/manifests/{done.manifest.release}.json"
-    assert manifests.load(read_bytes(target, path), path) == done.manifest
-    assert Releases(target).require().current == done.manifest
+    assert manifests.load(read_bytes(any_target, path), path) == done.manifest
+    assert Releases(any_target).require().current == done.manifest
 
 
 def test_siblings_that_are_no_longer_refreshed_are_warned_of(

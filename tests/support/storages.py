@@ -21,6 +21,8 @@ from fsspec.asyn import sync
 from assetstore.backends import open_backend
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
 from assetstore.backends.reader import AsyncOpenFile, Reader, reader_of
+from servers.files import FileServer, SFTPServer, WebDAVServer
+from servers.programs import need_package
 from servers.s3 import S3Bucket, S3Server, bucket_on
 
 Files = Mapping[str, bytes]
@@ -279,6 +281,32 @@ def azure(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     service.close()
 
 
+@contextlib.contextmanager
+def _file_server(
+    files: Files, request: pytest.FixtureRequest, kind: type[FileServer], url: str, needs: tuple[str, ...]
+) -> Iterator[Storage]:
+    for package in needs:
+        need_package(package)
+    root = _folder(request)
+    folder = root / "pre"
+    folder.mkdir()
+
+    def put(path: str, data: bytes) -> None:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+    for path, data in files.items():
+        put(path, data)
+    with kind(root) as server:
+        backend = open_backend(url, server.options)
+        yield Storage(backend, put, lambda path: (folder / path).unlink())
+        backend.close()  # type: ignore[attr-defined]
+
+
+webdav = partial(_file_server, kind=WebDAVServer, url="webdav://pre", needs=("webdav4", "wsgidav", "cheroot"))
+sftp = partial(_file_server, kind=SFTPServer, url="sftp://127.0.0.1/pre", needs=("paramiko", "asyncssh"))
+
+
 _HERE = {
     "local": local,
     "memory": memory,
@@ -291,6 +319,8 @@ _HERE = {
     "s3fs": s3fs,
     "gcs": gcs,
     "azure": azure,
+    "sftp": sftp,
+    "webdav": webdav,
     "s3 on Swift": partial(s3_over_a_socket, server="swift"),
     "s3 on Swift by aiohttp": partial(_through_a_reader, server="swift", reader="aiohttp"),
 }

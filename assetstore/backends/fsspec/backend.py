@@ -215,7 +215,13 @@ class FilesystemBackend:
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
         with self._errors(path):
             # Without a cache of its own each read is exactly one ranged request.
-            file = self._fs.open(self._key(path), "rb", cache_type="none", block_size=CHUNK_BYTES)
+            try:
+                file = self._fs.open(self._key(path), "rb", cache_type="none", block_size=CHUNK_BYTES)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                self._stat_of(path, self._fs.info(self._key(path)))  # SFTP has no error of its own for a folder
+                raise
             try:
                 facts = self._stat_of(path, _details(file) or self._fs.info(self._key(path)))
             except BaseException:

@@ -1,4 +1,4 @@
-"""Servers of files, in processes of their own: SFTP (asyncssh), WebDAV (WsgiDAV) and SMB (Samba)."""
+"""Servers of files, in processes of their own: SFTP (asyncssh) and WebDAV (WsgiDAV)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class FileServer:
     """A server over *folder* on a port of its own; a context."""
 
     SCRIPT: str
+    #: ``storage_options`` of a root on it.
+    options: dict[str, Any]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,8 +90,7 @@ class SFTPServer(FileServer):
     SCRIPT = _SFTP
 
     @property
-    def options(self) -> dict[str, Any]:
-        """``storage_options`` of a root on it."""
+    def options(self) -> dict[str, Any]:  # type: ignore[override]
         return {"port": self.port, "username": "ada", "password": "not-so-secret", "look_for_keys": False}
 
 
@@ -99,6 +100,5 @@ class WebDAVServer(FileServer):
     SCRIPT = _WEBDAV
 
     @property
-    def options(self) -> dict[str, Any]:
-        """``storage_options`` of a root on it."""
+    def options(self) -> dict[str, Any]:  # type: ignore[override]
         return {"base_url": f"http://127.0.0.1:{self.port}", "auth": ("ada", "not-so-secret")}
