@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ from requests.adapters import HTTPAdapter
 from assetstore.backends.base import WHOLE, FileStat, OpenFile, PresignedUrl, Span, WriteOptions
 from assetstore.backends.http import kind_of_status, make
 from assetstore.backends.objects import (
+    PIECE_BYTES,
     BucketOptions,
     ObjectBackend,
     PieceBody,
@@ -211,6 +213,8 @@ class GCSClient(PooledClient[Bucket]):
         made.client.close()
 
 
+#: How often an object is opened that is replaced at that very moment.
+OPEN_ATTEMPTS = 3
 #: The only fields of a listing that are used: the answer is a third as long.
 _LISTED = "items(name,size,updated,generation,contentEncoding,metadata),nextPageToken"
 
@@ -233,12 +237,25 @@ class GCSBackend(ObjectBackend[Bucket]):
         return _stat_of(path, self._blob(path))
 
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
-        # The response with the bytes has no user metadata, so an open file costs one request more than its reads.
-        stat = _stat_of(path, self._blob(path, validator))
+        for _ in range(OPEN_ATTEMPTS - 1 if validator is None else 0):
+            with suppress(VersionChanged):
+                return self._open(path, span, validator)
+        return self._open(path, span, validator)
 
-        def fetch(path: str, span: Span, validator: str | None) -> Download:
-            part = span.within(stat.size)
-            return Download(stat, part, PieceBody(part, lambda start, stop: self._read(stat, start, stop)))
+    def _open(self, path: str, span: Span, validator: str | None) -> OpenFile:
+        """Two requests, since the response with the bytes has no user metadata.
+
+        Raises:
+            VersionChanged: the object was replaced between the two, or is not the version *validator*.
+        """
+        stat = _stat_of(path, self._blob(path, validator))
+        start, stop = span.within(stat.size)
+        first = self._read(stat, start, min(stop, start + PIECE_BYTES)) if start < stop else b""
+
+        def fetch(path: str, wanted: Span, validator: str | None) -> Download:
+            part = wanted.within(stat.size)
+            read = PieceBody(part, lambda start, stop: self._read(stat, start, stop), first if wanted is span else b"")
+            return Download(stat, part, read)
 
         return SyncRangedFile.open(fetch, path, span, stat.validator)
 

@@ -68,7 +68,8 @@ def memory(files: Files, request: pytest.FixtureRequest) -> Iterator[Storage]:
     for path, data in files.items():
         put(path, data)
     yield Storage(backend, put, lambda path: backend._fs.rm_file(f"{backend._root}/{path}"))  # type: ignore[attr-defined]
-    backend._fs.rm(backend._root, recursive=True)  # type: ignore[attr-defined]
+    if backend._fs.exists(backend._root):  # type: ignore[attr-defined]
+        backend._fs.rm(backend._root, recursive=True)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

@@ -512,7 +512,9 @@ class TreeBackend(FilesystemBackend):
             with suppress(Exception):  # the first error is the one to raise
                 self._fs.rm_file(temporary)
             raise
-        return self.stat(path)
+        with suppress(AssetNotFound):  # somebody else deleted it at once
+            return self.stat(path)
+        return FileStat(path, source.stat.size)
 
     def _replace(self, temporary: str, key: str) -> None:
         """Rename *temporary* to *key*, over what is there."""

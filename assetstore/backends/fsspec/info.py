@@ -76,8 +76,10 @@ def kind_of(error: Exception) -> type[AssetStoreError]:
                 return _BY_NAME[name]
     if isinstance(error, _MISSING):
         return AssetNotFound
-    if (status := getattr(error, "status_code", None) or getattr(error, "status", None)) in _BY_STATUS:
-        return _BY_STATUS[status]
+    for each in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status"):
+            if (status := getattr(each, name, None)) in _BY_STATUS:
+                return _BY_STATUS[status]
     if isinstance(error, PermissionError):
         said = " ".join(map(str, _chain(error)))
         return BackendCredentials if any(word in said for word in _CREDENTIAL_WORDS) else BackendForbidden
