@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import google.auth
 import google.auth.exceptions as auth
 import requests.exceptions as transport
+import urllib3.exceptions as urllib3
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials, Signing
 from google.auth.exceptions import DefaultCredentialsError
@@ -62,6 +63,9 @@ EXCEPTIONS: dict[type[BaseException], type[AssetStoreError]] = {
     transport.ChunkedEncodingError: BodyTruncated,
     transport.ContentDecodingError: BodyTruncated,
     DataCorruption: BodyTruncated,
+    urllib3.ProtocolError: BodyTruncated,  # of a body that is read undecoded
+    urllib3.ReadTimeoutError: BackendTimeout,
+    urllib3.HTTPError: BackendUnavailable,
     api.RetryError: BackendTimeout,
     TimeoutError: BackendTimeout,
     ConnectionError: BackendUnavailable,
@@ -279,14 +283,19 @@ class GCSBackend(ObjectBackend[Bucket]):
             blob.metadata = stored_metadata(options)
             for name, value in headers.items():
                 setattr(blob, name, value)
-            blob.upload_from_file(
-                SourceReader(path, source, options.sha256),
-                size=source.stat.size,
-                content_type=options.content_type,
-                if_generation_match=generation,
-                timeout=self.client.write_timeout,
-                retry=None,
-            )
+            try:
+                blob.upload_from_file(
+                    SourceReader(path, source, options.sha256),
+                    size=source.stat.size,
+                    content_type=options.content_type,
+                    if_generation_match=generation,
+                    timeout=self.client.write_timeout,
+                    retry=None,
+                )
+            except ValueError as error:  # a 308 says that less has arrived than was sent: begin again
+                raise BackendUnavailable(
+                    f"{self.label}: the upload of {path!r} broke off: {error}", path=path
+                ) from error
             return blob
 
         return _stat_of(path, self.call(path, upload))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,10 @@ from assetstore.publish import Published, publish
 from servers.emulators import ACCOUNT, KEY
 from servers.fault_proxy import FaultProxy, Seen
 from servers.faults import (
-    FORBIDDEN,
-    NOT_FOUND,
-    REFUSE,
     RESET,
-    Delay,
     ErrorAnswer,
     Fault,
+    Reply,
     Truncate,
 )
 from servers.threads import served
@@ -108,46 +105,8 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
         yield Cloud(url, proxy, bucket, store)
 
 
-OUTAGES = [
-    pytest.param(REFUSE, 503, id="nobody listens"),
-    pytest.param(RESET, 503, id="connections are reset"),
-    pytest.param(BROKEN, 503, id="internal error"),
-    pytest.param(UNAVAILABLE, 503, id="server busy"),
-    pytest.param(THROTTLED, 503, id="too many requests"),
-    pytest.param(Delay(30), 504, id="no answer in time"),
-]
-
-
-@pytest.mark.parametrize(("fault", "status"), OUTAGES)
-def test_an_outage_has_its_status_and_is_survived_by_what_was_seen(cloud: Cloud, fault: Fault, status: int) -> None:
-    cloud.put("seen.css", SMALL)
-    cloud.put("app.css", SMALL)
-    assert cloud.get("seen.css").content == SMALL
-    time.sleep(1)  # until the response cache asks again
-    cloud.proxy.use(fault)
-    answer = cloud.get("app.css")
-    assert answer.status_code == status
-    assert b"secret-detail" not in answer.content
-    stale = cloud.get("seen.css")
-    assert (stale.status_code, stale.content) == (200, SMALL)
-    cloud.proxy.heal()
-
-
 def of_the_object(seen: Seen) -> bool:
     return seen.path.endswith("app.css")
-
-
-@pytest.mark.parametrize(
-    ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 404, id="forbidden")]
-)
-def test_a_definite_answer_has_its_status(cloud: Cloud, fault: Fault, status: int) -> None:
-    cloud.proxy.use(fault, when=of_the_object)
-    assert cloud.get("app.css").status_code == status
-
-
-def test_a_throttled_client_is_told_when_to_come_back(cloud: Cloud) -> None:
-    cloud.proxy.use(THROTTLED)
-    assert cloud.get("app.css").headers["retry-after"] == "7"
 
 
 def test_a_fault_that_passes_is_not_seen(cloud: Cloud) -> None:
@@ -199,6 +158,23 @@ def test_a_publish_goes_on_after_faults_that_pass(cloud: Cloud, tree: Path, faul
 def test_a_large_upload_that_breaks_off_is_made_again_and_never_half_there(cloud: Cloud, tree: Path) -> None:
     cloud.proxy.use(RESET, times=1, when=lambda seen: seen.method == "PUT" and "film" in seen.target)
     publish_through(cloud, tree)
+    assert read_bytes(cloud.bucket, "film.bin") == LARGE + LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class HalfArrived(Fault):
+    """308 Resume Incomplete: of a resumable upload to Google Cloud Storage, only the first bytes have arrived."""
+
+    def instead(self, wait: Callable[[float], None]) -> Reply | None:
+        return Reply(308, {"Range": "bytes=0-262143"}, b"")
+
+
+@pytest.mark.parametrize("cloud", [gcs], ids=["GCS"], indirect=True)
+def test_a_resumable_upload_of_which_a_part_arrived_is_made_again(cloud: Cloud, tree: Path) -> None:
+    begun = cloud.proxy.requests
+    cloud.proxy.use(HalfArrived(), times=1, when=lambda seen: seen.method == "PUT" and "upload_id" in seen.target)
+    publish_through(cloud, tree)
+    assert sum(seen.method == "PUT" and "upload_id" in seen.target for seen in begun) >= 2
     assert read_bytes(cloud.bucket, "film.bin") == LARGE + LARGE
 
 

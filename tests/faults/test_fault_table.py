@@ -67,54 +67,55 @@ def assert_tells_nothing(answer: Any) -> None:
         pytest.param(CHANGED, 502, id="another version, and again"),
     ],
 )
-def test_a_file_never_seen_gets_the_status_of_its_fault(service: Any, fault: Fault, status: int) -> None:
-    service.put("app.css", SMALL)
-    service.proxy.use(fault)
+def test_a_file_never_seen_gets_the_status_of_its_fault(each_service: Any, fault: Fault, status: int) -> None:
+    each_service.put("app.css", SMALL)
+    each_service.breaks(fault, when=each_service.about("app.css"))
     began = time.monotonic()
-    answer = service.get("app.css")
+    answer = each_service.get("app.css")
+    status = each_service.bucket.statuses.get(type(fault), status)
     assert answer.status == status
     assert time.monotonic() - began < 30
     assert_tells_nothing(answer)
-    head = service.get("app.css", method="HEAD")
+    head = each_service.get("app.css", method="HEAD")
     if not isinstance(fault, Stall | Drip | Truncate):  # those need a body
         assert head.status == status
-    service.proxy.heal()
-    service.store.refresh()
-    assert service.get("app.css").body == SMALL
+    each_service.proxy.heal()
+    each_service.store.refresh()
+    assert each_service.get("app.css").body == SMALL
 
 
 @pytest.mark.parametrize(("fault", "status"), OUTAGES)
-def test_a_file_seen_before_survives_an_outage_and_says_so(service: Any, fault: Fault, status: int) -> None:
-    service.put("app.css", SMALL)
-    before = service.get("app.css")
-    service.proxy.use(fault)
+def test_a_file_seen_before_survives_an_outage_and_says_so(each_service: Any, fault: Fault, status: int) -> None:
+    each_service.put("app.css", SMALL)
+    before = each_service.get("app.css")
+    each_service.breaks(fault)
     for headers in ({}, {"Range": "bytes=10-19"}, {"If-None-Match": before.headers["etag"]}):
-        answer = service.get("app.css", headers)
+        answer = each_service.get("app.css", headers)
         assert answer.status in {200, 206, 304}
         assert answer.headers["age"].isdigit()
         assert answer.headers["cache-status"] == "assetstore; hit; detail=stale-if-error"
         assert answer.headers["etag"] == before.headers["etag"]
-    assert service.get("app.css").body == SMALL
-    service.proxy.heal()
-    assert "age" not in service.get("app.css").headers
+    assert each_service.get("app.css").body == SMALL
+    each_service.proxy.heal()
+    assert "age" not in each_service.get("app.css").headers
 
 
-def test_an_old_copy_says_how_old_it_is(service: Any) -> None:
-    service.put("app.css", SMALL)
-    service.get("app.css")
+def test_an_old_copy_says_how_old_it_is(each_service: Any) -> None:
+    each_service.put("app.css", SMALL)
+    each_service.get("app.css")
     time.sleep(1.1)
-    service.proxy.use(RESET)
-    assert int(service.get("app.css").headers["age"]) >= 1
+    each_service.proxy.use(RESET)
+    assert int(each_service.get("app.css").headers["age"]) >= 1
 
 
 @pytest.mark.parametrize(
     ("fault", "status"), [pytest.param(NOT_FOUND, 404, id="missing"), pytest.param(FORBIDDEN, 404, id="forbidden")]
 )
-def test_a_definite_answer_is_no_outage(service: Any, fault: Fault, status: int) -> None:
-    service.put("app.css", SMALL)
-    assert service.get("app.css").status == 200
-    service.proxy.use(fault)
-    assert service.get("app.css").status == status
+def test_a_definite_answer_is_no_outage(each_service: Any, fault: Fault, status: int) -> None:
+    each_service.put("app.css", SMALL)
+    assert each_service.get("app.css").status == 200
+    each_service.breaks(fault, when=each_service.about("app.css"))
+    assert each_service.get("app.css").status == status
 
 
 def test_the_window_of_an_outage_ends(make_service: Any) -> None:
@@ -160,9 +161,9 @@ def test_forbidden_is_loud(make_service: Any, caplog: pytest.LogCaptureFixture) 
     assert any("app.css" in each.message and "404" in each.message for each in caplog.records)
 
 
-def test_a_throttled_client_is_told_when_to_come_back(service: Any) -> None:
-    service.proxy.use(SLOW_DOWN)
-    assert service.get("app.css").headers["retry-after"] == "3"
+def test_a_throttled_client_is_told_when_to_come_back(each_service: Any) -> None:
+    each_service.breaks(SLOW_DOWN)
+    assert each_service.get("app.css").headers["retry-after"] == "3"
 
 
 @pytest.mark.parametrize("fault", [RESET, BROKEN], ids=["reset", "internal error"])
@@ -187,9 +188,9 @@ def test_expired_credentials_are_renewed_once(make_service: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_range_past_the_end_is_416(service: Any, method: str) -> None:
-    service.put("app.css", SMALL)
-    answer = service.get("app.css", {"Range": "bytes=999999-"}, method)
+def test_a_range_past_the_end_is_416(each_service: Any, method: str) -> None:
+    each_service.put("app.css", SMALL)
+    answer = each_service.get("app.css", {"Range": "bytes=999999-"}, method)
     if method == "HEAD":  # a HEAD has no ranges
         assert answer.status == 200
     else:
@@ -209,42 +210,48 @@ class TestBodies:
         assert service.asked("film.bin") == ["GET", "GET"]
 
     @pytest.mark.parametrize("fault", [Truncate(after=1_000_000), Stall(after=1_000_000)], ids=["cut", "stalled"])
-    def test_one_that_breaks_off_again_and_again_breaks_the_connection(self, service: Any, fault: Fault) -> None:
-        service.put("film.bin", LARGE)
-        service.proxy.use(fault, when=lambda seen: seen.path.endswith("film.bin"))
-        answer = service.get("film.bin")
+    def test_one_that_breaks_off_again_and_again_never_passes_as_whole(self, each_service: Any, fault: Fault) -> None:
+        each_service.put("film.bin", LARGE)
+        each_service.breaks(fault, when=each_service.bytes_of("film.bin"))
+        answer = each_service.get("film.bin")
+        if each_service.bucket.in_pieces and answer.status != 200:  # of which none has arrived
+            assert answer.status in {502, 504}
+            return
         assert answer.status == 200
         assert not answer.whole
         assert LARGE.startswith(answer.body)
 
-    def test_a_small_garbled_body_is_refused(self, service: Any) -> None:
-        service.put("app.css", SMALL, checksum=True)
-        service.proxy.use(Garble(at=50), when=lambda seen: seen.path.endswith("app.css"))
-        assert service.get("app.css").status == 502
-        service.proxy.heal()
-        assert service.get("app.css").body == SMALL
+    def test_a_small_garbled_body_is_refused(self, each_service: Any) -> None:
+        each_service.put("app.css", SMALL, checksum=True)
+        each_service.breaks(Garble(at=50), when=each_service.bytes_of("app.css"))
+        assert each_service.get("app.css").status == 502
+        each_service.proxy.heal()
+        assert each_service.get("app.css").body == SMALL
 
-    def test_a_large_garbled_body_breaks_the_connection(self, service: Any) -> None:
-        service.put("film.bin", LARGE, checksum=True)
-        service.proxy.use(Garble(at=5_000_000), when=lambda seen: seen.path.endswith("film.bin"))
-        answer = service.get("film.bin")
+    def test_a_large_garbled_body_breaks_the_connection(self, each_service: Any) -> None:
+        each_service.put("film.bin", LARGE, checksum=True)
+        each_service.breaks(Garble(at=3_000_000), when=each_service.bytes_of("film.bin"))
+        answer = each_service.get("film.bin")
         assert not answer.whole
-        service.proxy.heal()
-        answer = service.get("film.bin")
+        each_service.proxy.heal()
+        answer = each_service.get("film.bin")
         assert (answer.whole, answer.body == LARGE) == (True, True)
 
-    def test_a_file_that_changes_in_mid_read_is_never_mixed(self, service: Any) -> None:
-        service.put("film.bin", LARGE)
+    def test_a_file_that_changes_in_mid_read_is_never_mixed(self, each_service: Any) -> None:
+        each_service.put("film.bin", LARGE)
         new = LARGE[::-1]
-        service.proxy.use(
-            CutAndThen(2_000_000, lambda: service.put("film.bin", new)),
+        each_service.breaks(
+            CutAndThen(2_000_000, lambda: each_service.put("film.bin", new)),
             times=1,
-            when=lambda seen: seen.path.endswith("film.bin"),
+            when=each_service.bytes_of("film.bin"),
         )
-        answer = service.get("film.bin")
-        assert not answer.whole
-        assert LARGE.startswith(answer.body)
-        assert service.get("film.bin").body == new
+        answer = each_service.get("film.bin")
+        if each_service.bucket.in_pieces and answer.whole:  # nothing of the old version was sent yet
+            assert answer.body == new
+        else:
+            assert not answer.whole
+            assert LARGE.startswith(answer.body)
+        assert each_service.get("film.bin").body == new
 
     def test_a_file_that_changes_between_look_and_read_is_read_anew(self, make_service: Any) -> None:
         service = make_service(cache=CacheSettings(ttl_seconds=60))

@@ -21,7 +21,7 @@ PARTS: dict[str, set[str]] = {
     "backends/fsspec": {"fsspec"},
     "backends/http": {"urllib3"},
     "backends/s3": {"urllib3", "aiohttp", "anyio", "boto3", "botocore", "multidict", "mypy_boto3_s3", "yarl"},
-    "backends/gcs": {"google", "requests"},
+    "backends/gcs": {"google", "requests", "urllib3"},
     "backends/azure": {"azure", "requests"},
     "backends/remote": {"anyio"},
     "references": set(),

@@ -141,7 +141,7 @@ class ErrorAnswer(Fault):
 
     status: int
     code: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def instead(self, wait: Wait) -> Reply | None:
         body = (
