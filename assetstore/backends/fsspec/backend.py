@@ -482,9 +482,10 @@ class MemoryBackend(FilesystemBackend):
 class TreeBackend(FilesystemBackend):
     """Files and folders on another machine, such as over SFTP; writable.
 
-    Files are written under a temporary name and renamed, so that no reader sees half a file. Two
-    writers that create one name at the same time are not kept apart: few of these filesystems can.
-    Headers are not stored: what serves the files has to send them.
+    Files are written under a temporary name and renamed, so that no reader sees half a file. Over SFTP the rename
+    replaces in one step; a WebDAV server deletes what is replaced first (RFC 4918 section 9.9.3), so that a file is
+    missing for a moment. Two writers that create one name at the same time are not kept apart over SFTP. Headers are
+    not stored: what serves the files has to send them.
     """
 
     conditional_creates = conditional_replaces = False
@@ -504,22 +505,33 @@ class TreeBackend(FilesystemBackend):
             with self._errors(path):
                 if options.create_only and self._fs.exists(key):
                     raise PublishConflict(f"{path!r} exists already in {self.label}")
-                self._fs.makedirs(folder, exist_ok=True)
+                self._make_folder(folder)
                 with self._fs.open(temporary, "wb") as file:
                     copy_bytes(source, file.write, path, options.sha256)
-                self._replace(temporary, key)
+                self._move(temporary, key, overwrite=not options.create_only)
         except BaseException:
-            with suppress(Exception):  # the first error is the one to raise
+            with suppress(AssetStoreError), self._errors(path):  # the first error is the one to raise
                 self._fs.rm_file(temporary)
             raise
         with suppress(AssetNotFound):  # somebody else deleted it at once
             return self.stat(path)
         return FileStat(path, source.stat.size)
 
-    def _replace(self, temporary: str, key: str) -> None:
-        """Rename *temporary* to *key*, over what is there."""
+    def _make_folder(self, folder: str) -> None:
+        try:
+            self._fs.makedirs(folder, exist_ok=True)
+        except Exception:  # most look first, so that another writer may make it meanwhile
+            if not self._fs.isdir(folder):
+                raise
+
+    def _move(self, temporary: str, key: str, *, overwrite: bool) -> None:
         if self._protocol in {"webdav", "dav"}:  # fsspec's mv copies and deletes there, and replaces nothing
-            self._fs.client.move(temporary, key, overwrite=True)
+            try:
+                self._fs.client.move(temporary, key, overwrite=overwrite)
+            except Exception as error:
+                if type(error).__name__ == "ResourceAlreadyExists":
+                    raise PublishConflict(f"{key!r} exists already in {self.label}") from error
+                raise
         else:
             self._fs.mv(temporary, key)
 
