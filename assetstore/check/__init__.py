@@ -26,7 +26,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
 MAX_FILES = 200
 #: Files that are requested at once.
 WORKERS = 4
-#: What is expected unless told otherwise: a public bucket behind the CDN.
+#: The default of *expect*: a public bucket behind the CDN.
 A_BUCKET = Expect()
 
 
@@ -40,11 +40,17 @@ def check(
     place: WritableBackend | None = None,
     workers: int = WORKERS,
 ) -> Report:
-    """Ask for the files of a release through the CDN's own host, and judge every response.
+    """Request the files of a release through the CDN, and judge every response.
 
-    *base* is the URL below which they stand, *sample* how many files are asked for (all where it
-    is ``None``). With *place*, a file is written there for a moment, to see whether a missing name
-    is kept in a cache that does not say so.
+    Args:
+        base: the URL below which the files are.
+        entries: the files, by logical path.
+        release: its id, for the report.
+        expect: what depends on the origin.
+        sample: how many files are requested; all for ``None``.
+        place: where a file is written and deleted again, to find out whether a missing name is stored in a cache that
+            does not report it.
+        workers: files that are requested at once.
 
     Raises:
         SettingsError: *base* is no full URL.

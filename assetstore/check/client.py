@@ -13,7 +13,7 @@ from assetstore.errors import SettingsError
 try:
     import urllib3
     from urllib3.exceptions import HTTPError
-except ImportError:  # the command line starts without it; who makes a client is told
+except ImportError:  # the command line starts without it; CdnClient raises
     urllib3 = None  # type: ignore[assignment]
 
 #: A body up to this size is kept, so that ranges and codings can be compared with it.

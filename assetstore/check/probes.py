@@ -16,7 +16,7 @@ from assetstore.check.rules import CheckResult, Item
 from assetstore.names import fingerprint as fingerprints
 from assetstore.names.manifest import Entry
 
-#: A cache counts its age in whole seconds, so the second look at a missing name comes after one.
+#: Age is in whole seconds (RFC 9111 section 5.1), so the second request for a missing name is sent after one.
 SECOND_LOOK_SECONDS = 1.2
 #: How long a new file may take to be seen by the origin itself.
 APPEAR_SECONDS = 5.0
@@ -24,7 +24,7 @@ APPEAR_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """What depends on who stands behind the CDN."""
+    """What depends on the origin behind the CDN."""
 
     #: Whether other origins may use the files.
     public: bool = True
@@ -33,7 +33,7 @@ class Expect:
 
 
 def file(client: CdnClient, entry: Entry, expect: Expect) -> list[CheckResult]:
-    """Everything about one file, under both its names."""
+    """All results for one file, under both its names."""
     found = list(plain(client, entry, expect))
     if entry.fingerprint is not None:
         found += fingerprinted(client, entry, expect)
@@ -44,7 +44,7 @@ def fingerprinted(client: CdnClient, entry: Entry, expect: Expect) -> Iterator[C
     """A file under its fingerprinted name."""
     url_path = paths.to_url(entry.fingerprinted_path)
     if rules.worth_compressing(entry):
-        # Asked first: a cache that ignores Vary then gives these bytes to the client below.
+        # First, so that a cache that ignores Vary gives these bytes to the identity request below.
         for coding in CODINGS:
             encoded = client.get(url_path, Accept_Encoding=coding, Origin=rules.ORIGIN)
             if encoded.status == 200:
@@ -92,7 +92,7 @@ def _cross_origin(whole: CdnResponse, entry: Entry, expect: Expect) -> Iterator[
 
 
 def configuration(client: CdnClient, like: Entry) -> Iterator[CheckResult]:
-    """What is the same for every file, so that one is enough."""
+    """Results that are the same for every file, from one of them."""
     yield missing(client, like)
     url_path = paths.to_url(like.fingerprinted_path)
     first = client.get(url_path, Accept_Encoding="identity")
@@ -101,14 +101,14 @@ def configuration(client: CdnClient, like: Entry) -> Iterator[CheckResult]:
     again = client.get(url_path, Accept_Encoding="identity")
     if like.fingerprint is not None and (found := rules.kept(again)) is not None:
         yield found
-    # A query that nobody asked with makes a URL that no cache has yet.
+    # A random query makes a URL that no cache has stored.
     unseen = f"{url_path}?assetstore-check={secrets.token_hex(8)}"
     conditional = client.get(unseen, Accept_Encoding="identity", If_None_Match=first.header("etag") or "*")
     yield rules.mixed(conditional, client.get(unseen, Accept_Encoding="identity"))
 
 
 def missing(client: CdnClient, like: Entry) -> CheckResult:
-    """A name that does not exist, spelled as the names of such files are."""
+    """A missing name of the form that fingerprinted names have."""
     digits = len(like.fingerprint or "") or fingerprints.LENGTH
     url_path = paths.to_url(fingerprints.add(_unheard_of(like), secrets.token_hex(32)[:digits]))
     first = client.get(url_path)
@@ -117,9 +117,9 @@ def missing(client: CdnClient, like: Entry) -> CheckResult:
 
 
 def appearing(client: CdnClient, like: Entry, place: WritableBackend) -> CheckResult:
-    """A name that is asked for, then written to *place*: a cache that kept the 404 does not show it.
+    """Request a missing name, write it to *place* and request it again: a cache that stored the 404 is found out.
 
-    The file is removed again. This sees what no header tells.
+    The file is deleted afterwards. No response header reports such a cache.
     """
     path = _unheard_of(like)
     first = client.get(paths.to_url(path))

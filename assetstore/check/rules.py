@@ -1,4 +1,4 @@
-"""What is right and wrong about a response, as pure functions of values."""
+"""The rules of a check: pure functions that judge one response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assetstore.names.manifest import Entry
 
 
 class Item(Enum):
-    """What is looked at; the value is how it is printed."""
+    """What a check examines; the value is its printed name."""
 
     STATUS = "answers"
     BYTES = "right bytes"
@@ -36,13 +36,13 @@ class Item(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing that was looked at."""
+    """The result of one examination."""
 
     item: Item
     url: str
-    #: What was seen, where it is a fault; empty where all is well.
+    #: The fault that was seen; empty for none.
     saw: str = ""
-    #: What to change, one sentence; empty where all is well.
+    #: What to change, one sentence; empty without a fault.
     change: str = ""
 
     @property
@@ -53,7 +53,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one check found."""
+    """All results of one check."""
 
     base: str
     release: str
@@ -63,32 +63,32 @@ class Report:
 
     @property
     def faults(self) -> list[CheckResult]:
-        """What has to be changed."""
+        """The results that are faults."""
         return [each for each in self.findings if each.fault]
 
     def counts(self, item: Item) -> tuple[int, int]:
-        """How often *item* was looked at, and how often it was a fault."""
-        looked = [each for each in self.findings if each.item is item]
-        return len(looked), sum(each.fault for each in looked)
+        """How many results *item* has, and how many of them are faults."""
+        results = [each for each in self.findings if each.item is item]
+        return len(results), sum(each.fault for each in results)
 
 
-#: Text from this size on should come compressed.
+#: Text of at least this size should be sent compressed.
 TEXT_BYTES = 2048
 
-#: The coding in which text has to come, as every client reads it.
+#: The coding that every client accepts, so that text has to be sent in it.
 EXPECTED_CODING = "gzip"
 
-#: The origin that asks, so that CORS has to be answered.
+#: The Origin of requests, so that responses have CORS headers.
 ORIGIN = "https://assetstore-check.invalid"
 
-#: The headers by which caches tell what they did (RFC 9211, and what came before it).
+#: Response headers in which caches report a hit or miss: Cache-Status (RFC 9211) and its predecessors.
 _STATUS_HEADERS = ("cache-status", "x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "cdn-cache")
 _HIT = re.compile(r"(?i)(?<![a-z])hit(?![a-z-])")
 _FONTS = ("font/", "application/vnd.ms-fontobject")
 
 
 def status(response: CdnResponse, wanted: int = 200) -> CheckResult:
-    """Whether it answers with the status that is *wanted*."""
+    """Whether the status is the *wanted* one."""
     if response.status == wanted:
         return CheckResult(Item.STATUS, response.url)
     if response.status == 0:
@@ -112,7 +112,7 @@ def status(response: CdnResponse, wanted: int = 200) -> CheckResult:
 
 
 def content(response: CdnResponse, entry: Entry) -> CheckResult:
-    """Whether the bytes are the published ones, for a client that asked for no coding."""
+    """Whether the bytes are the published ones, for a client that accepts identity only."""
     coding = response.header("content-encoding").lower()
     wanted = {each.coding: each.sha256 for each in entry.stored if each.coding is not None}
     stored_so = coding and wanted.get(coding) and all(each.coding for each in entry.stored)
@@ -130,7 +130,7 @@ def content(response: CdnResponse, entry: Entry) -> CheckResult:
 
 
 def immutable(response: CdnResponse) -> CheckResult:
-    """Whether Cache-Control of a fingerprinted URL came through."""
+    """Whether Cache-Control of a fingerprinted URL reaches the client."""
     said = response.header("cache-control") or "no Cache-Control"
     directives = response.directives
     if "immutable" in directives and _seconds(directives.get("max-age")) >= YEAR_SECONDS:
@@ -140,7 +140,7 @@ def immutable(response: CdnResponse) -> CheckResult:
 
 
 def plain(response: CdnResponse) -> CheckResult:
-    """Whether browsers are told to revalidate a file whose name never changes."""
+    """Whether a file under its plain name has to be revalidated by browsers."""
     directives = response.directives
     stale = "immutable" in directives or ("no-cache" not in directives and _seconds(directives.get("max-age"), 1) > 0)
     if not stale:
@@ -153,7 +153,7 @@ def plain(response: CdnResponse) -> CheckResult:
 
 
 def content_type(response: CdnResponse, entry: Entry) -> CheckResult:
-    """Whether the type came through; the charset's case does not matter."""
+    """Whether Content-Type reaches the client; the charset's case does not matter."""
     said = response.header("content-type")
     if said.replace(" ", "").lower() == entry.content_type.replace(" ", "").lower():
         return CheckResult(Item.TYPE, response.url)
@@ -175,7 +175,7 @@ def cors(response: CdnResponse, entry: Entry) -> CheckResult:
 
 
 def isolation(response: CdnResponse) -> CheckResult:
-    """Whether the headers came through by which a browser neither guesses types nor refuses to embed."""
+    """Whether X-Content-Type-Options and Cross-Origin-Resource-Policy reach the client."""
     wanted = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "cross-origin"}
     lost = [f"{name}: {value}" for name, value in wanted.items() if response.header(name).lower() != value]
     if not lost:
@@ -185,7 +185,7 @@ def isolation(response: CdnResponse) -> CheckResult:
 
 
 def etag(response: CdnResponse, again: CdnResponse | None) -> CheckResult:
-    """Whether there is an ETag, and asking *again* with it gives 304."""
+    """Whether there is an ETag, and *again*, requested with it in If-None-Match, is a 304."""
     if not response.header("etag"):
         return _fault(Item.ETAG, response, "no ETag", "pass the origin's ETag through")
     if again is not None and again.status == 304:
@@ -195,7 +195,7 @@ def etag(response: CdnResponse, again: CdnResponse | None) -> CheckResult:
 
 
 def mixed(conditional: CdnResponse, then: CdnResponse) -> CheckResult:
-    """Whether a client that asks without conditions gets the file, although one with a condition came first."""
+    """Whether a request without conditions gets the file although one with a condition came first."""
     if then.status == 200 or conditional.status not in {200, 304}:
         return CheckResult(Item.MIXED, then.url)
     change = (
@@ -205,7 +205,7 @@ def mixed(conditional: CdnResponse, then: CdnResponse) -> CheckResult:
 
 
 def kept(response: CdnResponse) -> CheckResult | None:
-    """Whether a response to a repeated request came from the cache; ``None`` where the cache does not say."""
+    """Whether the response to a repeated request came from the cache; ``None`` where no header reports it."""
     if came_from_cache(response):
         return CheckResult(Item.KEPT, response.url)
     said = [f"{name}: {response.header(name)}" for name in (*_STATUS_HEADERS, "age") if response.header(name)]
@@ -216,7 +216,7 @@ def kept(response: CdnResponse) -> CheckResult | None:
 
 
 def modified(response: CdnResponse, again: CdnResponse | None) -> CheckResult:
-    """Whether a plain file has Last-Modified, and asking *again* with it gives 304."""
+    """Whether a plain file has Last-Modified, and *again*, requested with it in If-Modified-Since, is a 304."""
     if not response.header("last-modified"):
         return _fault(Item.MODIFIED, response, "no Last-Modified", "pass the origin's Last-Modified through")
     if again is not None and again.status == 304:
@@ -229,15 +229,15 @@ def modified(response: CdnResponse, again: CdnResponse | None) -> CheckResult:
     return _fault(Item.MODIFIED, response, saw, change)
 
 
-def compression(response: CdnResponse, entry: Entry, asked: str) -> Iterator[CheckResult]:
-    """Whether text comes compressed to a client that accepts the coding *asked* for, still the same, marked as varying.
+def compression(response: CdnResponse, entry: Entry, accepted: str) -> Iterator[CheckResult]:
+    """Whether text is sent compressed to a client that accepts the coding *accepted*, decodes to the file, and has Vary.
 
-    Gzip is what every client reads, so there it has to come. A CDN need not know another coding; but
-    where it sends one, its bytes have to be the file's. Nothing is said where the plain bytes came instead.
+    Every client accepts gzip, so gzip is required. Another coding is not; where it is sent, its bytes have to
+    be the file's. An uncompressed response to another coding gives no result.
     """
     coding = response.header("content-encoding").lower()
     if not coding:
-        if asked == EXPECTED_CODING:
+        if accepted == EXPECTED_CODING:
             change = "switch on gzip or brotli for text types at the CDN, or publish with --encoding"
             yield _fault(Item.COMPRESSION, response, f"{response.size} bytes uncompressed", change)
         return
@@ -246,9 +246,9 @@ def compression(response: CdnResponse, entry: Entry, asked: str) -> Iterator[Che
     if not vary & {"accept-encoding", "*"} and not always:
         change = "send Vary: Accept-Encoding, so that no cache gives these bytes to a client that cannot read them"
         yield _fault(Item.COMPRESSION, response, f"{coding} without Vary: Accept-Encoding", change)
-    elif coding != asked and not always:
+    elif coding != accepted and not always:
         change = "make Accept-Encoding part of the CDN's cache key: these bytes were kept for another client"
-        yield _fault(Item.COMPRESSION, response, f"{coding} for a client that accepts only {asked}", change)
+        yield _fault(Item.COMPRESSION, response, f"{coding} for a client that accepts only {accepted}", change)
     elif _decodes_to_another(response, coding, entry):
         change = "purge this URL, and switch off what rewrites files: the compressed bytes are of another version"
         yield _fault(Item.COMPRESSION, response, f"{coding} bytes of another file", change)
@@ -257,7 +257,7 @@ def compression(response: CdnResponse, entry: Entry, asked: str) -> Iterator[Che
 
 
 def ranges(response: CdnResponse, start: int, stop: int, whole: CdnResponse) -> CheckResult:
-    """Whether ``start`` to ``stop`` (half-open) of *whole* came as asked."""
+    """Whether a Range request for ``start`` to ``stop`` (half-open) of *whole* got these bytes."""
     wanted = f"bytes {start}-{stop - 1}/{whole.size}"
     change = "let the CDN answer Range requests with 206 (slice or range caching), and the origin too"
     if response.status != 206:
@@ -272,7 +272,7 @@ def ranges(response: CdnResponse, start: int, stop: int, whole: CdnResponse) -> 
 
 
 def missing(first: CdnResponse, second: CdnResponse) -> CheckResult:
-    """Whether a name that does not exist is a 404 that no cache keeps."""
+    """Whether a missing name is a 404 that no cache stores."""
     if first.status == 403:
         change = (
             "grant s3:ListBucket to whoever reads the bucket: without it a missing object is a 403, which CDNs keep"
@@ -291,20 +291,20 @@ def missing(first: CdnResponse, second: CdnResponse) -> CheckResult:
 
 
 def came_from_cache(response: CdnResponse) -> str:
-    """The header by which a cache says that it had the response; empty where none does."""
+    """The header that reports a cache hit; empty for none."""
     if _seconds(response.header("age")) > 0:
         return f"Age: {response.header('age')}"
     for name in _STATUS_HEADERS:
         said = response.header(name)
         if _HIT.search(said):
             return f"{name}: {said}"
-    # Varnish names two transactions where the second answers from the first.
+    # Varnish sends the numbers of two transactions for a hit: this one, and the one that stored the response.
     varnish = response.header("x-varnish").split()
     return f"x-varnish: {' '.join(varnish)}" if len(varnish) == 2 else ""
 
 
 def worth_compressing(entry: Entry) -> bool:
-    """Whether a client should get the file compressed."""
+    """Whether the file should be sent compressed."""
     return media_types.compressible(entry.path) and entry.size >= TEXT_BYTES
 
 
@@ -313,10 +313,10 @@ def _seconds(text: str | None, absent: int = 0) -> int:
 
 
 def _decodes_to_another(response: CdnResponse, coding: str, entry: Entry) -> bool:
-    """Whether the body is not the published file in *coding*; never so where it cannot be read here."""
+    """Whether the body decodes to other bytes than the published file; false where it cannot be decoded here."""
     if response.body is None or coding not in CODINGS:
         return False
-    plain_bytes = decompress(response.body, coding, entry.size)  # no more than published, whatever a bomb says
+    plain_bytes = decompress(response.body, coding, entry.size)  # bounded, so that a decompression bomb costs nothing
     return plain_bytes is None or hashlib.sha256(plain_bytes).hexdigest() != entry.sha256
 
 

@@ -55,7 +55,7 @@ def add_parsers(commands: Commands) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What is checked: where, which files, and where a file could be written for a moment."""
+    """What is checked: the URL, the files, and where a test file can be written."""
 
     base: str
     entries: Mapping[str, Entry]

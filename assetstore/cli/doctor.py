@@ -40,7 +40,7 @@ from assetstore.names.published import ManifestResolver
 from assetstore.store import AssetStore
 from assetstore.templates.lint import lint
 
-#: Files of one mount that are looked at, and how many are requested from a deploy.
+#: Files of one mount that are examined, and how many are requested from a deploy.
 _MAX_FILES = 10_000
 _SAMPLE = 12
 #: A name that no mount has, to see what the storage says of a missing file.

@@ -24,7 +24,7 @@ UNKNOWN_HEADERS = ""
 
 
 def version_text(stat: FileStat) -> str | None:
-    """A short text that changes with every version of an object in a target; ``None`` where nothing tells.
+    """A short text that changes with every version of an object in a target; ``None`` where nothing does.
 
     The storage's validator; for a file on this machine a digest of inode, times and size, of which the
     change time cannot be set by a program.

@@ -1,8 +1,8 @@
 """The journals of publishes: which objects each one announced before it wrote them.
 
 A publish writes its own journal first, under a name that no other uses, and deletes it once its release
-is live. What a killed publish leaves tells the next one with which headers an object was written, and
-tells prune which objects belong to no release.
+is live. From the journal of a killed publish the next one reads with which headers an object was written,
+and prune reads which objects belong to no release.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Layout:
     def still_holds(self, known: Entry) -> bool:
         """Whether an entry of an earlier release has the very objects and headers that this layout gives it now.
 
-        False also where that cannot be told without encoding the asset again.
+        False also where that is not known without encoding the asset again.
         """
         codings = {each.coding for each in known.stored} - {None}
         if codings != set(self.codings_for(known.path, known.size)) or not self._is_type_of(known):

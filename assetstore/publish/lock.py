@@ -237,7 +237,7 @@ def _parsed(data: bytes | None) -> dict[str, Any]:
 
 
 def _process() -> str:
-    """This process on this machine, so that another one here can tell that it has ended; readable by nobody else.
+    """This process on this machine, so that another one here can find out that it has ended; a digest that means nothing elsewhere.
 
     The boot id and the namespace keep two containers with one host name and one process number apart.
     """

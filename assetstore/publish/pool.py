@@ -105,7 +105,7 @@ class ConcurrencyLimit:
             self._changed.notify()
 
     def slower(self) -> None:
-        """Halve the limit: the storage asked for fewer requests."""
+        """Halve the limit: the storage throttles."""
         with self._changed:
             self._limit = max(1.0, self._limit / 2)
 

@@ -93,7 +93,7 @@ def _holding(note: ReleaseSummary, live: bool, needed: Mapping[str, int], holder
     return Holding(note, live, len(own), sum(own))
 
 
-#: More deletions than this are refused, unless told otherwise.
+#: The default limit of deletions.
 MAX_DELETES = "1000"
 #: Files of an unfinished publish are left alone for at least this long: it may still be running.
 UNFINISHED_AGE = timedelta(days=1)
@@ -146,7 +146,7 @@ def plan(target: WritableBackend, keep: Keep, now: datetime) -> PrunePlan:
 
     Raises:
         PublishError: nothing was ever published there.
-        ManifestError: a release's manifest is missing or damaged, so that nobody knows what it needs.
+        ManifestError: a release's manifest is missing or damaged, so that what it needs is not known.
     """
     releases = Releases(target)
     state = releases.require()

@@ -184,7 +184,7 @@ def _is_inside(target: Backend, root: Backend) -> bool:
 
 
 def source_version(stat: FileStat) -> str:
-    """A digest of the version of a source file; empty where nothing but time and size tells, which is not enough."""
+    """A digest of the version of a source file; empty where only time and size are known, which is not enough."""
     if stat.fingerprint is not None or (stat.signature is None and stat.validator is None):
         return ""
     version = b"%d %d %d %d %d" % stat.signature if stat.signature is not None else repr(stat.version).encode()

@@ -13,7 +13,7 @@ from assetstore.backends.base import WHOLE, FileStat, OpenFile, Span, WritableBa
 from assetstore.errors import AssetNotFound, SettingsError
 from assetstore.mounts.mount import Mount, MountTable
 
-#: Stands for the mount's name in a target, so that several mounts can be told apart.
+#: Replaced by the mount's name in a target, so that several mounts have one each.
 PLACEHOLDER = "{mount}"
 
 

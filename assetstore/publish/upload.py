@@ -50,7 +50,7 @@ from assetstore.publish.releases import (
 )
 from assetstore.publish.rollback import restore_plain_names
 
-#: How often plain names are looked at again after a switch, while other publishers write them.
+#: How often plain names are compared after a switch, while other publishers write them.
 SETTLE_ROUNDS = 3
 
 
@@ -180,7 +180,7 @@ class Upload:
                 history=(*seen.history, manifest.release),
             )
         try:
-            # Without a response nobody knows: the request may still be carried out.
+            # Without a response the outcome is not known: the request may still be carried out.
             unknown = "'assetstore releases' shows which release is live"
             _guarded("the switch to the new release", lambda: releases.move(seen, state, lock), unknown)
         except PublishConflict as error:

@@ -55,7 +55,7 @@ def scan(data: bytes) -> list[Located]:
     """Every reference that a browser would follow from the style sheet *data*, in order. Never raises.
 
     These are ``url()``, ``src()`` and the strings of ``image-set()`` in declarations, ``@import``
-    in all its forms, and the source map comment. Not followed, so not found: what stands in other
+    in all its forms, and the source map comment. Not followed, so not found: URLs in other
     comments, in the conditions of ``@supports`` and the like, and in ``@namespace``. ``data:``
     URLs carry their bytes themselves and are left out.
     """

@@ -1,7 +1,7 @@
 """What a JavaScript file imports: a linear lexer, ECMA-262 section 12.
 
 There is no syntax tree. Only what decides whether a word is code is read: comments, strings,
-templates, regular expressions, and what each bracket stands behind. Imports are then recognised
+templates, regular expressions, and what is in front of each bracket. Imports are then recognised
 by the words in front of a string or of a ``(``, as es-module-lexer does. Any bytes are accepted:
 where they are no JavaScript the result is what can be read. Time and memory are linear in the
 size, and no single call into ``re`` takes long, so a thread that reads a file does not stop the
@@ -115,7 +115,7 @@ class _Lexer:
         self._end = 3 if data.startswith(b"\xef\xbb\xbf") else 0
         if _FIRST_COMMENT.match(data, self._end):
             self._end = run(_LINE, data, self._end)
-        #: Where the gap begins, and what stands in it before comments.
+        #: Where the gap begins, and its text before comments.
         self._gap_start, self._carried = self._end, b""
         #: What the open brackets are.
         self._brackets = bytearray()

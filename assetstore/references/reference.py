@@ -1,4 +1,4 @@
-"""A reference from one file to another: what it says, where it stands, and which asset it means.
+"""A reference from one file to another: its URL, its position, and which asset it means.
 
 A style sheet says ``url("../fonts/inter.woff2?v=4#iefix")``, a script ``import "./dep.js"``. The
 scanners beside this module find them; here they are resolved to a logical path and the suffix that
@@ -100,7 +100,7 @@ def tokens_in_turn() -> int:
     """After how many tokens a scanner sleeps for no time, so that other threads have the interpreter lock; 0 for never.
 
     An event loop that stats some files would otherwise wait up to 5 ms (``sys.getswitchinterval``) after each. On an
-    event loop itself there is nobody to wait for.
+    event loop itself there is no other thread to wait for.
     """
     return 0 if on_event_loop() else TURN_TOKENS
 

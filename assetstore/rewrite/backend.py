@@ -46,7 +46,7 @@ MAX_LOGGED = 500
 INLINE_BYTES, INLINE_TARGET_BYTES, INLINE_TARGETS = 16 * 1024, 256 * 1024, 100
 #: How much of each second an event loop spends on that and on looking at the files behind a result, in seconds.
 INLINE_SECONDS = 0.005
-#: How long a result stands before the files behind it are looked at again, in seconds: on disk, and over a network.
+#: Seconds for which a result is used before its files are examined again: on disk, and over a network.
 RECHECK_SECONDS, REMOTE_RECHECK_SECONDS = 0.1, 10.0
 #: Stored variants of a referrer hold the bytes before rewriting.
 _VARIANTS = (".br", ".gz", ".zst")
@@ -97,7 +97,7 @@ class RewrittenBackend:
         self._sources: LRU[str, Source] = LRU(
             MAX_FILES, max_weight=MAX_KEPT_BYTES, weight=lambda source: len(source.data) + 200 * len(source.found)
         )
-        #: What was made, and until when it is not looked at again.
+        #: Results, and until when each is used without another examination.
         self._made: LRU[str, tuple[Rewritten, float]] = LRU(
             MAX_FILES, max_weight=MAX_KEPT_BYTES, weight=lambda made: len(made[0].data) + 500 * len(made[0].made_of)
         )
@@ -269,7 +269,7 @@ class RewrittenBackend:
     def _rewritten(self, path: str, stat_of: StatOf, *, anew: bool = False) -> Rewritten | None:
         """The file at *path* as it is served; ``None`` if it is served as it lies.
 
-        With *anew*, what *stat_of* gives counts even if the files were looked at within the recheck interval.
+        With *anew*, what *stat_of* gives counts even within the recheck interval.
         """
         if not self._is_referrer(path):
             return None
@@ -376,7 +376,7 @@ class RewrittenReader:
         return await siblings_by(self._for(stat.path), stat, suffixes)
 
     def signature(self, path: str) -> FileSignature | None:
-        """As :meth:`Signatures.signature`; a rewritten file follows other files, so nothing of its own tells."""
+        """As :meth:`Signatures.signature`; a rewritten file depends on other files, so it has no signature of its own."""
         return self._local.signature(path) if self._local and not self._is_rewritten(path) else None
 
     def signature_hash(self, path: str) -> int:
