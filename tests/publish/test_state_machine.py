@@ -498,7 +498,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch, serve_app: Callable[[Any], str]
     monkeypatch.setattr("assetstore.util.random.random", lambda: 0.0)
     monkeypatch.setattr("assetstore.publish.pool.backoff_seconds", lambda *_, **__: 0.01)
     monkeypatch.setattr("assetstore.backends.s3.upload.backoff_seconds", lambda *_, **__: 0.01)
-    monkeypatch.setattr("assetstore.backends.s3.backend.backoff_seconds", lambda *_, **__: 0.01)
+    monkeypatch.setattr("assetstore.backends.s3.bucket.backoff_seconds", lambda *_, **__: 0.01)
 
 
 def _settings() -> settings:
