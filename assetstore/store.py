@@ -277,7 +277,7 @@ class AssetStore:
             PublishError, BackendError: as :func:`assetstore.publish.publish`.
         """
         from assetstore.publish import publish
-        from assetstore.publish.targets import destinations
+        from assetstore.publish.layout import destinations
 
         targets = destinations(self._mounts, mounts, to, storage_options)
         published = [publish(mount, target, **options) for mount, target in targets]

@@ -24,7 +24,7 @@ def _keys() -> Any:
 def assetstore(folder: str, to: str, endpoint: str, *, fingerprint: str | bool = "content") -> None:
     """Publish under both names, or under plain names only where *fingerprint* is false."""
     from assetstore.publish import publish
-    from assetstore.publish.targets import open_target
+    from assetstore.publish.layout import open_target
     from assetstore.store import AssetStore
 
     options = {**_keys(), "endpoint_url": endpoint, "addressing_style": "path"} if endpoint else None
@@ -52,7 +52,7 @@ def boto3_pool(folder: str, to: str, endpoint: str) -> None:
 def listing(folder: str, to: str, endpoint: str) -> None:
     """List the files and the target, and nothing else: what no publish can do without."""
     from assetstore.backends import open_backend
-    from assetstore.publish.targets import open_target
+    from assetstore.publish.layout import open_target
 
     options = {**_keys(), "endpoint_url": endpoint, "addressing_style": "path"} if endpoint else None
     for backend in (open_backend(folder), open_target(to, options)):

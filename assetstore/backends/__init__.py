@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from assetstore.backends.base import Backend
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.options import check_names
+from assetstore.backends.objects import check_names
 from assetstore.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from assetstore.errors import SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import Entry, Manifest, ManifestFile
 from assetstore.names.published import ManifestResolver
+from assetstore.publish.layout import open_target
 from assetstore.publish.releases import Releases
-from assetstore.publish.targets import open_target
 
 #: How many faults of one kind are printed for people; JSON has them all.
 SHOWN = 3

@@ -22,8 +22,8 @@ from assetstore.http.routes import AssetNames
 from assetstore.mounts.mount import MountTable
 from assetstore.names.manifest import Manifest
 from assetstore.publish.invalidate import Invalidation, changed_names
+from assetstore.publish.layout import open_target
 from assetstore.publish.progress import JsonLines, Lines, Progress, Silent
-from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 
 

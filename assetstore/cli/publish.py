@@ -32,13 +32,13 @@ from assetstore.errors import PublishError, SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.names import manifest as manifests
 from assetstore.publish import Published, publish
+from assetstore.publish.layout import DryRunBackend, destinations
 from assetstore.publish.pool import WORKERS
 from assetstore.publish.progress import Silent, bytes_text
 from assetstore.publish.prune import MAX_DELETES, Holding, Keep, PrunePlan, age, apply, check_limit, holdings, plan
 from assetstore.publish.releases import Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
 from assetstore.publish.scan import roots_of
-from assetstore.publish.targets import DryRunBackend, destinations
 
 #: The exit code of a dry run that would have changed something.
 PENDING = 5

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from assetstore.backends.base import WHOLE, CacheFacts, Span
 from assetstore.backends.reader import AsyncOpenFile, SignatureReader
 from assetstore.errors import AssetNotFound, VersionChanged
-from assetstore.http.cache import ResponseCache
+from assetstore.http.cache import Resource, ResponseCache
 from assetstore.http.charset import Charsets
 from assetstore.http.encodings import Encodings
 from assetstore.http.etags import EntityTags
@@ -16,7 +16,6 @@ from assetstore.http.lookup import Lookup
 from assetstore.http.negotiation import Negotiator, Selection
 from assetstore.http.representation import CachedFile, Representation
 from assetstore.http.request import AssetRequest
-from assetstore.http.resource import Resource
 from assetstore.http.response import Response, respond
 from assetstore.http.response_headers import MountHeaders
 from assetstore.http.revalidation import DirectoryWatch, Snapshot

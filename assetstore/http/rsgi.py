@@ -15,9 +15,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from assetstore.http.cache import ResponseCache
+from assetstore.http.cache import RequestKey, ResponseCache
 from assetstore.http.request import READ
-from assetstore.http.resource import RequestKey
 from assetstore.http.response_headers import Headers
 from assetstore.http.send import PATHSEND, RANGESEND, Application, Message
 

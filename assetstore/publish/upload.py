@@ -31,10 +31,11 @@ from assetstore.errors import (
 from assetstore.names.manifest import Entry, Manifest, lines
 from assetstore.publish.inventory import (
     Inventory,
+    announce,
+    new_name,
     require_same_bytes,
     version_text,
 )
-from assetstore.publish.journal import announce, new_name
 from assetstore.publish.layout import Layout, Stage, open_stored
 from assetstore.publish.lock import Lock, probe_conditions
 from assetstore.publish.plan import Plan, Reason, Row

@@ -1,18 +1,21 @@
-"""References in HTML and SVG: a linear tokenizer after the HTML standard, section 13.2.5.
+"""References in HTML, SVG and web application manifests: a linear tokenizer after the HTML standard, section 13.2.5.
 
 Found are ``src``, ``href``, ``srcset``, ``imagesrcset``, ``poster`` and ``data`` of the elements that
 fetch with them, style sheets in ``style`` attributes and elements, and import maps. Links to other
 pages are none. Any bytes are accepted.
+
+Of a manifest (W3C) the images are found, by a linear scan of its strings.
 """
 
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from itertools import islice
 
-from assetstore.references import css, webmanifest
+from assetstore.references import css
 from assetstore.references.reference import MAX_REFERENCES, Located, Position, Positions, Reference, is_relative, run
 
 _TEXT = re.compile(rb"(?:[^<]{1,4096}+|<(?=[^A-Za-z/!?])){0,100}+")
@@ -152,8 +155,8 @@ class Scanner:
         if name == b"style":
             self._styles(data, *content, found)
         elif name == b"script" and data[slice(*attributes.get(b"type", (0, 0)))].strip().lower() == b"importmap":
-            for url, start, stop in webmanifest.import_map(data, *content):
-                self._append(Located(Reference("importmap", url, _NOWHERE), start, stop, webmanifest.spell), found)
+            for url, start, stop in import_map(data, *content):
+                self._append(Located(Reference("importmap", url, _NOWHERE), start, stop, _spell_in_json), found)
 
     def _styles(self, data: bytes, start: int, stop: int, found: list[Located], *, in_attribute: bool = False) -> None:
         content = data[start:stop]
@@ -242,3 +245,78 @@ def _spell(url: str) -> str:
 
 def _spell_in_style(url: str) -> str:
     return html.escape(css.spell(url))
+
+
+_TOKEN = re.compile(rb"""[^"{}\[\],:]{0,4096}+("|[{}\[\],:])?""")
+_IN_STRING = re.compile(rb"""(?:[^"\\]{1,4096}+|\\[\s\S]){0,100}+""")
+#: Deeper structure holds no reference.
+_MAX_DEPTH = 8
+_IMAGES = frozenset({("icons", "[]", "src"), ("screenshots", "[]", "src"), ("shortcuts", "[]", "icons", "[]", "src")})
+
+
+def scan_manifest(data: bytes) -> list[Located]:
+    """The images of the web manifest *data*, in order. Never raises."""
+    positions = Positions(data)
+    found = ((url, start, stop) for path, url, start, stop in strings(data, 0, len(data)) if path in _IMAGES)
+    return [
+        Located(Reference("src", url, positions.at(start)), start, stop, _spell_in_json)
+        for url, start, stop in islice(found, MAX_REFERENCES)
+    ]
+
+
+def import_map(data: bytes, start: int, stop: int) -> Iterator[tuple[str, int, int]]:
+    """The URLs in the import map that is the given part of *data*, each with its span."""
+    for path, value, begin, end in strings(data, start, stop):
+        section = path[0] if path else ""
+        if (section, len(path)) in {("imports", 2), ("scopes", 3)}:
+            yield value, begin, end
+
+
+def _spell_in_json(url: str) -> str:
+    """*url* as it may stand in a string of JSON, also within a script element."""
+    return json.dumps(url)[1:-1].replace("<", "\\u003c")
+
+
+def strings(data: bytes, pos: int, stop: int) -> Iterator[tuple[tuple[str, ...], str, int, int]]:
+    """Each string that is a value: the keys that lead to it (``[]`` for an item of an
+    array), the value, and the span between its quotes."""
+    keys: list[str] = []
+    objects = bytearray()  # for each open bracket, whether it is an object's
+    is_key = False
+    while pos < stop:
+        token = _TOKEN.match(data, pos, stop)
+        assert token is not None  # it matches anything
+        pos = token.end()
+        mark = token[1]
+        if mark == b'"':
+            begin = pos
+            while (end := _IN_STRING.match(data, pos, stop).end()) > pos:  # type: ignore[union-attr]
+                pos = end
+            if len(objects) <= _MAX_DEPTH:
+                value = _value(data[begin:pos])
+                if is_key:
+                    keys[-1] = value
+                elif objects:
+                    yield tuple(keys), value, begin, pos
+            pos += 1
+        elif mark == b":":
+            is_key = False
+        elif mark == b",":
+            is_key = bool(objects) and bool(objects[-1])
+        elif mark in (b"{", b"["):
+            objects.append(mark == b"{")
+            keys.append("" if mark == b"{" else "[]")
+            is_key = mark == b"{"
+        elif mark is not None and objects:
+            objects.pop()
+            keys.pop()
+            is_key = False
+
+
+def _value(raw: bytes) -> str:
+    if b"\\" not in raw:
+        return raw.decode(errors="replace")
+    try:
+        return str(json.loads(b'"' + raw + b'"', strict=False)).encode(errors="replace").decode()
+    except ValueError:
+        return ""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from assetstore.assets.paths import extension, to_url
 from assetstore.backends.base import FileStat
 from assetstore.names import fingerprint as fingerprints
-from assetstore.references import css, html, webmanifest
+from assetstore.references import css, html
 from assetstore.references.reference import (
     Located,
     Meaning,
@@ -41,7 +41,7 @@ SCANNERS: dict[str, Callable[[bytes], list[Located]]] = {
     ".htm": html.scan,
     ".html": html.scan,
     ".svg": html.scan_svg,
-    ".webmanifest": webmanifest.scan,
+    ".webmanifest": html.scan_manifest,
 }
 #: Larger files are not read for references but served as they are.
 MAX_BYTES = css.MAX_BYTES

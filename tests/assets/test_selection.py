@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from assetstore.assets.paths import PathFilter
 from assetstore.errors import SettingsError
 from assetstore.publish import publish
-from assetstore.publish.targets import open_target
+from assetstore.publish.layout import open_target
 from assetstore.store import AssetStore
 
 

@@ -13,7 +13,7 @@ from fsspec.registry import known_implementations
 from assetstore.backends import open_backend
 from assetstore.backends.fsspec.backend import FilesystemBackend
 from assetstore.backends.local.backend import LocalBackend
-from assetstore.backends.options import KNOWN
+from assetstore.backends.objects import KNOWN
 from assetstore.backends.reader import ThreadReader, reader_of
 from assetstore.errors import SettingsError
 

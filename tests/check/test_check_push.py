@@ -12,7 +12,7 @@ import pytest
 from assetstore.check import check, probes
 from assetstore.check.rules import CheckResult, Item
 from assetstore.publish import publish
-from assetstore.publish.targets import open_target
+from assetstore.publish.layout import open_target
 from assetstore.store import AssetStore
 from servers.edges import StartEdge
 from servers.s3 import S3Bucket

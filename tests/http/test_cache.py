@@ -10,8 +10,7 @@ import pytest
 from asgi.caching import cached
 from asgi.client import scope_of
 from assetstore.http import revalidation as revalidation
-from assetstore.http.cache import ResponseCache
-from assetstore.http.resource import RESOURCE_BYTES, Resource
+from assetstore.http.cache import RESOURCE_BYTES, Resource, ResponseCache
 from assetstore.http.response import Response
 from assetstore.http.revalidation import Snapshot
 

@@ -15,10 +15,9 @@ from assetstore.backends.base import FileStat
 from assetstore.backends.local.backend import LocalBackend
 from assetstore.backends.reader import SignatureReader
 from assetstore.http import revalidation
-from assetstore.http.cache import ResponseCache
+from assetstore.http.cache import RESOURCE_BYTES, Resource, ResponseCache
 from assetstore.http.handler import with_response_cache
 from assetstore.http.representation import AssetHeaders, CachedFile
-from assetstore.http.resource import RESOURCE_BYTES, Resource
 from assetstore.http.response import plain_response
 from assetstore.http.revalidation import DirectoryWatch, Revalidation, Snapshot
 from assetstore.http.send import Application, BrokenOff

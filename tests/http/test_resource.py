@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assetstore.http.conditional import ETag, Validators
-from assetstore.http.representation import AssetHeaders, Representation
-from assetstore.http.resource import (
+from assetstore.http.cache import (
     MAX_RESPONSES,
     REPRESENTATION_BYTES,
     RESOURCE_BYTES,
@@ -14,6 +12,8 @@ from assetstore.http.resource import (
     RequestKey,
     Resource,
 )
+from assetstore.http.conditional import ETag, Validators
+from assetstore.http.representation import AssetHeaders, Representation
 from assetstore.http.response import Response
 from assetstore.http.revalidation import Snapshot
 

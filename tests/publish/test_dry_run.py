@@ -7,8 +7,8 @@ from pathlib import Path
 from assetstore.backends.base import WritableBackend
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
+from assetstore.publish.layout import DryRunBackend
 from assetstore.publish.releases import CURRENT
-from assetstore.publish.targets import DryRunBackend
 
 
 def test_nothing_is_written_and_the_names_are_those_of_a_real_run(

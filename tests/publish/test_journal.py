@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions
 from assetstore.mounts.mount import Mount
 from assetstore.names.manifest import StoredObject
-from assetstore.publish import journal, publish
+from assetstore.publish import inventory, publish
 from assetstore.publish.inventory import Inventory
 from assetstore.publish.plan import Reason
 from assetstore.publish.prune import Keep, apply, plan
@@ -118,9 +118,9 @@ def test_a_damaged_journal_never_raises(tmp_path_factory: Any, noise: bytes, int
     target = open_backend(tmp_path_factory.mktemp("journal"))
     assert isinstance(target, WritableBackend)
     wanted = [StoredObject(path or "a", 1, sha256, headers) for path, sha256, headers in intents]
-    path = journal.new_name()
-    journal.announce(target, path, wanted, AT)
-    assert journal.read(target, path).intents == {each.path: (each.sha256, each.headers) for each in wanted}
+    path = inventory.new_name()
+    inventory.announce(target, path, wanted, AT)
+    assert inventory.read_journal(target, path).intents == {each.path: (each.sha256, each.headers) for each in wanted}
     target.write(path, BytesFile.of(path, noise), WriteOptions("application/json", "no-store"))
-    journal.read(target, path)
-    assert journal.read(target, journal.new_name()).intents == {}
+    inventory.read_journal(target, path)
+    assert inventory.read_journal(target, inventory.new_name()).intents == {}

@@ -11,8 +11,7 @@ import pytest
 from assetstore.backends.base import FileStat
 from assetstore.errors import PublishConflict
 from assetstore.names.manifest import Entry, Manifest, StoredObject
-from assetstore.publish.inventory import Inventory, ListedObject, is_as_recorded
-from assetstore.publish.journal import Journal
+from assetstore.publish.inventory import Inventory, Journal, ListedObject, is_as_recorded
 from assetstore.publish.layout import Stage
 from assetstore.publish.plan import Plan, Reason, make
 from assetstore.publish.pool import WorkerPool

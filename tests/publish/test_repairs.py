@@ -20,9 +20,9 @@ from assetstore.backends.base import WritableBackend, read_bytes
 from assetstore.errors import PublishConflict, PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
+from assetstore.publish.layout import open_target
 from assetstore.publish.releases import CURRENT, Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
-from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 
 MakeMount = Callable[..., Mount]

@@ -36,12 +36,12 @@ from assetstore.check.probes import Expect
 from assetstore.errors import AssetNotFound, BackendError, ManifestError, PublishError
 from assetstore.names.manifest import Manifest
 from assetstore.publish import lock, publish
+from assetstore.publish.layout import open_target
 from assetstore.publish.prune import Keep
 from assetstore.publish.prune import apply as apply_prune
 from assetstore.publish.prune import plan as plan_prune
 from assetstore.publish.releases import Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
-from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 from servers.misbehaving import FAULTS, MisbehavingS3
 

@@ -21,10 +21,10 @@ from assetstore.backends.s3.backend import S3Backend
 from assetstore.errors import AssetStoreError, PublishConflict
 from assetstore.mounts.mount import Mount
 from assetstore.publish import lock, publish
+from assetstore.publish.layout import open_target
 from assetstore.publish.lock import LOCK
 from assetstore.publish.releases import CURRENT, Releases
 from assetstore.publish.rollback import PREVIOUS, rollback
-from assetstore.publish.targets import open_target
 from assetstore.store import AssetStore
 from servers.misbehaving import MisbehavingS3, error
 

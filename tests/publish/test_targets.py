@@ -9,8 +9,8 @@ import pytest
 
 from assetstore.backends import open_backend
 from assetstore.errors import MountNotFound, SettingsError
+from assetstore.publish.layout import destinations, open_target
 from assetstore.publish.releases import CURRENT
-from assetstore.publish.targets import destinations, open_target
 from assetstore.store import AssetStore
 
 

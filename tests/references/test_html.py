@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetstore.references import html, webmanifest
+from assetstore.references import html
 from assetstore.references.html import Scanner
 from assetstore.references.reference import Position, replace
 
@@ -78,7 +78,7 @@ def test_a_web_manifest_names_its_images() -> None:
     data = b"""{"name": "x", "start_url": "index.html", "icons": [{"src": "a.png"}, {"sizes": "1x1", "src": "b\\/c.png"}],
     "shortcuts": [{"name": "s", "url": "u", "icons": [{"src": "d.png"}]}], "screenshots": [{"src": "e.png"}],
     "other": {"icons": [{"src": "f.png"}]}}"""
-    found = webmanifest.scan(data)
+    found = html.scan_manifest(data)
     assert [each.reference.url for each in found] == ["a.png", "b/c.png", "d.png", "e.png"]
     assert found[2].reference.position.line == 2
 
@@ -90,7 +90,7 @@ pieces = st.sampled_from(
 
 @given(st.binary(max_size=100) | st.lists(pieces, max_size=40).map(b"".join))
 def test_any_bytes_are_read_and_stay_as_they_are(data: bytes) -> None:
-    for scan in (html.scan, html.scan_svg, webmanifest.scan):
+    for scan in (html.scan, html.scan_svg, html.scan_manifest):
         found = scan(data)
         assert replace(data, found, lambda reference: None) == data
         assert all(one.stop <= other.start for one, other in zip(found, found[1:], strict=False)), "spans overlap"
@@ -125,7 +125,7 @@ def test_hostile_pages_are_read_in_linear_time(piece: bytes) -> None:
 def test_hostile_json_is_read_in_linear_time(piece: bytes) -> None:
     def cost(size: int) -> float:
         began = thread_time()
-        webmanifest.scan(piece * (size // len(piece)))
+        html.scan_manifest(piece * (size // len(piece)))
         return thread_time() - began
 
     assert min(cost(100_000) for _ in range(2)) < 8 * min(cost(25_000) for _ in range(3)) + 0.05
