@@ -1,4 +1,6 @@
-"""What every object storage has: keys beneath a prefix, ``storage_options`` as typed values, pinned ranges, user metadata, a checked upload."""
+"""What every object storage has: keys beneath a prefix, ``storage_options`` as typed values, pinned ranges, user metadata,
+and uploads that are checked.
+"""
 
 from __future__ import annotations
 
