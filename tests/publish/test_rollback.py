@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from assetstore.backends.base import WritableBackend
+from assetstore.backends.base import WritableBackend, read_bytes
 from assetstore.errors import PublishError
 from assetstore.mounts.mount import Mount
 from assetstore.publish import publish
@@ -70,3 +71,16 @@ def test_a_release_whose_files_are_gone_does_not_come_back(releases: list[str], 
     with pytest.raises(PublishError, match="1 of its files are gone"):
         rollback(target, releases[0])
     assert Releases(target).require().current.release == releases[2]
+
+
+def test_files_whose_names_begin_with_a_dot_come_back_too(
+    make_mount: Any, asset_tree: Path, target: WritableBackend
+) -> None:
+    (asset_tree / ".data").mkdir()
+    for content in ("first", "second"):
+        (asset_tree / ".data/rates.txt").write_text(content)
+        publish(make_mount(hidden=[".data"], fingerprint="content"), target)
+    rollback(target, PREVIOUS)
+    assert read_bytes(target, ".data/rates.txt") == b"first"
+    (asset_tree / ".data/rates.txt").write_text("first")
+    assert not publish(make_mount(hidden=[".data"], fingerprint="content"), target).released
