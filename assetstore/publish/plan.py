@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -13,9 +13,7 @@ from assetstore.publish.inventory import Inventory, ListedObject, PresentObject
 from assetstore.publish.layout import Stage
 from assetstore.publish.pool import WorkerPool
 from assetstore.publish.releases import Releases, ReleaseState
-
-#: How many names a message lists.
-NAMED_IN_MESSAGE = 5
+from assetstore.util import listed
 
 
 class Reason(Enum):
@@ -220,9 +218,3 @@ def _kept_entries(inventory: Inventory) -> list[Mapping[str, Entry]]:
 def _is_recorded(entry: Entry, kept: Sequence[Mapping[str, Entry]]) -> bool:
     same = [found for entries in kept if (found := entries.get(entry.path)) and found.fingerprint == entry.fingerprint]
     return bool(same) and all(found.sha256 == entry.sha256 for found in same)
-
-
-def listed(names: Collection[str]) -> str:
-    """A few of *names*, quoted, and how many more there are."""
-    more = len(names) - NAMED_IN_MESSAGE
-    return ", ".join(map(repr, sorted(names)[:NAMED_IN_MESSAGE])) + (f" and {more} more" if more > 0 else "")

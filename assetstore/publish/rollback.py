@@ -17,9 +17,9 @@ from assetstore.publish.inventory import (
     version_text,
     walk_all,
 )
-from assetstore.publish.plan import listed
 from assetstore.publish.pool import WORKERS, WorkerPool
 from assetstore.publish.releases import Releases, ReleaseState, lock_unless_conditional
+from assetstore.util import listed
 
 #: Names the release that was live before the live one.
 PREVIOUS = "previous"

@@ -32,6 +32,7 @@ from assetstore.publish.pool import WorkerPool
 from assetstore.references import js as scripts
 from assetstore.references.js import MAX_BYTES, is_module
 from assetstore.rewrite.backend import RewrittenBackend
+from assetstore.util import listed
 
 _log = logging.getLogger("assetstore")
 T = TypeVar("T")
@@ -128,13 +129,13 @@ def sources(mount: Mount, backend: Backend, take: Callable[[FileStat], T | None]
     if left_out:
         _log.warning(
             "left out of the publish, as secrets, leftovers or excluded: %s; name them with include= to publish them",
-            _listed(left_out),
+            listed(left_out, 10),
         )
     siblings = [path for path in found if path.endswith(_SUFFIXES) and path.rpartition(".")[0] in found]
     if siblings:
         _log.warning(
             "left out of the publish, as encoded siblings of other files: %s; publish makes its own with --siblings",
-            _listed(siblings),
+            listed(siblings, 10),
         )
     for path in siblings:
         del found[path]
@@ -144,10 +145,6 @@ def sources(mount: Mount, backend: Backend, take: Callable[[FileStat], T | None]
 
 
 _SUFFIXES = tuple(compress.SUFFIXES.values())
-
-
-def _listed(paths: list[str]) -> str:
-    return ", ".join(map(repr, sorted(paths)[:10])) + (f" and {len(paths) - 10} more" if len(paths) > 10 else "")
 
 
 def roots_of(backend: Backend) -> list[Backend]:

@@ -1,10 +1,10 @@
-"""Helpers that know nothing of assets: backoff, and what a forked process does anew."""
+"""Helpers that know nothing of assets: backoff, lists in messages, and what a forked process does anew."""
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 from weakref import WeakSet
 
@@ -47,3 +47,9 @@ def backoff_seconds(
     """
     share = least + (1 - least) * jitter()
     return share * min(longest, first * 2.0 ** min(failures - 1, 30))
+
+
+def listed(names: Collection[str], most: int = 5) -> str:
+    """The first *most* of *names* in their order, quoted, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(repr, sorted(names)[:most])) + (f" and {more} more" if more > 0 else "")
