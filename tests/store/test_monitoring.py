@@ -124,4 +124,4 @@ def test_each_family_is_declared_once_and_before_its_lines() -> None:
             declared.append(line.split()[2])
         elif not line.startswith("#"):
             assert re.split("[{ ]", line)[0] == declared[-1]
-    assert len(declared) == len(set(declared)) == 5
+    assert len(declared) == len(set(declared)) == 6
