@@ -10,8 +10,9 @@ import pytest
 
 from assetstore.backends.base import FileStat
 from assetstore.errors import BodyTruncated, VersionChanged
+from assetstore.http.representation import PIECE_BYTES
 from assetstore.http.response import ByteSpan, Response
-from assetstore.http.send import BrokenOff, send_response
+from assetstore.http.send import TURN_BYTES, BrokenOff, send_response
 
 
 class Held:
@@ -178,3 +179,63 @@ def test_a_harness_that_repeats_the_request_for_ever_is_not_listened_to_for_ever
         return {"type": "http.request", "body": b"", "more_body": False}
 
     assert len(sent_of(WHOLE, Held(b"01234", b"56789"), receive)) == 3
+
+
+class Long:
+    """An opened file of *pieces* full pieces, which counts what is read of all such files."""
+
+    read = 0
+
+    def __init__(self, pieces: int) -> None:
+        self.stat = FileStat("a", pieces * PIECE_BYTES)
+        self._piece = bytes(PIECE_BYTES)
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        while start < stop:
+            type(self).read += 1
+            yield self._piece
+            start += PIECE_BYTES
+
+    async def aclose(self) -> None: ...
+
+
+def test_many_long_bodies_share_the_turns_of_the_loop() -> None:
+    """A hundred clients that can take whatever is sent: in one turn not each of them is served, and none is forgotten."""
+    clients, pieces = 100, 5
+    response = Response(200, (), (ByteSpan(0, pieces * PIECE_BYTES),))
+    in_one_turn: list[int] = []
+
+    async def ready(message: Any) -> None: ...
+
+    async def leaves() -> Any:
+        await asyncio.sleep(0)
+        return {"type": "http.disconnect"}
+
+    async def main() -> list[bool]:
+        loop, before = asyncio.get_running_loop(), 0
+
+        def count() -> None:
+            nonlocal before
+            in_one_turn.append(Long.read - before)
+            before = Long.read
+            loop.call_soon(count)
+
+        loop.call_soon(count)
+        receivers = [leaves if number % 10 == 0 else stays for number in range(clients)]
+        return await asyncio.gather(*(send_response(response, Long(pieces), each, ready) for each in receivers))
+
+    Long.read = 0
+    sent = asyncio.run(main())
+    assert sent.count(False) == clients // 10
+    assert Long.read >= clients * 9 // 10 * pieces
+    assert max(in_one_turn) <= 2 * TURN_BYTES // PIECE_BYTES
+
+
+def test_a_loop_that_ended_leaves_the_turns_of_the_next_one_alone() -> None:
+    async def main() -> bool:
+        async def send(message: Any) -> None: ...
+
+        response = Response(200, (), (ByteSpan(0, 40 * PIECE_BYTES),))
+        return all(await asyncio.gather(*(send_response(response, Long(40), stays, send) for _ in range(3))))
+
+    assert all(asyncio.run(main()) for _ in range(3))

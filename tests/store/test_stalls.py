@@ -123,7 +123,7 @@ def test_rewritten_sheets_are_looked_at_again_without_holding_the_loop(tmp_path:
     async def names() -> list[str | None]:
         return [backend.stat("0.css").fingerprint for _ in range(5)]
 
-    assert eventually(lambda: before not in asyncio.run(names()), 5)
+    assert eventually(lambda: before not in asyncio.run(names()))
     backend.close()
 
 
