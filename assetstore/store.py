@@ -224,7 +224,7 @@ class AssetStore:
         await self.aclose()
 
     def health(self) -> Health:
-        """Which mounts can answer, from what was last seen of their storage; asks no network.
+        """Which mounts can serve, by the last requests to their storage; sends none.
 
         A bucket that is empty, one that cannot be reached and one that refuses are three things.
         """

@@ -30,7 +30,7 @@ from assetstore.http.response import (
     plain_response,
     respond,
 )
-from assetstore.http.response_headers import ALLOW, MountHeaders
+from assetstore.http.response_headers import ALLOW, MountHeaders, with_vary
 from assetstore.http.send import (
     PATHSEND,
     SENDFILE_BYTES,
@@ -227,10 +227,7 @@ class AllowedOrigins:
 
         async def send_with_origin(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [pair for pair in message["headers"] if pair[0] != b"vary"]
-                vary = [value for name, value in message["headers"] if name == b"vary"]
-                headers = [*kept, (b"vary", b", ".join([*vary, b"Origin"])), *allowed]
-                message = {**message, "headers": headers}
+                message = {**message, "headers": [*with_vary(message["headers"], b"Origin"), *allowed]}
             await send(message)
 
         await self._application(scope, receive, send_with_origin)

@@ -9,11 +9,10 @@ from assetstore.backends.base import WHOLE, CacheFacts, Span
 from assetstore.backends.reader import AsyncOpenFile, SignatureReader
 from assetstore.errors import AssetNotFound, VersionChanged
 from assetstore.http.cache import Resource, ResponseCache
-from assetstore.http.charset import Charsets
 from assetstore.http.encodings import Encodings
 from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Lookup
-from assetstore.http.negotiation import Negotiator, Selection
+from assetstore.http.negotiation import Charsets, Negotiator, Selection
 from assetstore.http.representation import CachedFile, Representation
 from assetstore.http.request import AssetRequest
 from assetstore.http.response import Response, respond

@@ -5,7 +5,7 @@ The headers are finished when the mount is wired, as the tuples that go to the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -45,6 +45,13 @@ _PUBLIC = {
 def header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     """One header, as one object for all responses that have it: it then stays in the processor's cache."""
     return name, value
+
+
+def with_vary(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[tuple[bytes, bytes]]:
+    """*headers*, whose ``Vary`` also names the request header *name* (RFC 9110 section 12.5.5)."""
+    found = [*headers]
+    vary = [value for each, value in found if each == b"vary"]
+    return [*(pair for pair in found if pair[0] != b"vary"), (b"vary", b", ".join([*vary, name]))]
 
 
 def raw(headers: Mapping[str, str]) -> Headers:

@@ -219,7 +219,7 @@ def _site_claim(mount: Mount, file: str) -> Claim:
 def _is_fingerprinted(mount: Mount, file: str) -> bool:
     """Whether *file* is the name of an asset with its fingerprint, which no page of the application has.
 
-    A short fingerprint alone does not tell: ``/post-20240101`` may be a page.
+    A short fingerprint alone is not enough: ``/post-20240101`` may be a page.
     """
     logical, fingerprint = mount.split(file)
     return fingerprint is not None and (len(fingerprint) == LENGTH or mount.resolver.find(logical) is not None)
@@ -321,7 +321,7 @@ class MountApplication:
     def __init__(self, dispatcher: AssetDispatcher, mount: Mount) -> None:
         self._dispatcher = dispatcher
         self._mount = mount
-        #: What Starlette's ``Mount`` asks for names, and monitoring agents for the path below it.
+        #: Where Starlette's ``Mount`` looks for names, and monitoring agents for the path below it.
         self.routes: list[BaseRoute] = [_MountedNames(dispatcher.urls, mount, self)]
         self._no_http = Router()
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from assetstore.assets import paths
 from assetstore.errors import AssetNotFound, AssetStoreError, UnsafePath
+from assetstore.http.response_headers import with_vary
 from assetstore.http.send import Application, Message, Receive, Send
 from assetstore.mounts.mount import Mount
 
@@ -199,8 +200,6 @@ class _AsFallback:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in {200, 206, 304}:
-            kept = [pair for pair in message["headers"] if pair[0] not in {b"cache-control", b"vary"}]
-            vary = b", ".join(value for name, value in message["headers"] if name == b"vary")
-            headers = [*kept, (b"cache-control", self._policy), (b"vary", vary + b", Accept" if vary else b"Accept")]
-            message = {**message, "headers": headers}
+            kept = with_vary((pair for pair in message["headers"] if pair[0] != b"cache-control"), b"Accept")
+            message = {**message, "headers": [*kept, (b"cache-control", self._policy)]}
         await self._send(message)

@@ -169,7 +169,7 @@ class Bundle:
         try:
             entry = self._format(document, name, self._folder)
         except (AttributeError, LookupError, TypeError) as error:
-            raise SettingsError(f"the bundler's manifest is damaged where it tells of {name!r} ({error!r})") from None
+            raise SettingsError(f"the bundler's manifest is damaged in its entry {name!r} ({error!r})") from None
         return entry if self._module is None else replace(entry, module=self._module)
 
     def tags(

@@ -53,7 +53,7 @@ class Mount:
     headers: HeaderRules = field(default_factory=HeaderRules)
     #: Cache-Control directives for shared caches on plain files, as ``s-maxage=60``.
     shared_cache: str = ""
-    #: Bytes of what is compressed while serving that are remembered; 0 compresses nothing.
+    #: Bytes of memory for what is compressed while serving; 0 compresses nothing.
     compress_bytes: int = BUDGET_BYTES
     #: Which names are assets: not secrets, leftovers, or what ``exclude`` matches.
     selection: PathFilter = DEFAULT_FILTER
@@ -190,7 +190,7 @@ class MountTable:
         if mount.name is not None:
             self._named[mount.name] = mount
         self._places += [(mount.url.host, prefix, mount) for prefix in mount.url.prefixes]
-        # A mount that asks for a host is the more particular one; then the longest prefix wins.
+        # A mount for one host wins over one for all; then the longest prefix does.
         self._places.sort(key=lambda place: (place[0] is None, -len(place[1])))
 
     @property

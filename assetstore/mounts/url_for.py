@@ -24,7 +24,7 @@ STRICT_SECONDS = 10.0
 #: What an event loop spends on looking for names that are close, in seconds of each second: of 500 names the three
 #: closest take 5 ms.
 HINT_SECONDS = 0.005
-#: How many missing names are remembered as said.
+#: How many missing names are kept, so that each is warned of once.
 MAX_WARNINGS = 1_000
 
 
@@ -78,7 +78,7 @@ def nearest(mount: Mount, path: str) -> list[str]:
     return (same_name + [each for each in difflib.get_close_matches(path, names) if each not in same_name])[:3]
 
 
-#: How many paths and URLs are remembered.
+#: How many paths and URLs are kept.
 MAX_URLS = 20_000
 
 

@@ -12,11 +12,10 @@ import pytest
 from asgi.tree import STYLE, put
 from assetstore import AssetStore
 from assetstore.backends.base import WHOLE
-from assetstore.http.charset import Charsets
 from assetstore.http.encodings import Encodings
 from assetstore.http.etags import EntityTags
 from assetstore.http.lookup import Lookup
-from assetstore.http.negotiation import Negotiator
+from assetstore.http.negotiation import Charsets, Negotiator
 from assetstore.http.representation import Representation
 from assetstore.http.request import AssetRequest
 from assetstore.http.response_headers import MountHeaders

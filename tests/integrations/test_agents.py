@@ -53,11 +53,11 @@ def test_an_agent_sees_each_mount_as_one_route(
     _check(agent, framework, expected, start_process, tmp_path)
 
 
+@pytest.mark.parametrize("framework", ["starlette", "fastapi"])
 def test_the_agent_of_the_release_before_does_too(
-    prometheus_7: Path, start_process: ProcessStarter, tmp_path: Path
+    framework: str, prometheus_7: Path, start_process: ProcessStarter, tmp_path: Path
 ) -> None:
-    routes = {"/assets/{file:path}", "/media/{file:path}", "/mounted/{file:path}"}
-    _check("prometheus", "starlette", routes, start_process, tmp_path, str(prometheus_7))
+    _check("prometheus", framework, ROUTES, start_process, tmp_path, str(prometheus_7))
 
 
 def _check(

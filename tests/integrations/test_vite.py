@@ -28,6 +28,7 @@ from assetstore import AssetStore
 from assetstore.errors import SettingsError
 from assetstore.integrations.vite import Bundle, Vite, esbuild, vite, webpack
 from assetstore.templates.page import BundledEntry
+from servers.s3 import S3Bucket
 from waiting import eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples/vite"
@@ -131,6 +132,21 @@ def test_the_manifest_may_be_a_local_file_or_a_value(root: Path, tmp_path_factor
     elsewhere = tmp_path_factory.mktemp("build") / "manifest.json"
     elsewhere.write_text(json.dumps(MANIFEST))
     assert Vite(store(root), elsewhere).tags("src/main.ts") == Vite(store(root), MANIFEST).tags("src/main.ts")
+
+
+@pytest.mark.parametrize("place", ["the bucket", "a CDN"])
+def test_the_manifest_is_read_from_a_bucket_too(place: str, root: Path, moto_bucket: S3Bucket) -> None:
+    moto_bucket.put({str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()})
+    url = "/static/" if place == "the bucket" else "https://cdn.example.com/"
+    assets = AssetStore()
+    options = {name: value for name, value in moto_bucket.server.options.items() if value is not None}
+    assets.static(url, root=moto_bucket.url, name="assets", storage_options=options, immutable="vite", index="lazy")
+    try:
+        tags = Vite(assets).tags("src/main.ts", nonce="n").splitlines()
+        assert len(tags) == 5
+        assert f'src="{url}assets/main-AbCd1234.js"' in tags[-1]
+    finally:
+        assets.close()
 
 
 def test_with_a_dev_server_the_client_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
