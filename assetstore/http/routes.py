@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Match, NoMatchFound, Route, Router, com
 from starlette.routing import Mount as StarletteMount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assetstore.assets import media_types, paths
+from assetstore.assets import paths
 from assetstore.backends.base import Presigns
 from assetstore.errors import AssetStoreError, SettingsError
 from assetstore.http.cache import ResponseCache
@@ -201,7 +201,7 @@ def _claim_at_root(mount: Mount, file: str) -> Claim | None:
         return Claim(mount, "/", file)
     if isinstance(mount.resolver, BackgroundResolver) and not mount.resolver.knows(path):
         return Claim(mount, "/", file, unsure=True)
-    return Claim(mount, "/", file, Match.PARTIAL) if media_types.is_asset(path) else None
+    return Claim(mount, "/", file, Match.PARTIAL) if mount.media_types.is_asset(path) else None
 
 
 def _site_claim(mount: Mount, file: str) -> Claim:

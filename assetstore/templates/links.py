@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from assetstore.assets import paths
+from assetstore.assets.media_types import STANDARD
 from assetstore.errors import SettingsError, UnsafePath
 from assetstore.mounts.mount import Mount
 from assetstore.mounts.url_for import AssetUrls
@@ -119,6 +120,11 @@ class Link:
     asset: Asset | None = None
     #: Whether the URL is on another host than the page, so that CORS rules hold for it.
     crosses: bool = False
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, as the file's mount has it."""
+        return (STANDARD if self.mount is None else self.mount.media_types).bare(self.path)
 
 
 class Links:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from assetstore.assets import media_types
 from assetstore.errors import AssetStoreError, SettingsError
 from assetstore.mounts.mount import Mount
 from assetstore.mounts.url_for import AssetUrls
@@ -206,10 +205,10 @@ class Pages:
 
         def tag(file: str) -> Markup:
             named = self._names.name(file, request)
-            kind = _kind(named.path, attributes.get("as_"))
+            kind = _kind(named, attributes.get("as_"))
             about = self._fetched(named, None if kind in _CORS_BY_HOST else False, nonce)
             about["crossorigin"] = _crossorigin(kind, named)
-            type_ = media_types.of(named.path) if kind in {"font", "image"} else None
+            type_ = named.media_type if kind in {"font", "image"} else None
             return html.link(
                 {"rel": "preload", "href": named.url, "as": kind, "type": type_, **about, **_rest(attributes)}
             )
@@ -237,7 +236,7 @@ class Pages:
         values = []
         for file in files:
             named = self._names.name(file, request)
-            kind = _kind(named.path, None)
+            kind = _kind(named, None)
             if kind not in _IN_LINK_HEADER:
                 raise SettingsError(
                     f"{file!r} cannot go into a Link header; preload it with a tag after the import map"
@@ -310,14 +309,16 @@ class Pages:
                 yield None if pending else f"{name}:{asset.fingerprinted_path}"
 
 
-def _kind(path: str, given: Attribute) -> str:
-    """What ``as`` says for *path*."""
+def _kind(named: Link, given: Attribute) -> str:
+    """What ``as`` says for the file that is *named*."""
     if isinstance(given, str):
         return given
-    media_type = media_types.of(path).partition(";")[0]
+    media_type = named.media_type
     kind = _AS.get(media_type) or _AS.get(media_type.partition("/")[0])
     if kind is None:
-        raise SettingsError(f"{path!r} is {media_type}, which no page preloads by itself; say what it is for with as_=")
+        raise SettingsError(
+            f"{named.path!r} is {media_type}, which no page preloads by itself; say what it is for with as_="
+        )
     return kind
 
 

@@ -328,3 +328,13 @@ def test_a_bucket_at_the_root_is_read_before_a_catch_all_gets_the_request(moto_b
         with TestClient(app) as client:
             assert client.get("/app.js").text == "js"
             assert client.get("/about").text == "page for about"
+
+
+def test_a_missing_file_of_the_mounts_own_media_types_is_the_mounts_at_the_root(
+    asset_tree: Path, client: Client
+) -> None:
+    """A CDN that pulls from the root must not keep the application's 404 page for it."""
+    store = store_of(asset_tree, "/", media_types={".own": "application/x-own"})
+    served = client(Starlette(routes=store.routes))
+    assert served.get("/no-such.own").headers["cache-control"] == "no-store"
+    assert "cache-control" not in served.get("/no-such.other").headers

@@ -53,11 +53,11 @@ def test_an_agent_sees_each_mount_as_one_route(
     _check(agent, framework, expected, start_process, tmp_path)
 
 
-@pytest.mark.parametrize("framework", ["starlette", "fastapi"])
 def test_the_agent_of_the_release_before_does_too(
-    framework: str, prometheus_7: Path, start_process: ProcessStarter, tmp_path: Path
+    prometheus_7: Path, start_process: ProcessStarter, tmp_path: Path
 ) -> None:
-    _check("prometheus", framework, ROUTES, start_process, tmp_path, str(prometheus_7))
+    """With Starlette: release 7 reads ``path`` of what FastAPI itself puts in place of an included router, which has none."""
+    _check("prometheus", "starlette", ROUTES, start_process, tmp_path, str(prometheus_7))
 
 
 def _check(

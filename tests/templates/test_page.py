@@ -223,3 +223,13 @@ def test_a_missing_asset_names_mount_place_and_nearest_name(
 def test_an_unknown_mount_names_the_known_ones(here: Pages) -> None:
     with pytest.raises(MountNotFound, match="'assets'"):
         here.script_tag("medai:x.js")
+
+
+def test_a_preload_has_the_media_type_of_its_mount(tmp_path: Path) -> None:
+    for name in ("photo.own", "photo.svg"):
+        (tmp_path / name).write_text("<svg/>")
+    store = AssetStore({})
+    store.static("/assets/", root=tmp_path, name="assets", fingerprint=False, media_types={".own": "image/x-own"})
+    assert 'as="image" type="image/x-own"' in store.page().preload("photo.own")
+    assert 'as="image" type="image/svg+xml"' in store.page().preload("photo.svg")
+    assert store.page().link_header("photo.own") == "</assets/photo.own>; rel=preload; as=image"
