@@ -28,6 +28,10 @@ VENV ?= .venv
 ARGS ?=
 WORKERS ?= 4
 SOAK_SECONDS ?= 600
+# Where it is set (many container images), each of some hundred processes would compile all that it imports anew:
+# 1.6 s instead of 0.7 s of CPU for a server with boto3.
+unexport PYTHONDONTWRITEBYTECODE
+
 MERMAID = 11.12.0
 AXE = 4.11.0
 PARALLEL = -n $(WORKERS) --dist loadgroup
