@@ -208,7 +208,9 @@ def naming_options() -> Iterator[None]:
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--to``, ``--storage-option``, ``--json`` and ``--quiet``."""
-    parser.add_argument("--to", required=True, metavar="TARGET", help="s3://bucket/prefix, a directory, an fsspec URL")
+    parser.add_argument(
+        "--to", required=True, metavar="TARGET", help="a directory, or s3://, gs://, az://, sftp:// or webdav://"
+    )
     add_storage_option(parser)
     add_output_options(parser, "no progress on standard error")
 

@@ -215,8 +215,9 @@ class FilesystemBackend:
     def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> OpenFile:
         with self._errors(path):
             # Without a cache of its own each read is exactly one ranged request.
+            cache = {} if self._protocol == "smb" else {"cache_type": "none"}  # SMB's takes it for an option of its own
             try:
-                file = self._fs.open(self._key(path), "rb", cache_type="none", block_size=CHUNK_BYTES)
+                file = self._fs.open(self._key(path), "rb", block_size=CHUNK_BYTES, **cache)
             except FileNotFoundError:
                 raise
             except OSError:

@@ -27,6 +27,8 @@ from assetstore.util.dates import datetime_ns, parse_storage_date
 # FileExistsError: memory raises it for a path through a file.
 _MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, KeyError, UnicodeError)
 
+_MISSING_NUMBERS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
 # Exceptions by name, of libraries beneath fsspec that may not be installed.
 _BY_NAME: dict[str, type[AssetStoreError]] = {
     "NoCredentialsError": BackendCredentials,
@@ -85,8 +87,10 @@ def kind_of(error: Exception) -> type[AssetStoreError]:
         return BackendCredentials if any(word in said for word in _CREDENTIAL_WORDS) else BackendForbidden
     if isinstance(error, TimeoutError):
         return BackendTimeout
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+    if isinstance(error, OSError) and error.errno in _MISSING_NUMBERS:  # SMB's errors have the number, not the class
         return AssetNotFound
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM}:
+        return BackendForbidden
     if isinstance(error, OSError) and error.errno == errno.EBUSY:  # s3fs: SlowDown
         return BackendThrottled
     return BackendUnavailable

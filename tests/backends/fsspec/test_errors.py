@@ -37,6 +37,13 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (NotADirectoryError("x"), AssetNotFound),
         (IsADirectoryError("x"), AssetNotFound),
         (KeyError("x"), AssetNotFound),
+        (type("SMBOSError", (OSError,), {"errno": errno.ENOENT})("no such file"), AssetNotFound),
+        (type("SMBOSError", (OSError,), {"errno": errno.EACCES})("denied"), BackendForbidden),
+        (type("HTTPError", (Exception,), {"status_code": 401})("webdav4"), BackendCredentials),
+        (
+            type("HTTPStatusError", (Exception,), {"response": type("R", (), {"status_code": 503})()})("httpx"),
+            BackendThrottled,
+        ),
         (PermissionError("Access Denied"), BackendForbidden),
         (caused(PermissionError("no"), Exception("An error occurred (ExpiredToken)")), BackendCredentials),
         (caused(PermissionError("no"), Exception("An error occurred (SignatureDoesNotMatch)")), BackendCredentials),
