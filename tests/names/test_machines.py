@@ -57,6 +57,7 @@ def test_every_mode_gives_the_names_of_the_manifest(files: dict[str, bytes], tim
         published = AssetStore({})
         published.static("/assets/", root=tree(Path(name, "built"), files, times[0]), name="assets")
         (release,) = published.publish(Path(name, "published"))
+        published.close()
         manifest = Path(name, "manifest.json")
         manifest.write_bytes(dump(release.manifest))
         served = tree(Path(name, "served"), files, times[1])
