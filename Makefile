@@ -12,6 +12,7 @@
 #   make build              wheel and source distribution into dist/, checked
 #   make test-core          the tests that need no program, no S3 server and no browser
 #   make test-lowest        those, with the lowest versions that pyproject.toml allows
+#   make wheels             whether all that assetstore can need has wheels for Python 3.14 on Linux, macOS and Windows
 #   make test-localstack    the S3 tests against LocalStack, without Docker
 #   make storage-table      docs/reference/storages.md from the results of the contract tests
 #   make bench              the measurements of benchmarks/
@@ -41,7 +42,7 @@ CORE = -m 'not localstack and not soak'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint coverage docs docs-tools docs-fresh docs-reference docs-serve build test-core test-lowest test-localstack storage-table bench figures real-trees soak lock servers clean
+.PHONY: help demo test lint coverage docs docs-tools docs-fresh docs-reference docs-serve build test-core test-lowest wheels test-localstack storage-table bench figures real-trees soak lock servers clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -105,6 +106,13 @@ test-lowest: .venv-lowest/bin/python
 test-localstack: $(VENV)/.dev
 	@localstack/run --install
 	@$(VENV)/bin/python -m pytest -m localstack $(ARGS)
+
+# Python 3.14 on each system, without a compiler: nothing is installed.
+wheels: $(VENV)/bin/python
+	@for system in linux aarch64-unknown-linux-gnu macos windows; do \
+		$(VENV)/bin/python -m uv pip compile -q --python-version 3.14 --python-platform $$system --only-binary :all: \
+			pyproject.toml --extra all >/dev/null && echo "$$system: done" || exit 1; \
+	done
 
 storage-table: $(VENV)/.dev
 	@$(VENV)/bin/python -m pytest -q tests/backends/test_contract.py --storage-table docs/reference/storages.md $(ARGS)

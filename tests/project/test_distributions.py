@@ -57,6 +57,7 @@ def test_the_description_renders_on_an_index(distributions: dict[str, Path]) -> 
     argv = [sys.executable, "-m", "twine", "check", "--strict", *distributions.values()]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stdout + done.stderr, "it was not rendered"
 
 
 def interpreter(version: str) -> str:

@@ -88,6 +88,28 @@ def test_every_error_is_in_the_reference() -> None:
     assert set(table_of("reference/errors.md")) == public
 
 
+def test_every_message_of_the_troubleshooting_page_is_one_that_the_code_says() -> None:
+    said = "\n".join(_texts(file) for file in (PROJECT / "assetstore").rglob("*.py"))
+    shown = re.findall(r"^\| `([^`]+)` \|", (DOCS / "troubleshooting.md").read_text("utf-8"), re.M)
+    missing = []
+    for message in shown:
+        parts = [part.strip("' ;?:") for part in re.split("'?…'?", message)]
+        missing += [message for part in parts if part and part not in said]
+    assert len(shown) > 5
+    assert missing == []
+
+
+def _texts(file: Path) -> str:
+    """Every text in a module, with … for what is put in at run time."""
+    texts = []
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.append(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            texts.append("".join(each.value if isinstance(each, ast.Constant) else "…" for each in node.values))
+    return "\n".join(texts)
+
+
 def test_every_extra_is_in_the_reference() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     assert set(table_of("reference/extras.md")) == set(project["optional-dependencies"])
