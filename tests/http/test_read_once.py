@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asgi.client import ask
+from asgi.client import ask, scope_of
 from assetstore import AssetStore
 from assetstore.backends.local.backend import LocalBackend, LocalFile
 from assetstore.http.handler import AssetHandler
+from assetstore.names import digests
 from assetstore.names.manifest import dump
 
 SMALL = b"a{color:red}" * 100
@@ -81,4 +83,33 @@ def test_a_large_file_is_sent_before_it_is_hashed(site: Path, opened: list[str])
         assert "immutable" not in reply.headers["cache-control"]
     tag = reply.headers["etag"]
     assert ask(handler, "film.bin", "GET", {"If-None-Match": tag}).status == 304
+    store.close()
+
+
+def test_what_is_hashed_for_a_client_that_left_is_broken_off(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "GONE_SECONDS", 0.0)
+    with (site / "film.bin").open("wb") as file:
+        file.truncate(64 << 30)
+    store = AssetStore({})
+    mount = store.static("/assets/", root=site, name="assets", fingerprint="content")
+    assert mount.fingerprinter is not None
+    handler = AssetHandler(mount)
+
+    async def visit(*, leaves: bool) -> None:
+        received = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await received.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if leaves and message["type"] == "http.response.body":
+                received.set()
+
+        await handler(scope_of("film.bin", "GET" if leaves else "HEAD"), receive, send)
+
+    asyncio.run(visit(leaves=False))
+    assert not mount.fingerprinter.digests.settle(0.3), "it takes a minute"
+    asyncio.run(visit(leaves=True))
+    assert mount.fingerprinter.digests.settle(10)
     store.close()
