@@ -208,6 +208,8 @@ def _check_socket_path(path: str) -> None:
     raise SettingsError(f"--uds={path!r}: another server listens there")
 
 
+#: How much granian holds of a connection or stream for a client that reads slowly, in bytes; its own default is 400 KiB.
+BUFFER_BYTES = 64 * 1024
 #: How long responses under way may take to end once the server was told to stop, in seconds.
 GRACE_SECONDS = 10
 
@@ -222,6 +224,7 @@ def run_granian(listen: Listen, *, workers: int, log: bool) -> None:
     """Serve by granian, through RSGI."""
     from granian import Granian
     from granian.constants import Interfaces
+    from granian.http import HTTP1Settings, HTTP2Settings
     from granian.log import LogLevels
 
     Granian(
@@ -234,6 +237,8 @@ def run_granian(listen: Listen, *, workers: int, log: bool) -> None:
         ssl_cert=None if listen.tls_cert is None else Path(listen.tls_cert),
         ssl_key=None if listen.tls_key is None else Path(listen.tls_key),
         websockets=False,
+        http1_settings=HTTP1Settings(max_buffer_size=BUFFER_BYTES),
+        http2_settings=HTTP2Settings(max_send_buffer_size=BUFFER_BYTES),
         workers=workers,
         log_access=log,
         log_level=LogLevels.info if log else LogLevels.warning,

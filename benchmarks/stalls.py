@@ -67,6 +67,7 @@ def measure(options: Options) -> Iterator[Comparison]:
             continue
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assetstore-stalls-")))
+            folder.chmod(0o755)  # nginx, which stands for a bucket, reads it as another user
             site = work.make(folder, stack)
             measures = {subject: partial(_stall, subject, site, work, options.cpu) for subject in (OURS, STARLETTE)}
             samples = interleaved(measures, min(options.rounds, ROUNDS))
@@ -126,9 +127,12 @@ def _downloads(port: int) -> None:
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /assets/large.bin HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        while await reader.read(256 * 1024):
-            pass
+        received = len(await reader.readuntil(b"\r\n\r\n"))
+        while piece := await reader.read(256 * 1024):
+            received += len(piece)
         writer.close()
+        if received < LARGE_BYTES:
+            raise RuntimeError(f"a client got {received} bytes of {LARGE_BYTES}")
 
     async def everybody() -> None:
         await asyncio.gather(*(one() for _ in range(CLIENTS)))

@@ -31,6 +31,10 @@ SENDFILE_BYTES = 2 * 1024 * 1024
 #: large files, one piece for each of them would be a stall of 60 ms for everybody else.
 TURN_BYTES = 4 * 1024 * 1024
 
+#: What is given to a server at once of all long bodies together, in bytes, and the least of each: granian takes several
+#: pieces of each before it makes us wait, and holds them for a client that reads slowly.
+HELD_BYTES, LEAST_PIECE_BYTES = 4 * 1024 * 1024, 16 * 1024
+
 #: ASGI's extension for a server that sends a whole file by its path; and ours for a part of one.
 PATHSEND, RANGESEND = "http.response.pathsend", "assetstore.rangesend"
 
@@ -47,6 +51,13 @@ class _Turns(threading.local):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._left = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        #: How many long bodies go out.
+        self.bodies = 0
+
+    @property
+    def piece_bytes(self) -> int:
+        """How much of a long body the server is given at once; the less, the more there are."""
+        return max(LEAST_PIECE_BYTES, min(PIECE_BYTES, HELD_BYTES // max(1, self.bodies)))
 
     async def wait(self, size: int) -> None:
         """Let others have their turn, and wait until *size* more bytes may be read and sent.
@@ -208,19 +219,28 @@ async def _stream(
     sent = False
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
+        _turns.bodies += 1
         try:
             await send(start)
-            await send({"type": "http.response.body", "body": first, "more_body": True})
-            more = True
-            while more:
+            chunk, more = first, True
+            while True:
+                size = _turns.piece_bytes
+                for at in range(0, max(1, len(chunk)), size):
+                    if at:
+                        await _turns.wait(size)
+                    is_last = not more and at + size >= len(chunk)
+                    await send({"type": "http.response.body", "body": chunk[at : at + size], "more_body": not is_last})
+                if not more:
+                    break
                 await _turns.wait(PIECE_BYTES)
                 chunk, more = await anext(rest)
-                await send({"type": "http.response.body", "body": chunk, "more_body": more})
             sent = True
         except OSError:  # the client is gone (ASGI HTTP specification 2.4)
             pass
         except AssetStoreError as error:
             failure = error
+        finally:
+            _turns.bodies -= 1
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise BrokenOff(str(failure)) from failure
