@@ -173,7 +173,8 @@ def main(arguments: Sequence[str]) -> int:
         if len(found.missing) != TREES[name].missing:
             found.wrong.append(f"{len(found.missing)} files are missing, and {TREES[name].missing} were expected")
         if page:
-            clean = "yes" if not found.missing else f"no: {len(found.missing)} references"
+            count = len(found.missing)
+            clean = "yes" if not count else f"no: {count} reference{'s' * (count > 1)}"
             print(f"| {name} | {'npm' if TREES[name].npm else 'PyPI'} | {found.files:,} | {clean} |", flush=True)
         else:
             numbers = f"{found.files:6} {found.objects:8} {found.seconds:8.1f} {len(found.missing):8}"
