@@ -51,7 +51,7 @@ class AssetStore:
     def __init__(self, settings: object = None, /, **keywords: Unpack[SettingValues]) -> None:
         self.settings = Settings.load(settings, keywords)
         self._mounts = MountTable()
-        self._namer = AssetUrls(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
+        self._urls = AssetUrls(self._mounts, MissingAssets(self.settings.ASSETS_STRICT))
         # What serves, and what makes tags, is imported where it is used first; settings are checked now.
         if self.settings.STATIC_X_SENDFILE_HEADER or self.settings.STATIC_X_SENDFILE_SERVER:
             _ = self._dispatcher
@@ -71,7 +71,7 @@ class AssetStore:
         from assetstore.http.routes import AssetDispatcher
         from assetstore.http.sendfile import sendfile_of
 
-        dispatcher = AssetDispatcher(self._namer, sendfile_of(self.settings), self.response_cache)
+        dispatcher = AssetDispatcher(self._urls, sendfile_of(self.settings), self.response_cache)
         dispatcher.forget(by_host=self._by_host)
         return dispatcher
 
@@ -80,7 +80,7 @@ class AssetStore:
         """What templates call: tags, preloads, the import map."""
         from assetstore.templates.page import Pages
 
-        return Pages(self._namer, self.settings)
+        return Pages(self._urls, self.settings)
 
     def static(self, url: str | None = None, **options: Unpack[MountOptions]) -> Mount:
         """Mount the files under ``root`` at *url*.
@@ -100,7 +100,7 @@ class AssetStore:
                 options.setdefault("origin_path", below)
         mount = build_mount(self.settings.ASSETS_URL if url is None else url, options)
         self._mounts.add(mount)
-        self._forget_answers()
+        self._forget_responses()
         return mount
 
     def root_files(self, *files: str, mount: str = "assets") -> None:
@@ -146,8 +146,8 @@ class AssetStore:
         """
         from assetstore.http.routes import AssetNames
 
-        self._namer.below = root_path.rstrip("/")
-        return AssetNames(self._namer, self._namer.below)
+        self._urls.below = root_path.rstrip("/")
+        return AssetNames(self._urls, self._urls.below)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """*app* with the assets in front of it, answered before its middleware is entered."""
@@ -160,7 +160,7 @@ class AssetStore:
         """*app*, in whose HTML pages every URL of an asset becomes the one that :meth:`url_for` gives."""
         from assetstore.http.pages import RewrittenPages
 
-        return RewrittenPages(app, self._namer)
+        return RewrittenPages(app, self._urls)
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:
@@ -201,7 +201,7 @@ class AssetStore:
                 getattr(self, part).close()
         for mount in self._mounts:
             mount.close()
-        self._forget_answers()
+        self._forget_responses()
 
     async def aclose(self) -> None:
         """:meth:`close`, from an event loop, with the connections that belong to that loop."""
@@ -251,10 +251,10 @@ class AssetStore:
             same_origin: whether to name this server whatever the CDN, as workers and service workers need.
 
         Raises:
-            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for <assetstore.mounts.url_for.Namer.url_for>`.
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetUrls.url_for <assetstore.mounts.url_for.AssetUrls.url_for>`.
         """
-        root_path = self._namer.root_path(request)
-        return self._namer.url_for(name, file, root_path=root_path, request=request, same_origin=same_origin)
+        root_path = self._urls.root_path(request)
+        return self._urls.url_for(name, file, root_path=root_path, request=request, same_origin=same_origin)
 
     def publish(
         self,
@@ -297,9 +297,9 @@ class AssetStore:
                 mount.remote.reader.forget()
             if isinstance(mount.resolver, BackgroundResolver):
                 mount.resolver.refresh()
-        self._forget_answers()
+        self._forget_responses()
 
-    def _forget_answers(self) -> None:
+    def _forget_responses(self) -> None:
         if "_dispatcher" in self.__dict__:
             self._dispatcher.forget(by_host=self._by_host)
 
@@ -329,7 +329,7 @@ class AssetStore:
         """What the page of *request* says of assets, with its *nonce* on every tag."""
         from assetstore.templates.page import Page
 
-        return Page(self._namer, self.pages, request, nonce)
+        return Page(self._urls, self.pages, request, nonce)
 
     @property
     def version(self) -> str:

@@ -42,23 +42,23 @@ class RewrittenPages:
     a rewritten page are dropped, since the page also depends on its assets' names.
     """
 
-    def __init__(self, app: Application, namer: AssetUrls) -> None:
+    def __init__(self, app: Application, urls: AssetUrls) -> None:
         self._app = app
-        self._namer = namer
+        self._urls = urls
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            send = _Page(scope, send, self._namer).send
+            send = _Page(scope, send, self._urls).send
         await self._app(scope, receive, send)
 
 
 class _Page:
     """One response."""
 
-    def __init__(self, scope: Message, send: Send, namer: AssetUrls) -> None:
+    def __init__(self, scope: Message, send: Send, urls: AssetUrls) -> None:
         self._scope = scope
         self._send = send
-        self._namer = namer
+        self._urls = urls
         #: The start of a page, held back until its first bytes are known.
         self._start: MutableMapping[str, Any] | None = None
         self._scanner: Scanner | None = None
@@ -125,7 +125,7 @@ class _Page:
     def _url(self, reference: Reference) -> str | None:
         """The URL of the asset that *reference* means; ``None`` if it means none, or has its fingerprint already."""
         request = HTTPConnection(dict(self._scope))
-        root_path = self._namer.root_path(request)
+        root_path = self._urls.root_path(request)
         try:
             found = self._asset(reference.url, request, root_path)
         except (OutsideMount, ValueError):
@@ -147,12 +147,12 @@ class _Page:
         absolute = urljoin(self._scope["path"], url.strip()) if not urlsplit(url).scheme else url.strip()
         found = [
             (len(meant.prefix), mount, meant)
-            for mount in self._namer.mounts
+            for mount in self._urls.mounts
             if (meant := own(absolute, [mount.url.base] if mount.url.absolute else [])) is not None
         ]
         if absolute.startswith(root_path + "/") and not absolute.startswith("//"):
             host = request.headers.get("host", "")
-            for mount, prefix, rest in self._namer.mounts.at(host, absolute[len(root_path) :]):
+            for mount, prefix, rest in self._urls.mounts.at(host, absolute[len(root_path) :]):
                 if (meant := own(prefix + rest, [prefix])) is not None:
                     found.append((len(prefix), mount, meant))
                     break

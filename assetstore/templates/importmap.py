@@ -279,13 +279,13 @@ class ImportMaps:
         Raises:
             MountNotFound, AssetNotFound: a pin names a mount that is none; or a missing file, where the store is strict.
         """
-        mounts = self._names.namer.mounts
+        mounts = self._names.urls.mounts
         hosts = tuple(mount.hosts.key(request) for mount in mounts)
         # Whose page it is counts only where a URL may be on its host or on another.
         page_host = (
             _page_host(request) if any(each.url.absolute or each.hosts is not NO_HOST for each in mounts) else None
         )
-        made = self._maps.get(((self._names.namer.root_path(request), page_host, hosts), request))
+        made = self._maps.get(((self._names.urls.root_path(request), page_host, hosts), request))
         if isinstance(made, AssetStoreError):
             raise made
         return self._make(request, seconds=FIRST_SECONDS if on_event_loop() else math.inf) if made is None else made
@@ -420,7 +420,7 @@ class ImportMaps:
     def _absolute(self, reference: Reference) -> Import:
         """An absolute URL, which may be one of ours."""
         found: list[tuple[int, Mount, Meaning]] = []
-        for mount in self._names.namer.mounts:
+        for mount in self._names.urls.mounts:
             if (meant := own(reference.url, [mount.url.base, *mount.url.prefixes])) is not None:
                 found.append((len(meant.prefix), mount, meant))
         if not found:

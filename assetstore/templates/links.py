@@ -131,12 +131,12 @@ class Links:
     """Names files for pages.
 
     Args:
-        namer: gives the URLs.
+        urls: gives the URLs.
         integrity: whether files carry integrity; ``None`` decides by file (see ``ASSETS_INTEGRITY``).
     """
 
-    def __init__(self, namer: AssetUrls, integrity: bool | None) -> None:
-        self.namer = namer
+    def __init__(self, urls: AssetUrls, integrity: bool | None) -> None:
+        self.urls = urls
         self._integrity = integrity
         self._book = Integrity()
 
@@ -150,13 +150,13 @@ class Links:
         Raises:
             MountNotFound: there is none.
         """
-        return self.namer.mounts.named(self.namer.mounts.default if name is None else name)
+        return self.urls.mounts.named(self.urls.mounts.default if name is None else name)
 
     def name(self, file: str | Address, request: object | None, *, same_origin: bool = False) -> Link:
         """*file* as the page of *request* names it.
 
         Raises:
-            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetUrls.url_for`.
         """
         address = parse_address(file) if isinstance(file, str) else file
         if isinstance(address, Verbatim):
@@ -164,15 +164,15 @@ class Links:
         mount = self.mount(address.mount)
         if address.is_folder:
             return Link(self._folder(mount, address, request), address.path, mount)
-        name = address.mount or self.namer.mounts.default
-        root_path = self.namer.root_path(request)
-        url = self.namer.url_for(name, address.path, root_path=root_path, request=request, same_origin=same_origin)
-        return Link(url, address.path, mount, self.namer.find(name, address.path), _crosses(url, request))
+        name = address.mount or self.urls.mounts.default
+        root_path = self.urls.root_path(request)
+        url = self.urls.url_for(name, address.path, root_path=root_path, request=request, same_origin=same_origin)
+        return Link(url, address.path, mount, self.urls.find(name, address.path), _crosses(url, request))
 
     def plain(self, mount: Mount, path: str, request: object | None) -> Link:
         """The file at *path* under the name that it has, as the page of *request* names it."""
         asset = mount.resolver.find(path) if mount.allows(path) else None
-        url = mount.hosts.of(path, request) + mount.url.join(paths.to_url(path), self.namer.root_path(request))
+        url = mount.hosts.of(path, request) + mount.url.join(paths.to_url(path), self.urls.root_path(request))
         return Link(url, path, mount, asset, _crosses(url, request))
 
     def integrity(self, named: Link, wanted: bool | str | None = None) -> str | None:
@@ -202,7 +202,7 @@ class Links:
 
     def _folder(self, mount: Mount, folder: File, request: object | None) -> str:
         return mount.hosts.of(folder.path, request) + mount.url.join(
-            paths.to_url(folder.path), self.namer.root_path(request)
+            paths.to_url(folder.path), self.urls.root_path(request)
         )
 
 

@@ -71,8 +71,8 @@ class BundledEntry:
 class Pages:
     """What pages say of assets."""
 
-    def __init__(self, namer: AssetUrls, settings: Settings) -> None:
-        self._names = Links(namer, settings.ASSETS_INTEGRITY)
+    def __init__(self, urls: AssetUrls, settings: Settings) -> None:
+        self._names = Links(urls, settings.ASSETS_INTEGRITY)
         self._maps = ImportMaps(ImportMap.parse(settings.IMPORT_MAP), self._names)
         self._versions: DeferredCache[str, str] = DeferredCache(
             self._digest_of_names, seconds=VERSION_SECONDS, name="assetstore-version"
@@ -104,7 +104,7 @@ class Pages:
         """A ``<link rel="stylesheet">`` for each of *files*; *attributes* as ``media="print"``.
 
         Raises:
-            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetUrls.url_for`.
         """
 
         def tag(file: str) -> Markup:
@@ -127,7 +127,7 @@ class Pages:
         """A ``<script src>`` for each of *files*, as a module by default.
 
         Raises:
-            MountNotFound, UnsafePath, AssetNotFound: as :meth:`Namer.url_for`.
+            MountNotFound, UnsafePath, AssetNotFound: as :meth:`AssetUrls.url_for`.
         """
 
         def tag(file: str) -> Markup:
@@ -267,7 +267,7 @@ class Pages:
         """
         try:
             self._maps.settle()
-            for mount in self._names.namer.mounts:
+            for mount in self._names.urls.mounts:
                 if isinstance(mount.backend, RewrittenBackend):
                     mount.backend.prepare()
         except AssetStoreError as error:
@@ -288,7 +288,7 @@ class Pages:
 
     def _sum_of_names(self, seconds: float) -> str | None:
         """The digest of all names; ``None`` where it takes longer than *seconds*, or one is not known yet."""
-        mounts = self._names.namer.mounts
+        mounts = self._names.urls.mounts
         if seconds < math.inf and any(isinstance(each.backend, RewrittenBackend) for each in mounts):
             return None  # which lists everything before it gives the first name
         until = time.monotonic() + seconds
@@ -301,7 +301,7 @@ class Pages:
 
     def _all_names(self) -> Iterator[str | None]:
         """Every mount and name; on an event loop ``None`` for one whose fingerprint is still being made."""
-        mounts = self._names.namer.mounts
+        mounts = self._names.urls.mounts
         for name in mounts.names:
             mount = mounts.named(name)
             for asset in mount.resolver.all():
@@ -334,15 +334,15 @@ def _rest(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
 class Page:
     """:class:`~assetstore.templates.page.Pages` for one request. Template engines and dependencies hand this out."""
 
-    namer: AssetUrls
+    urls: AssetUrls
     pages: Pages
     request: object | None = None
     nonce: str | None = None
 
     def url_for(self, name: str, *, file: str, same_origin: bool = False) -> str:
         """As :meth:`AssetStore.url_for <assetstore.store.AssetStore.url_for>`."""
-        root_path = self.namer.root_path(self.request)
-        return self.namer.url_for(name, file, root_path=root_path, request=self.request, same_origin=same_origin)
+        root_path = self.urls.root_path(self.request)
+        return self.urls.url_for(name, file, root_path=root_path, request=self.request, same_origin=same_origin)
 
     def render_importmap(self, *, nonce: str | None = None) -> Markup:
         """As :meth:`AssetStore.render_importmap <assetstore.store.AssetStore.render_importmap>`."""

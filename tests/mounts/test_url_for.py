@@ -39,7 +39,7 @@ def names() -> Names:
     return Names(Asset("app.css", "f" * 64), Asset("a b.txt"), Asset("run.exe", "e" * 64))
 
 
-def namer(names: Names, url: str = "/assets/", *, strict: bool = False, **wired: Any) -> AssetUrls:
+def asset_urls(names: Names, url: str = "/assets/", *, strict: bool = False, **wired: Any) -> AssetUrls:
     mounts = MountTable()
     backend: Any = SimpleNamespace(label="memory://")
     resolver: Any = names
@@ -63,74 +63,74 @@ def namer(names: Names, url: str = "/assets/", *, strict: bool = False, **wired:
 def test_a_file_has_its_url_the_first_time_and_every_time(
     names: Names, url: str, given: dict[str, Any], expected: str
 ) -> None:
-    asked = namer(names, url)
-    assert [asked.url_for("assets", "app.css", **given) for _ in range(3)] == [expected] * 3
-    assert asked.url_for("assets", "app.css") == MountUrl.parse(url).join(f"app-{'f' * 64}.css")
+    made = asset_urls(names, url)
+    assert [made.url_for("assets", "app.css", **given) for _ in range(3)] == [expected] * 3
+    assert made.url_for("assets", "app.css") == MountUrl.parse(url).join(f"app-{'f' * 64}.css")
 
 
 def test_a_new_fingerprint_is_in_the_very_next_url(names: Names) -> None:
-    asked = namer(names)
-    before = asked.url_for("assets", "app.css")
+    made = asset_urls(names)
+    before = made.url_for("assets", "app.css")
     names.table["app.css"] = Asset("app.css", "0" * 64)
-    assert asked.url_for("assets", "app.css") == f"/assets/app-{'0' * 64}.css" != before
+    assert made.url_for("assets", "app.css") == f"/assets/app-{'0' * 64}.css" != before
 
 
 def test_a_file_that_is_gone_has_its_plain_url_from_then_on(names: Names, caplog: pytest.LogCaptureFixture) -> None:
-    asked = namer(names)
-    asked.url_for("assets", "app.css")
+    made = asset_urls(names)
+    made.url_for("assets", "app.css")
     del names.table["app.css"]
-    assert [asked.url_for("assets", "app.css") for _ in range(3)] == ["/assets/app.css"] * 3
+    assert [made.url_for("assets", "app.css") for _ in range(3)] == ["/assets/app.css"] * 3
     assert len(caplog.records) == 1
 
 
 def test_a_missing_file_is_an_error_where_the_store_is_strict(names: Names) -> None:
     with pytest.raises(AssetNotFound, match=r"no asset 'ap\.css' in mount 'assets'.*did you mean 'app\.css'"):
-        namer(names, strict=True).url_for("assets", "ap.css")
+        asset_urls(names, strict=True).url_for("assets", "ap.css")
 
 
 def test_what_may_not_be_served_is_named_like_what_is_missing(names: Names) -> None:
-    asked = namer(names, allowed_ext=frozenset({".css"}))
-    assert asked.url_for("assets", "run.exe") == "/assets/run.exe"
-    assert asked.find("assets", "run.exe") is None
-    assert asked.find("assets", "app.css") is names.table["app.css"]
+    made = asset_urls(names, allowed_ext=frozenset({".css"}))
+    assert made.url_for("assets", "run.exe") == "/assets/run.exe"
+    assert made.find("assets", "run.exe") is None
+    assert made.find("assets", "app.css") is names.table["app.css"]
 
 
 def test_a_name_is_percent_encoded_whether_it_is_there_or_not(names: Names) -> None:
-    asked = namer(names)
-    assert asked.url_for("assets", "a b.txt") == "/assets/a%20b.txt"
-    assert asked.url_for("assets", "no such.txt") == "/assets/no%20such.txt"
+    made = asset_urls(names)
+    assert made.url_for("assets", "a b.txt") == "/assets/a%20b.txt"
+    assert made.url_for("assets", "no such.txt") == "/assets/no%20such.txt"
 
 
 @pytest.mark.parametrize("file", ["/app.css", "../app.css", "a//b.css", ""])
 def test_an_unsafe_path_is_an_error_however_often_it_is_asked_for(names: Names, file: str) -> None:
-    asked = namer(names)
+    made = asset_urls(names)
     for _ in range(2):
         with pytest.raises(UnsafePath):
-            asked.url_for("assets", file)
+            made.url_for("assets", file)
         with pytest.raises(UnsafePath):
-            asked.find("assets", file)
+            made.find("assets", file)
 
 
 def test_a_mount_that_is_not_there_is_an_error(names: Names) -> None:
     with pytest.raises(MountNotFound, match="'assets'"):
-        namer(names).url_for("media", "app.css")
+        asset_urls(names).url_for("media", "app.css")
 
 
 def test_a_host_that_a_request_decides_is_asked_each_time(names: Names) -> None:
-    asked = namer(names, hosts=hosts(lambda request: f"https://{request}.example.com" if request else None))
+    made = asset_urls(names, hosts=hosts(lambda request: f"https://{request}.example.com" if request else None))
     plain = f"/assets/app-{'f' * 64}.css"
-    assert asked.url_for("assets", "app.css", request="a") == f"https://a.example.com{plain}"
-    assert asked.url_for("assets", "app.css", request="b") == f"https://b.example.com{plain}"
-    assert asked.url_for("assets", "app.css") == plain
+    assert made.url_for("assets", "app.css", request="a") == f"https://a.example.com{plain}"
+    assert made.url_for("assets", "app.css", request="b") == f"https://b.example.com{plain}"
+    assert made.url_for("assets", "app.css") == plain
 
 
 def test_what_is_remembered_is_bounded(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namer_room, "MAX_URLS", 10)
-    asked = namer(names)
+    made = asset_urls(names)
     for number in range(25):
         names.table[f"{number}.css"] = Asset(f"{number}.css", "0" * 64)
-        assert asked.url_for("assets", f"{number}.css") == f"/assets/{number}-{'0' * 64}.css"
-        assert len(asked._named) <= 10
+        assert made.url_for("assets", f"{number}.css") == f"/assets/{number}-{'0' * 64}.css"
+        assert len(made._named) <= 10
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_what_is_remembered_is_bounded(names: Names, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_the_root_path_is_the_outermost_application_s(names: Names, request_: object, expected: str) -> None:
-    asked = namer(names)
-    asked.below = "/inside"
-    assert asked.root_path(request_) == expected
+    made = asset_urls(names)
+    made.below = "/inside"
+    assert made.root_path(request_) == expected

@@ -28,7 +28,7 @@ def assets(asset_tree: Path) -> AssetStore:
 
 @pytest.fixture
 def names(assets: AssetStore) -> Links:
-    return Links(assets._namer, None)
+    return Links(assets._urls, None)
 
 
 def sha384(content: bytes) -> str:
@@ -98,7 +98,7 @@ class TestIntegrity:
     def test_who_has_it(
         self, assets: AssetStore, file: str, of_the_store: bool | None, wanted: bool | None, given: bool
     ) -> None:
-        names = Links(assets._namer, of_the_store)
+        names = Links(assets._urls, of_the_store)
         expected = sha384(b"one from css/app.css\n") if given else None
         named = names.name(file, PAGE)
         names.integrity(named, wanted)
