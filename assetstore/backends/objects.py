@@ -11,9 +11,9 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -34,8 +34,6 @@ from assetstore.errors import (
 )
 from assetstore.util import backoff_seconds
 
-Options = TypeVar("Options")
-
 #: The options of every storage with a backend of its own, by all their names; a test compares them with the backends.
 KNOWN = frozenset(
     """
@@ -46,44 +44,6 @@ KNOWN = frozenset(
     write_timeout_seconds
     """.split()
 )
-
-
-def parse(
-    cls: type[Options],
-    options: Mapping[str, Any],
-    aliases: Mapping[str, str],
-    service: str,
-    schemes: Iterable[str] = (),
-) -> Options:
-    """*options* as an instance of the dataclass *cls*.
-
-    Args:
-        schemes: whose defaults in ``fsspec.config`` (files in ``~/.config/fsspec``, ``FSSPEC_*``) fill
-            what is not given, as far as *cls* has such fields.
-        aliases: other names of its fields, as fsspec's own filesystems spell them.
-        service: what a message calls the storage: ``S3``.
-
-    Raises:
-        SettingsError: an option is unknown, or given under two names, or a limit is not above zero.
-    """
-    known = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
-    given: dict[str, Any] = {}
-    for name, value in options.items():
-        real = aliases.get(name, name)
-        if real not in known:
-            raise SettingsError(f"storage_options of {service} know no {name!r}; they are: {', '.join(sorted(known))}")
-        if real in given:
-            raise SettingsError(f"storage_options give {real!r} twice, once as {name!r}; give it once")
-        default = known[real].default
-        if default is not MISSING and type(default) in {int, float} and not (_is_number(value) and value > 0):
-            raise SettingsError(f"storage_options[{name!r}] is {value!r}; it must be a number above zero")
-        given[real] = value
-    from fsspec.config import conf  # fsspec takes 140 ms to import
-
-    for name, value in ((name, value) for scheme in schemes for name, value in conf.get(scheme, {}).items()):
-        if (real := aliases.get(name, name)) in known:
-            given.setdefault(real, value)
-    return cls(**given)
 
 
 def check_names(options: Mapping[str, Any]) -> None:
@@ -145,10 +105,30 @@ class BucketOptions:
     def of(cls, options: Mapping[str, Any]) -> Self:
         """The options by our names or those of fsspec's own filesystem.
 
+        Defaults in ``fsspec.config`` (files in ``~/.config/fsspec``, ``FSSPEC_*``) fill what is not given.
+
         Raises:
-            SettingsError: an option is unknown or has an impossible value.
+            SettingsError: an option is unknown, or given under two names, or a limit is not above zero.
         """
-        return parse(cls, options, cls.ALIASES, cls.SERVICE, cls.SCHEMES)
+        known = {each.name: each.default for each in fields(cls)}
+        given: dict[str, Any] = {}
+        for name, value in options.items():
+            real = cls.ALIASES.get(name, name)
+            if real not in known:
+                names = ", ".join(sorted(known))
+                raise SettingsError(f"storage_options of {cls.SERVICE} know no {name!r}; they are: {names}")
+            if real in given:
+                raise SettingsError(f"storage_options give {real!r} twice, once as {name!r}; give it once")
+            if type(known[real]) in {int, float} and not (_is_number(value) and value > 0):
+                raise SettingsError(f"storage_options[{name!r}] is {value!r}; it must be a number above zero")
+            given[real] = value
+        from fsspec.config import conf  # fsspec takes 140 ms to import
+
+        for scheme in cls.SCHEMES:
+            for name, value in conf.get(scheme, {}).items():
+                if (real := cls.ALIASES.get(name, name)) in known:
+                    given.setdefault(real, value)
+        return cls(**given)
 
 
 class PooledClient(Generic[SDK]):
