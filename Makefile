@@ -98,10 +98,12 @@ test-core: $(VENV)/.dev
 	@CI= $(VENV)/bin/python -m pytest $(PARALLEL) $(CORE) $(ARGS)
 
 # Starlette 1.0's TestClient needs httpx, later ones httpx2, which is in the group `dev`. Old versions beside new ones of
-# what they need themselves warn of deprecations, which only the pinned environment is free of.
+# what they need themselves warn of deprecations, which only the pinned environment is free of; test_testing.py starts a
+# pytest that takes them for errors.
 test-lowest: .venv-lowest/bin/python
 	@.venv-lowest/bin/python -m uv pip install -q --python .venv-lowest --resolution lowest-direct -e '.[all,s3fs]' --group dev 'httpx>=0.27'
-	@CI= .venv-lowest/bin/python -m pytest $(PARALLEL) $(CORE) -W default::DeprecationWarning -W default::FutureWarning $(ARGS)
+	@CI= .venv-lowest/bin/python -m pytest $(PARALLEL) $(CORE) -W default::DeprecationWarning -W default::FutureWarning \
+		--deselect tests/examples/test_testing.py $(ARGS)
 
 test-localstack: $(VENV)/.dev
 	@localstack/run --install
@@ -169,8 +171,10 @@ docs/javascripts/mermaid.min.js .venv-docs/axe.min.js &: | .venv-docs/.ready
 	@cp .venv-docs/axe-core/package/axe.min.js .venv-docs/axe.min.js
 	@cp .venv-docs/mermaid/package/dist/mermaid.min.js docs/javascripts/mermaid.min.js
 
+ifneq ($(VENV),.venv-lowest)
 .venv-lowest/bin/python:
 	@$(MAKE) --no-print-directory VENV=.venv-lowest .venv-lowest/bin/python
+endif
 
 .venv-swift/.ready: localstack/swift-requirements.txt
 	@$(MAKE) --no-print-directory VENV=.venv-swift .venv-swift/bin/python
