@@ -6,9 +6,11 @@ import hashlib
 import io
 import logging
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from inspect import signature
 from typing import Any, TypeVar
 
 import fsspec
@@ -64,6 +66,8 @@ _CONNECTING: Mapping[str, Mapping[str, Any]] = {
     "hdfs": {},
     "arrow_hdfs": {},
 }
+#: Options of fsspec's SFTP beside those of paramiko's ``connect``.
+_OF_SFTP = frozenset({"temppath", "host_key_policy", "skip_instance_cache", "use_listings_cache"})
 #: Filesystems of this process or machine.
 _HERE = frozenset({"memory", "zip", "tar", "libarchive", "file", "local", "data"})
 #: Filesystems whose first folder is a bucket, and whose other folders are only parts of names.
@@ -401,6 +405,11 @@ def open_url(url: str, storage_options: Mapping[str, Any], *, must_exist: bool =
     how: dict[str, Any] = {"label": shown, "must_exist": must_exist, "hidden": hidden}
     try:
         kind = fsspec.get_filesystem_class(first.partition("://")[0])
+        if scheme in {"sftp", "ssh"}:  # which gives them to paramiko when it connects
+            taken = signature(sys.modules[kind.__module__].paramiko.SSHClient.connect).parameters
+            for name in storage_options:
+                if name not in taken and name not in _OF_SFTP:
+                    raise TypeError(f"{name!r} is none of {', '.join(sorted({*taken, *_OF_SFTP} - {'self'}))}")
         wraps = issubclass(kind, CachingFileSystem | DirFileSystem)
         if scheme in _CONNECTING or (remote and len(chain) > 1 and not wraps):
             # What connects, or reads the directory of an archive, is made when it is used: a server that is down

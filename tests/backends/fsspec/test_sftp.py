@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from assetstore import AssetStore
 from assetstore.backends import open_backend
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
-from assetstore.errors import AssetNotFound, BackendUnavailable
+from assetstore.errors import AssetNotFound, BackendUnavailable, SettingsError
 from servers.files import SFTPServer
 from servers.programs import need_package
 
@@ -109,6 +109,11 @@ def test_a_server_that_is_down_at_start_is_read_once_it_is_there(
         list(backend.walk())
     server.start()
     assert read_bytes(backend, "app.css") == b"body"
+
+
+def test_an_option_that_is_none_is_an_error_at_wiring() -> None:
+    with pytest.raises(SettingsError, match="refuses its storage_options: 'usernam' is none of .*username"):
+        open_backend("sftp://127.0.0.1/site", {"usernam": "ada"})
 
 
 def test_a_host_that_does_not_exist_is_a_storage_that_is_down() -> None:
