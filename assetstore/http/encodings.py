@@ -29,7 +29,7 @@ from assetstore.names.base import BackgroundResolver, Resolver
 from assetstore.names.digests import Digests
 from assetstore.names.siblings import Siblings
 from assetstore.util import reset_after_fork
-from assetstore.util.background import Background
+from assetstore.util.background import NICE, Background
 from assetstore.util.lru import LRU
 
 #: Larger files are sent as they are: compressing them takes too long for a client that waits.
@@ -103,7 +103,7 @@ class Encodings:
         #: What is compressed in the background: the bytes of each, by version and coding.
         self._queue: dict[_Key, bytes] = {}
         self._lock = threading.Lock()
-        self._background = Background(self._compress_next, "assetstore-compress")
+        self._background = Background(self._compress_next, "assetstore-compress", NICE)
         reset_after_fork(self)
         self._proofs = Siblings(backend, Digests() if digests is None else digests, resolver)
         self._proving = CapacityLimiter(MAX_PROVING)

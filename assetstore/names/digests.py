@@ -12,7 +12,7 @@ from assetstore.backends.base import Backend, FileStat
 from assetstore.backends.local.backend import LocalFile
 from assetstore.backends.reader import AsyncOpenFile
 from assetstore.errors import AssetNotFound, UnexpectedResponse, VersionChanged
-from assetstore.util.background import DeferredCache, on_event_loop, running_loop
+from assetstore.util.background import NICE, DeferredCache, on_event_loop, running_loop
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -58,6 +58,7 @@ class Digests:
             max_count=MAX_DIGESTS,
             what="hash",
             name="assetstore-hash",
+            nice=NICE,
         )
         self._turn = _Turn()
 

@@ -15,7 +15,7 @@ from assetstore.backends.base import Backend, FileStat, OpenFile
 from assetstore.errors import VersionChanged
 from assetstore.names.base import Resolver
 from assetstore.names.digests import Digests
-from assetstore.util.background import DeferredCache
+from assetstore.util.background import NICE, DeferredCache
 from assetstore.util.lru import LRU
 
 _log = logging.getLogger("assetstore")
@@ -58,6 +58,7 @@ class Siblings:
             max_count=MAX_PAIRS,
             what="compare",
             name="assetstore-siblings",
+            nice=NICE,
         )
 
     def can_prove(self, sibling: FileStat, file: FileStat, coding: str) -> bool:

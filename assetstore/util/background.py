@@ -10,12 +10,13 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import os
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("assetstore")
 
+#: The nice value of threads that hash or compress. They hardly hold the interpreter lock, so that they would take half
+#: of a busy core from the event loop; with 10 it is a tenth (sched(7)). Not for work that is done in Python: a thread
+#: that has to wait for the processor while it holds the lock makes the event loop wait with it.
+NICE = 10
 #: The longest sleep between two calls, in seconds.
 LONGEST_SECONDS = 3600.0
 #: How long a thread with nothing left to do waits for more before it ends, in seconds.
@@ -103,11 +108,13 @@ class Background:
     Args:
         work: the bound method. What it raises is logged once in a row, and the work is tried again.
         name: the thread's name.
+        nice: the thread's nice value on Linux (0 to 19).
     """
 
-    def __init__(self, work: Callable[[], float], name: str) -> None:
+    def __init__(self, work: Callable[[], float], name: str, nice: int = 0) -> None:
         self._work = weakref.WeakMethod(work)
         self._name = name
+        self._nice = nice
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: _Thread | None = None
@@ -168,7 +175,7 @@ class Background:
             # The end of the object wakes the thread, which then finds no object and ends too.
             if (method := self._work()) is not None:
                 weakref.finalize(method.__self__, wake.set).atexit = False  # type: ignore[attr-defined]
-            self._thread = _Thread(weakref.ref(self), wake, self._name)
+            self._thread = _Thread(weakref.ref(self), wake, self._name, self._nice)
             self._thread.start()
 
     def _once(self) -> float | None:
@@ -194,12 +201,16 @@ class Background:
 
 
 class _Thread(threading.Thread):
-    def __init__(self, background: weakref.ref[Background], wake: threading.Event, name: str) -> None:
+    def __init__(self, background: weakref.ref[Background], wake: threading.Event, name: str, nice: int) -> None:
         super().__init__(name=name, daemon=True)
+        self._nice = nice
         self.background = background
         self._wake = wake
 
     def run(self) -> None:
+        if self._nice and sys.platform == "linux":  # where each thread has a nice value of its own (sched(7))
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         # No reference is held over the sleep, or the object would live for as long as its thread.
         while (mine := self.background()) is not None and (sleep := mine._once()) is not None:
             del mine
@@ -307,6 +318,7 @@ class DeferredCache(Generic[Item, Value]):
         max_count: how many values are kept.
         max_waiting: how many items may wait; further ones are refused, and come again with the next use.
         what: what a warning says that cannot be done, before the item.
+        nice: the background thread's nice value on Linux.
     """
 
     def __init__(
@@ -322,6 +334,7 @@ class DeferredCache(Generic[Item, Value]):
         max_waiting: int = MAX_WAITING,
         what: str = "read what pages say of",
         name: str = "assetstore-deferred",
+        nice: int = 0,
     ) -> None:
         self._compute = compute
         self._key: Callable[[Item], Hashable] = key or _itself
@@ -343,7 +356,7 @@ class DeferredCache(Generic[Item, Value]):
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
-        self._background = Background(self._work, name)
+        self._background = Background(self._work, name, nice)
         #: What computing the last value raised that no storage says; ``None`` after one that was computed.
         self.error: BaseException | None = None
         reset_after_fork(self)

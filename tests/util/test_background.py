@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
+import sys
 import threading
 
 import pytest
 
 from assetstore.util import background
-from assetstore.util.background import Background, DeferredCache, failing
+from assetstore.util.background import NICE, Background, DeferredCache, failing
 from waiting import eventually
 
 
@@ -41,6 +43,25 @@ def test_work_is_repeated_in_one_thread_however_often_it_is_started() -> None:
     run(pause=0.01, times=4)
     gc.collect()
     assert eventually(lambda: threads() == 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there each thread has a nice value")
+def test_a_thread_that_hashes_stands_back_for_the_event_loop_and_no_other_does() -> None:
+    found: dict[int, int] = {}
+
+    class Priority:
+        def note(self) -> float:
+            found[len(found)] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            return math.inf
+
+    owner = Priority()
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for nice in (0, NICE):
+        repeated = Background(owner.note, "assetstore-test", nice)
+        repeated.start()
+        assert eventually(lambda nice=nice: len(found) > (nice > 0))
+        repeated.close()
+    assert found == {0: mine, 1: max(mine, NICE)}
 
 
 def test_a_thread_that_sleeps_long_ends_with_its_owner() -> None:
