@@ -312,12 +312,12 @@ class FilesystemBackend:
             except Exception as error:
                 errors.append(error)
 
-        thread = self._hung = threading.Thread(target=run, name="assetstore-listing", daemon=True)
+        thread = threading.Thread(target=run, name="assetstore-listing", daemon=True)
         thread.start()
         thread.join(seconds)
         if thread.is_alive():
+            self._hung = thread
             raise BackendTimeout(f"{self.label} did not answer a listing within {seconds:g} s")
-        self._hung = None
         with self._errors(""):
             if errors:
                 raise errors[0]

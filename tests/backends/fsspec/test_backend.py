@@ -167,3 +167,41 @@ def test_a_listing_that_hangs_ends_in_time_and_leaves_one_thread_only() -> None:
     backend.folder_seconds = 10.0
     with pytest.raises(BackendUnavailable, match="there is no"):
         list(backend.walk())
+
+
+class Slow(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """A filesystem behind a network whose listing takes until ``gate`` is set."""
+
+    protocol = "slow"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.entered, self.gate = threading.Event(), threading.Event()
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        self.entered.set()
+        assert self.gate.wait(30)
+        return [{"name": f"{path}/a.txt", "size": 1, "type": "file"}]
+
+
+def test_a_listing_that_runs_is_no_listing_that_hangs() -> None:
+    filesystem = Slow(skip_instance_cache=True)
+    backend = FilesystemBackend(filesystem, "x")
+    results: list[object] = []
+
+    def run() -> None:
+        try:
+            results.append([each.path for each in backend.walk()])
+        except BackendTimeout as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    threads[0].start()
+    assert filesystem.entered.wait(30)
+    threads[1].start()
+    listing = "assetstore-listing"
+    assert eventually(lambda: results or sum(each.name == listing for each in threading.enumerate()) >= 2)
+    filesystem.gate.set()
+    for thread in threads:
+        thread.join()
+    assert results == [["a.txt"], ["a.txt"]]
