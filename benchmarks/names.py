@@ -123,7 +123,15 @@ class _Listing(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_GET(self) -> None:
+        if "list-type" not in self.path:
+            self.do_HEAD()
+            return
         token = parse_qs(urlsplit(self.path).query).get("continuation-token", ["0"])[0]
         start = int(token)
         rows = "".join(_ROW.format(number // PAGE, number) for number in range(start, start + PAGE))

@@ -47,6 +47,8 @@ class Site:
     import_map: Mapping[str, Any] = field(default_factory=dict)
     #: A folder for a disk cache, which is slow.
     slow_disk: Path | None = None
+    #: Where Starlette finds the files, if that is not the root.
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def _stall(subject: str, site: Site, work: Work, busy: bool) -> float:
     environment = {
         "STALLS_SUBJECT": "starlette" if subject == STARLETTE else "assetstore",
         "STALLS_OPTIONS": json.dumps(site.options),
+        "STALLS_FOLDER": str(site.folder or site.options["root"]),
         "STALLS_NAMES": json.dumps(site.names),
         "STALLS_IMPORT_MAP": json.dumps(site.import_map),
         **({"STALLS_SLOW_DISK": str(site.slow_disk)} if site.slow_disk else {}),
@@ -246,7 +249,7 @@ def _large_object(folder: Path, stack: ExitStack) -> Site:
     (folder / bucket.NAME).mkdir()
     (folder / bucket.NAME / "large.bin").write_bytes(os.urandom(LARGE_BYTES))
     url = stack.enter_context(bucket.serving(folder, folder / "scratch"))
-    return Site(_in_bucket(f"s3://{bucket.NAME}", url))
+    return Site(_in_bucket(f"s3://{bucket.NAME}", url), folder=folder / bucket.NAME)
 
 
 def _huge(folder: Path, stack: ExitStack) -> Site:
@@ -260,7 +263,7 @@ def _slow_disk(folder: Path, stack: ExitStack) -> Site:
     for number in range(40):
         (folder / bucket.NAME / f"{number:03}.bin").write_bytes(os.urandom(20_000))
     url = stack.enter_context(bucket.serving(folder, folder / "scratch"))
-    return Site(_in_bucket(f"s3://{bucket.NAME}", url), slow_disk=folder / "cache")
+    return Site(_in_bucket(f"s3://{bucket.NAME}", url), slow_disk=folder / "cache", folder=folder / bucket.NAME)
 
 
 WORKS = [

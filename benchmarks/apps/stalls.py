@@ -104,7 +104,7 @@ def _starlette() -> Any:
         with _watch:
             yield
 
-    files = StaticFiles(directory=OPTIONS["root"], check_dir=False)
+    files = StaticFiles(directory=os.environ["STALLS_FOLDER"], check_dir=False)
     routes = [Route("/page", page), Route("/refresh", nothing), Route("/stalls", _stalls), Route("/collect", _collect)]
     return Starlette(routes=[*routes, Mount("/assets", files, name="assets")], lifespan=lifespan)
 
