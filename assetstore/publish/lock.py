@@ -9,12 +9,15 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from assetstore.backends.base import BytesFile, LearnsConditions, WritableBackend, WriteOptions, read_bytes
-from assetstore.errors import AssetNotFound, AssetStoreError, PublishConflict
+from assetstore.errors import AssetNotFound, AssetStoreError, BodyTruncated, PublishConflict, VersionChanged
+
+T = TypeVar("T")
 
 #: Everything that publishing keeps for itself; a name with a leading dot is never servable.
 HIDDEN = ".assetstore/"
@@ -104,6 +107,19 @@ WAIT_SECONDS = 40.0
 POLL_SECONDS = 0.1
 #: Where a target cannot refuse a second creator, how long after the first one it may still arrive.
 SETTLE_SECONDS = 0.3
+#: How often an object is read again that was written meanwhile.
+REREADS = 5
+
+
+def read_whole(read: Callable[[], T]) -> T:
+    """What *read* returns, tried again where the file was written meanwhile.
+
+    A file that is linked to its name changes once more when its temporary name is deleted.
+    """
+    for _ in range(REREADS):
+        with suppress(VersionChanged, BodyTruncated):
+            return read()
+    return read()
 
 
 class Lock:
@@ -188,9 +204,7 @@ class Lock:
         return BytesFile.of(self._path, json.dumps(self._mine).encode())
 
     def _read(self) -> bytes | None:
-        with suppress(AssetNotFound):
-            return read_bytes(self._target, self._path)
-        return None
+        return self._stored(self._path)
 
     def _is_mine(self) -> bool:
         found = _parsed(self._read())
@@ -216,7 +230,7 @@ class Lock:
 
     def _stored(self, path: str) -> bytes | None:
         with suppress(AssetNotFound):
-            return read_bytes(self._target, path)
+            return read_whole(lambda: read_bytes(self._target, path))
         return None
 
     def _beat(self) -> None:

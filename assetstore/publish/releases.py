@@ -25,7 +25,16 @@ from assetstore.backends.base import (
 from assetstore.errors import AssetNotFound, AssetStoreError, BackendError, ManifestError, PublishConflict, PublishError
 from assetstore.names import manifest as manifests
 from assetstore.names.manifest import Manifest
-from assetstore.publish.lock import HIDDEN, JSON, NEW_JSON, Conditions, Lock, apply_conditions, conditions_of
+from assetstore.publish.lock import (
+    HIDDEN,
+    JSON,
+    NEW_JSON,
+    Conditions,
+    Lock,
+    apply_conditions,
+    conditions_of,
+    read_whole,
+)
 
 CURRENT = HIDDEN + "current.json"
 
@@ -81,15 +90,18 @@ class Releases:
             ManifestError: it is not ours, or of a newer format.
         """
         try:
-            opened = self._target.open(CURRENT)
+            state = read_whole(self._read)
         except AssetNotFound:
             return None
-        try:
-            state = _read_state(opened, f"{CURRENT} in {self._target.label}")
-        finally:
-            opened.close()
         apply_conditions(self._target, state.conditions)
         return state
+
+    def _read(self) -> ReleaseState:
+        opened = self._target.open(CURRENT)
+        try:
+            return _read_state(opened, f"{CURRENT} in {self._target.label}")
+        finally:
+            opened.close()
 
     def require(self) -> ReleaseState:
         """The record.

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from assetstore.backends.base import BytesFile, WritableBackend, WriteOptions, read_bytes
-from assetstore.errors import AssetNotFound, PublishConflict
+from assetstore.errors import AssetNotFound, BodyTruncated, PublishConflict, VersionChanged
 from assetstore.publish import lock
 from assetstore.publish.lock import LOCK, Lock
 
@@ -153,3 +154,20 @@ def test_no_host_is_written(target: WritableBackend, monkeypatch: pytest.MonkeyP
         stored = read_bytes(target, LOCK).decode()
     assert "analytical" not in stored
     assert str(os.getpid()) in stored
+
+
+def test_a_lock_that_changes_while_it_is_read_is_read_again(
+    target: WritableBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([VersionChanged("written to", path=LOCK), BodyTruncated("cut off", path=LOCK)])
+    real = target.open
+
+    def open_(path: str, *rest: Any, **options: Any) -> Any:
+        if (failure := next(failures, None)) is not None and path == LOCK:
+            raise failure
+        return real(path, *rest, **options)
+
+    put(target, b"{}")
+    monkeypatch.setattr(target, "open", open_)
+    with quick(target) as own:
+        own.require()
