@@ -157,10 +157,21 @@ class ThreadReader:
         return await to_thread.run_sync(self._backend.stat, path, limiter=self._limiter)
 
     async def open(self, path: str, span: Span = WHOLE, *, validator: str | None = None) -> AsyncOpenFile:
-        def open_() -> OpenFile:
-            return self._backend.open(path, span, validator=validator)
+        made: list[OpenFile] = []
+        given_up: list[bool] = []
 
-        return _ThreadOpenFile(await to_thread.run_sync(open_, limiter=self._limiter), self._limiter)
+        def open_() -> None:
+            made.append(self._backend.open(path, span, validator=validator))
+            if given_up:
+                _close_all(made)
+
+        try:
+            await to_thread.run_sync(open_, limiter=self._limiter)
+        except BaseException:  # cancelled, for one: then the thread still opens it, for nobody
+            given_up.append(True)
+            _close_all(made)
+            raise
+        return _ThreadOpenFile(made[0], self._limiter)
 
     async def siblings(self, stat: FileStat, suffixes: Iterable[str]) -> tuple[dict[str, FileStat], bool]:
         return await to_thread.run_sync(siblings_of, self._backend, stat, suffixes, limiter=self._limiter)
@@ -169,6 +180,13 @@ class ThreadReader:
         """Close what the backend keeps open between calls, if it says that it does."""
         if isinstance(self._backend, Closing):
             await to_thread.run_sync(self._backend.close)
+
+
+def _close_all(opened: list[OpenFile]) -> None:
+    """Close each of *opened* once, although two threads may call this at the same time."""
+    with suppress(IndexError):
+        while True:
+            opened.pop().close()
 
 
 class _ThreadOpenFile:

@@ -106,7 +106,9 @@ def restore_plain_names(manifest: Manifest, target: WritableBackend, pool: Worke
     differing: dict[str, ListedObject] = {}
     for stat in walk_all(target):
         if (found := plain.get(stat.path)) is not None:
-            if is_as_recorded(found[1], stat):
+            # A time in whole seconds (SFTP) may be that of two releases that were published within one.
+            tells = stat.validator is not None or stat.signature is not None or (stat.mtime_ns or 0) % 10**9 != 0
+            if tells and is_as_recorded(found[1], stat):
                 del plain[stat.path]
             else:
                 differing[stat.path] = ListedObject(stat.size, version_text(stat))

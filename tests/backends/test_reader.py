@@ -12,6 +12,7 @@ import pytest
 from assetstore.backends.base import WHOLE, Backend, FileStat, OpenFile, Span
 from assetstore.backends.reader import MAX_THREADS, HasReader, ThreadReader, reader_of
 from assetstore.errors import AssetNotFound, BodyTruncated, VersionChanged
+from waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +138,19 @@ async def test_who_stops_reading_ends_the_file_s_own_reading(slow: Slow) -> None
     await chunks.aclose()
     assert opened._opened.ended  # type: ignore[attr-defined]
     await opened.aclose()
+
+
+async def test_what_is_opened_for_a_request_that_is_gone_is_closed(slow: Slow) -> None:
+    """The thread cannot be stopped: it opens the file when the storage answers at last."""
+    slow.gate.clear()
+    opening = asyncio.create_task(ThreadReader(slow).open("film.bin"))
+    await asyncio.to_thread(eventually, lambda: slow.inside)
+    opening.cancel()
+    slow.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert await asyncio.to_thread(eventually, lambda: not slow.inside and not slow.open_files)
+    assert slow.asked
 
 
 async def test_the_loop_goes_on_while_the_backend_waits(slow: Slow) -> None:

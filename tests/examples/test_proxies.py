@@ -240,14 +240,14 @@ def test_a_file_that_goes_between_is_a_404_that_nobody_keeps(site: Site, monkeyp
     file = site.files / "assets/going.css"
     file.write_text("here")
     target = site.url("going.css")
-    decide = Sendfile.answer
+    decide = Sendfile.respond
 
     def decide_and_remove(*args: Any) -> Any:
         answer = decide(*args)
         file.unlink()
         return answer
 
-    monkeypatch.setattr(Sendfile, "answer", decide_and_remove)
+    monkeypatch.setattr(Sendfile, "respond", decide_and_remove)
     answer = ask(site.proxy, target)
     assert answer.status == 404
     assert "immutable" not in answer.headers.get("cache-control", "")

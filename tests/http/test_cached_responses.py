@@ -19,9 +19,8 @@ from asgi.client import Reply, ask, scope_of
 from asgi.tree import DATA, FINGERPRINT, MODIFIED_NS, STYLE, put
 from assetstore import AssetStore
 from assetstore.assets.compression import CODINGS, decompress
-from assetstore.http import resource
 from assetstore.http import revalidation as revalidation
-from assetstore.http.cache import ResponseCache
+from assetstore.http.cache import MAX_RESPONSES, RESPONSE_BYTES, ResponseCache
 from assetstore.http.handler import AssetHandler
 from assetstore.http.representation import PIECE_BYTES
 from assetstore.names import fingerprint
@@ -246,7 +245,7 @@ def test_no_variety_of_requests_makes_one_url_grow_without_bound(get: Get, memor
     for number in range(500):
         get("data.bin", headers={"If-None-Match": f'"{number}"', "Range": f"bytes={number}-9999"})
         get("data.bin", headers={"Accept-Encoding": "x" * number})
-    assert memory.bytes < len(DATA) + resource.MAX_RESPONSES * (resource.RESPONSE_BYTES + len(DATA)) + 10_000
+    assert memory.bytes < len(DATA) + MAX_RESPONSES * (RESPONSE_BYTES + len(DATA)) + 10_000
 
 
 def test_dates_are_judged_anew_each_time(get: Get, memory: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,11 +117,10 @@ class Blocks:
         stat = opened.stat
         start, stop = widen(span).within(stat.size)
         block = first_block(span, stat.size)
-        stream = Stream(opened, start, stop)
-        if block is None:
-            self.streams.discard(stream)
+        if block is None:  # an empty file
+            await opened.aclose()
         else:
-            await self._take(stream, block)
+            await self._take(Stream(opened, start, stop), block)
         return stat
 
     async def aclose(self) -> None:
