@@ -191,8 +191,8 @@ endif
 	@touch $@
 
 .venv-npm/.ready: requirements/npm/package.json requirements/npm/package-lock.json
-	@command -v npm >/dev/null || { echo "esbuild, webpack and pyright need npm; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
-	@echo "installing esbuild, webpack and pyright into .venv-npm ..."
+	@command -v npm >/dev/null || { echo "the bundlers and pyright need npm; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
+	@echo "installing bundlers and pyright into .venv-npm ..."
 	@mkdir -p .venv-npm
 	@cp requirements/npm/package*.json .venv-npm/
 	@cd .venv-npm && npm ci --ignore-scripts --silent --no-audit --no-fund

@@ -1,4 +1,4 @@
-"""What esbuild and webpack themselves built is named by the tags of a bundle, served, and run by a browser."""
+"""What bundlers themselves built is named by the tags of a bundle, served, and run by a browser."""
 
 from __future__ import annotations
 
@@ -150,3 +150,42 @@ def test_a_browser_runs_what_webpack_built(
         assert ('<script type="module"' in client.get("/", params={"entry": "main"}).text) is is_module
     url = serve_app(app)
     assert "hello from main and lazily" in shown_by_a_browser(f"{url}/?entry=main", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def rolled_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rollup")
+    (folder / "main.js").write_text('import("./late.js").then(({ late }) => { document.title = late })')
+    (folder / "late.js").write_text(SOURCES["late.js"])
+    names = [f"--{kind}FileNames=[name]-[hash].js" for kind in ("entry", "chunk")]
+    command = [need_program("rollup"), "main.js", "--dir=dist", "--format=es", "--silent", *names]
+    subprocess.run(command, cwd=folder, check=True, timeout=120)
+    return folder / "dist"
+
+
+@pytest.fixture(scope="module")
+def parcelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_sources(tmp_path_factory.mktemp("parcel"))
+    (folder / "index.html").write_text('<!doctype html><title>x</title><script type="module" src="main.js"></script>')
+    command = [need_program("parcel"), "build", "index.html", "--dist-dir=dist", "--no-cache", "--log-level=error"]
+    subprocess.run(command, cwd=folder, check=True, timeout=120)
+    return folder / "dist"
+
+
+@pytest.mark.program("rollup", "parcel", "node")
+@pytest.mark.parametrize(("bundler", "least"), [("rollup", 2), ("parcel", 3)])
+def test_every_name_that_rollup_or_parcel_hashed_is_immutable_and_gets_no_second_fingerprint(
+    request: pytest.FixtureRequest, bundler: Any, least: int
+) -> None:
+    built: Path = request.getfixturevalue({"rollup": "rolled_up", "parcel": "parcelled"}[bundler])
+    names = sorted(path.name for path in built.iterdir() if path.suffix != ".html")
+    assert len(names) >= least
+    store = AssetStore()
+    store.static("/assets/", root=built, name="assets", immutable=bundler)
+    with TestClient(Starlette(routes=store.routes, lifespan=store.lifespan)) as client:
+        for name in names:
+            assert store.url_for("assets", file=name) == f"/assets/{name}"
+            reply = client.get(f"/assets/{name}")
+            assert (name, reply.status_code, reply.headers["cache-control"]) == (name, 200, IMMUTABLE)
+        if (built / "index.html").is_file():
+            assert "immutable" not in client.get("/assets/index.html").headers["cache-control"]

@@ -32,6 +32,8 @@ PLACES = {
     "azurite": (str(PROJECT / ".venv-azurite/node_modules/azurite/dist/src/blob/main.js"),),
     "node": ("node", "nodejs"),
     "esbuild": (str(PROJECT / ".venv-npm/node_modules/.bin/esbuild"),),
+    "rollup": (str(PROJECT / ".venv-npm/node_modules/.bin/rollup"),),
+    "parcel": (str(PROJECT / ".venv-npm/node_modules/.bin/parcel"),),
     "webpack": (str(PROJECT / ".venv-npm/node_modules/webpack/lib/index.js"),),
     "pyright": (str(PROJECT / ".venv-npm/node_modules/pyright/index.js"),),
 }
@@ -47,6 +49,8 @@ HOW_TO_GET = {
     "azurite": "make servers",
     "node": "apt-get install nodejs",
     "esbuild": "make servers",
+    "rollup": "make servers",
+    "parcel": "make servers",
     "webpack": "make servers",
     "pyright": "make servers",
 }
