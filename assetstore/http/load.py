@@ -60,7 +60,8 @@ class Loader:
             mount.backend, mount.reader, mount.resolver, mount.compress_bytes, self._versions.digests, mount.media_types
         )
         self._lookup = Lookup(mount, self._versions)
-        self._negotiator = Negotiator(policy, Charsets(mount), self._versions, self._encodings)
+        self._charsets = Charsets(mount)
+        self._negotiator = Negotiator(policy, self._charsets, self._versions, self._encodings)
         self._loading: set[str] = set()
 
     def let_go(self, opened: AsyncOpenFile) -> None:
@@ -68,7 +69,8 @@ class Loader:
         self._versions.let_go(opened.stat)
 
     def close(self) -> None:
-        """End the thread that compares siblings; the next use starts another."""
+        """End the background threads; the next use starts others."""
+        self._charsets.close()
         self._encodings.close()
 
     async def load(self, key: str, file: str, request: AssetRequest, max_bytes: int | None = None) -> Loaded:

@@ -21,14 +21,19 @@ from assetstore.http.response_headers import MountHeaders, cache_headers
 from assetstore.http.revalidation import Snapshot
 from assetstore.mounts.mount import Mount
 from assetstore.names.digests import unsettled_ns
+from assetstore.util.background import DeferredCache
 from assetstore.util.lru import LRU
 
 #: Up to so many bytes are checked on the event loop, where they are in memory: about 50 microseconds.
 INLINE_BYTES = 64 * 1024
-#: Of a larger file on disk so many bytes are checked, in a thread: a request waits for no more (3 ms).
-MAX_BYTES = 1024 * 1024
+#: A request waits until a file on disk of up to so many bytes is checked, in a thread (3 ms).
+WAITED_BYTES = 1024 * 1024
+#: Larger ones are checked in the background, up to so many bytes.
+MAX_BYTES = 256 * 1024 * 1024
 #: How many files one mount checks at once while requests wait.
 MAX_CHECKING = 2
+#: Who waits for a check longer than this has gone.
+WANTED_SECONDS = 600.0
 #: Versions whose result one mount keeps, at about 300 bytes each.
 MAX_VERSIONS = 20_000
 
@@ -65,36 +70,54 @@ class Charsets:
     """The Content-Type of the files of one mount; ``charset=utf-8`` stands only where the bytes are UTF-8.
 
     A wrong charset wins over what a page or style sheet declares itself (HTML standard, "determining the character
-    encoding"; CSS Syntax section 3.2), so a file in another encoding would be unreadable. Of a file on disk the first
-    bytes decide, read once for each version. Of an object in a bucket the manifest of its release does, else its
-    bytes where they are sent and the cache has them; until then it counts as UTF-8, since a check would cost a request.
+    encoding"; CSS Syntax section 3.2), so a file in another encoding would be unreadable. Of a file on disk the bytes
+    decide, read once for each version; a large one has no charset until that was done in the background. Of an object
+    in a bucket the manifest of its release does, else its bytes where they are sent and the cache has them; until then
+    it counts as UTF-8, since a check would cost a request.
     """
 
     def __init__(self, mount: Mount) -> None:
         self._mount = mount
         self._known: LRU[object, bool] = LRU(MAX_VERSIONS)
         self._limiter = CapacityLimiter(MAX_CHECKING)
+        self._large: DeferredCache[FileStat, bool] = DeferredCache(
+            self._read,
+            key=lambda stat: stat.version,
+            cost=lambda stat: stat.size,
+            wanted_seconds=WANTED_SECONDS,
+            max_count=MAX_VERSIONS,
+            what="check the charset of",
+            name="assetstore-charset",
+        )
 
-    async def content_type(self, found: Found) -> str:
-        """The Content-Type of the file that was *found*."""
+    def close(self) -> None:
+        """End the background thread; the next use starts another."""
+        self._large.close()
+
+    async def content_type(self, found: Found) -> tuple[str, bool]:
+        """The Content-Type of the file that was *found*, and whether it may be another one before long."""
         kind, stat = self._mount.media_types.kind(found.logical), found.stat
         if not kind.is_text or not stat.size:
-            return kind.content_type
-        if stat.size <= INLINE_BYTES and not self._mount.backend.remote:
+            return kind.content_type, False
+        remote = self._mount.backend.remote
+        if not remote and stat.size > WAITED_BYTES:
+            known = self._large.soon(stat) if stat.size <= MAX_BYTES else False
+            return (kind.content_type if known else kind.media_type), known is None
+        if not remote and stat.size <= INLINE_BYTES:
             content = buffered(found.opened, 0, stat.size)
             if content is not None:
-                return kind.content_type if is_utf8(content) else kind.media_type
+                return (kind.content_type if is_utf8(content) else kind.media_type), False
         known = self._known.get(stat.version)
         if known is None:
             try:
-                known = await (self._remote(found) if self._mount.backend.remote else self._local(stat))
+                known = await (self._remote(found) if remote else self._local(stat))
             except VersionChanged:
                 raise
             except AssetStoreError:  # reading the body reports it
                 known = None
             if known is not None and unsettled_ns(stat) <= 0:
                 self._known.put(stat.version, known)
-        return kind.media_type if known is False else kind.content_type
+        return (kind.media_type if known is False else kind.content_type), False
 
     async def _local(self, stat: FileStat) -> bool | None:
         return await to_thread.run_sync(self._read, stat, limiter=self._limiter)
@@ -105,12 +128,13 @@ class Charsets:
             if opened.stat.version != stat.version:
                 return None
             check = TextCheck()
-            for chunk in opened.chunks(0, min(stat.size, MAX_BYTES)):
+            for chunk in opened.chunks(0, stat.size):
+                if self._large.is_closing:
+                    return None
                 check.update(chunk)
         finally:
             opened.close()
-        if stat.size <= MAX_BYTES:
-            check.end()
+        check.end()
         return check.is_utf8
 
     async def _remote(self, found: Found) -> bool | None:
@@ -140,9 +164,10 @@ class Negotiator:
         """
         stat = found.stat
         offer = await self._encodings.offer(stat, found.logical, snapshot)
-        facts = self._facts(found, await self._charsets.content_type(found), now)
+        media_type, unchecked = await self._charsets.content_type(found)
+        facts = self._facts(found, media_type, now)
         etag, provisional = await self._versions.tag(stat)
-        provisional = provisional or offer.provisional or found.provisional
+        provisional = provisional or unchecked or offer.provisional or found.provisional
         if stat.coding in offer.codings:
             return await self._select_coded(found, request, now, facts, etag, provisional)
         identity = facts.represent(stat.size, etag, varies=bool(offer.codings), coding=stat.coding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ CASES = [
     pytest.param("a.js", b"\xef\xbb\xbfvar a", "text/javascript; charset=utf-8", id="a byte order mark"),
     pytest.param("a.txt", UTF8[:-8] + "é".encode()[:1], "text/plain", id="a character that is cut off"),
     pytest.param("a.js", b"x" * 100_000 + LATIN, "text/javascript", id="late in a file that no loop checks"),
-    pytest.param("a.js", b"x" * 3_000_000 + UTF8, "text/javascript; charset=utf-8", id="a large one"),
+    pytest.param("a.js", b"x" * 900_000 + UTF8, "text/javascript; charset=utf-8", id="a large one"),
     pytest.param("a.txt", b"", "text/plain; charset=utf-8", id="empty"),
     pytest.param("a.png", LATIN, "image/png", id="no text"),
 ]
@@ -96,6 +97,17 @@ def test_many_files_at_once_are_each_judged_by_their_own_bytes(tmp_path: Path) -
         for each in threads:
             each.join()
     assert found == expected
+
+
+@pytest.mark.parametrize(("end", "expected"), [(UTF8, "text/css; charset=utf-8"), (LATIN, "text/css")])
+def test_of_a_large_file_all_bytes_tell_and_nobody_waits_for_them(tmp_path: Path, end: bytes, expected: str) -> None:
+    put(tmp_path, "large.css", b" " * 3_000_000 + end)
+    with client_of(tmp_path) as client:
+        assert client.head("/assets/large.css").headers["content-type"] in {"text/css", expected}
+        assert eventually(lambda: client.head("/assets/large.css").headers["content-type"] == expected)
+        time.sleep(0.3)
+        assert client.head("/assets/large.css").headers["content-type"] == expected
+        assert client.get("/assets/large.css").headers["content-type"] == expected
 
 
 def test_of_an_object_the_bytes_tell_once_they_are_there(moto_bucket: S3Bucket) -> None:
