@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assetstore import AssetStore
 from servers import programs
+from waiting import eventually
 
 #: Chromium as it is in a container: no sandbox, nothing leaves the machine, nothing runs by itself.
 ARGUMENTS = [
@@ -184,10 +186,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
         assets.static("/media/", root=tmp_path / "media", name="media")
         app = Starlette(routes=[Route("/", made.page), *assets.routes], lifespan=assets.lifespan)
         with serving(Recorder(app, made), listener):
-            # What a page names for the first time has no integrity on an event loop; here every page has been seen.
+            # What a page names for the first time has no integrity on an event loop, and on a slow machine no
+            # fingerprint yet; here every page has been seen.
             default_head(assets.page())
             assets.pages.settle()
+            assert eventually(lambda: default_head(assets.page()) in page_of(port))
+            made.asked.clear()
             yield made
+
+
+def page_of(port: int) -> str:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": f"app.localhost:{port}"})
+    with urllib.request.urlopen(request) as reply:
+        return str(reply.read().decode())
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import pytest
 
 from assetstore.backends.remote import RemoteLimits
 from servers.faults import FORBIDDEN, REFUSE, WRONG_SECRET, Delay
+from waiting import eventually
 
 LIMITS = RemoteLimits(connect_seconds=2.0, read_seconds=2.0, total_seconds=6.0, breaker_faults=1, breaker_seconds=0.1)
 
@@ -57,7 +58,7 @@ def test_one_forbidden_file_makes_no_mount_unready(make_service: Any) -> None:
     service = make_service(limits=LIMITS, index="lazy")
     service.proxy.use(FORBIDDEN, when=lambda seen: "secret" in seen.path)
     assert service.get("secret.css").status == 404
-    assert state(service) == (200, "ready")
+    assert eventually(lambda: state(service) == (200, "ready"))
 
 
 def test_it_tells_no_address(make_service: Any) -> None:
