@@ -61,10 +61,8 @@ class EntityTags:
 
         There is none only for remote files of which nothing is reported.
         """
-        if self._remote:
+        if self._remote or not self._is_of_digest(stat):
             return etag_of_stat(stat), False
-        if not self._is_of_digest(stat):
-            return f"{stat.size:x}-{stat.mtime_ns:x}", False
         digest = await self._digest(stat)
         return (_etag_of_version(stat), True) if digest is None else (etag_of_digest(digest), False)
 
