@@ -66,7 +66,7 @@ class RemoteLimits:
     read_seconds: float = 5.0
     #: Seconds for all attempts together until the first bytes, and for each further block of a body.
     total_seconds: float = 10.0
-    #: Retrier at one request, the first included.
+    #: Attempts at one request, the first included.
     attempts: int = 3
     #: Failures in a row after which the storage is taken to be down: no answer, 5xx, throttling,
     #: refused credentials. A file that was read before is probed first.
