@@ -206,3 +206,13 @@ def test_short_fingerprints_are_verified_like_long_ones(serve: Serve, tmp_path: 
         assert get(served, url).headers["cache-control"] == IMMUTABLE
         assert get(served, f"app-{'0' * 16}.css").headers["cache-control"] != IMMUTABLE
     assert get(served, f"app-{'0' * 15}.css").status == 404
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian"])
+def test_a_charset_stands_only_where_the_bytes_are_utf8(serve: Serve, tmp_path: Path, server: str) -> None:
+    put(tmp_path, "utf8.css", "p::after { content: 'déjà' }".encode())
+    put(tmp_path, "latin.css", "p::after { content: 'déjà' }".encode("latin-1"))
+    served = serve(server)
+    for _ in range(2):
+        assert get(served, "utf8.css").headers["content-type"] == "text/css; charset=utf-8"
+        assert get(served, "latin.css").headers["content-type"] == "text/css"
